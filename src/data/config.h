@@ -1,0 +1,110 @@
+#pragma once
+/// `dataset_config`: what is read, how it is turned into samples, how samples fill rows.
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "core/config/names.h"
+#include "core/config/value.h"
+
+namespace lmms::config {
+class Fields;
+}
+
+namespace lmms::data {
+
+/// `dataset_format`; `yaml` is a mixture: an external file (`dataset_path`) or the inline list
+/// (`datasets`).
+enum class DatasetFormat { json, jsonl, csv, yaml, hf_dataset, arrow, parquet };
+/// What a broken record does: `fail` ends the run with file, row and cause; `skip` counts it.
+enum class OnBadSample { fail, skip };
+/// What a sample longer than the limit does.
+enum class OnOverlong { drop, truncate, fail };
+/// How samples fill rows of `packing_length` tokens.
+enum class PackingStrategy { first_fit, best_fit, balanced, sequential };
+
+/// One entry of a mixture.
+struct SourceConfig {
+  std::string path;         ///< file or folder; parquet may be a glob
+  std::string data_folder;  ///< joined in front of every media path; may be empty
+  std::optional<std::string>
+      data_type;        ///< json | jsonl | csv | arrow | parquet; absent: from the suffix
+  double weight = 1.0;  ///< an epoch takes round(weight x rows) samples of it
+
+  bool operator==(const SourceConfig&) const = default;
+};
+
+struct ProcessorConfig {
+  std::string
+      processor_name;  ///< folder with tokenizer (and media) files; empty: that of the model
+  std::string processor_type;  ///< of processor_types.def
+  config::Value extra_kwargs;  ///< a map, read by the processor
+
+  bool operator==(const ProcessorConfig&) const = default;
+};
+
+struct PackingConfig {
+  int64_t num_open_bins = 8;  ///< most bins that a lane holds open
+
+  bool operator==(const PackingConfig&) const = default;
+};
+
+/// How frames are taken from videos.
+struct VideoConfig {
+  std::string sampling_strategy = "fps";  ///< fps | frame_num
+  int64_t max_pixels = 602112;            ///< per frame
+  int64_t min_pixels = 3136;              ///< per frame
+  int64_t max_frames = 768;
+  int64_t frame_num = 64;
+  double fps = 1.0;
+
+  bool operator==(const VideoConfig&) const = default;
+};
+
+struct DataConfig {
+  std::string dataset_type;  ///< of dataset_types.def
+  DatasetFormat dataset_format = DatasetFormat::yaml;
+  std::optional<std::string> dataset_path;
+  std::vector<SourceConfig> datasets;  ///< inline mixture; excludes dataset_path
+  std::optional<std::string> eval_dataset_path;
+  ProcessorConfig processor;
+
+  bool shuffle = true;
+  int64_t data_seed = 42;
+
+  bool packing = false;
+  PackingStrategy packing_strategy = PackingStrategy::first_fit;
+  int64_t packing_length = 32000;  ///< tokens of a row
+  PackingConfig packing_kwargs;
+
+  std::optional<int64_t>
+      max_length;  ///< longest sample, in tokens; with packing at most packing_length
+  bool filter_overlong = true;
+  OnBadSample on_bad_sample = OnBadSample::fail;
+  std::optional<OnOverlong> on_overlong;  ///< use overlong()
+
+  VideoConfig video;
+  config::Value extra_kwargs;  ///< a map, read by the dataset type
+
+  /// The policy for over-long samples: on_overlong, else `drop` while filter_overlong is true, else
+  /// `fail`.
+  OnOverlong overlong() const;
+  /// Tokens that a sample may have: the smaller of max_length and (with packing) packing_length;
+  /// absent: no limit.
+  std::optional<int64_t> length_limit() const;
+
+  bool operator==(const DataConfig&) const = default;
+};
+
+/// The names in dataset_types.def and processor_types.def, in their order.
+std::span<const config::Name> dataset_type_names();
+std::span<const config::Name> processor_type_names();
+
+void fields(config::Fields& f, SourceConfig& c);
+void fields(config::Fields& f, ProcessorConfig& c);
+void fields(config::Fields& f, PackingConfig& c);
+void fields(config::Fields& f, DataConfig& c);
+
+}  // namespace lmms::data

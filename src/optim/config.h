@@ -1,0 +1,72 @@
+#pragma once
+/// What an optimiser and a schedule need to know. In the file their keys stand directly under
+/// `trainer_args`.
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+
+#include "core/config/names.h"
+
+namespace lmms::config {
+class Fields;
+}
+
+namespace lmms::optim {
+
+struct OptimizerConfig {
+  std::string optim =
+      "adamw_torch_fused";  ///< of optimizers.def; every built name means AdamW with fp32 states
+  double learning_rate = 5e-5;  ///< peak
+  double weight_decay = 0.0;    ///< decoupled, per step
+  double adam_beta1 = 0.9;
+  double adam_beta2 = 0.999;
+  double adam_epsilon = 1e-8;
+  double max_grad_norm = 1.0;  ///< L2 norm of all gradients that clipping allows; 0: no clipping
+
+  bool operator==(const OptimizerConfig&) const = default;
+};
+
+/// `lr_scheduler_kwargs`: each schedule takes the few that its formula has (`schedule_kwargs`);
+/// absent means its own default.
+struct ScheduleArguments {
+  std::optional<double> num_cycles;        ///< cosine family
+  std::optional<double> min_lr;            ///< floor as a learning rate
+  std::optional<double> min_lr_ratio;      ///< floor as a share of learning_rate
+  std::optional<double> warmup_lr_rate;    ///< cosine_warmup_with_min_lr: start of the warm-up as a
+                                           ///< share of learning_rate
+  std::optional<double> lr_end;            ///< polynomial
+  std::optional<double> power;             ///< polynomial
+  std::optional<double> timescale;         ///< inverse_sqrt, steps
+  std::optional<int64_t> num_decay_steps;  ///< warmup_stable_decay
+  std::optional<int64_t> num_stable_steps;  ///< warmup_stable_decay
+  std::optional<std::string> warmup_type;   ///< warmup_stable_decay: linear | cosine | 1-sqrt
+  std::optional<std::string> decay_type;    ///< warmup_stable_decay: linear | cosine | 1-sqrt
+  std::optional<double> stable_ratio;       ///< wsd
+  std::optional<double> start_factor;       ///< constant under compat: schedule
+  std::optional<double> end_factor;         ///< constant under compat: schedule
+
+  bool operator==(const ScheduleArguments&) const = default;
+};
+
+struct ScheduleConfig {
+  std::string lr_scheduler_type = "linear";  ///< of schedules.def
+  ScheduleArguments lr_scheduler_kwargs;
+  double warmup_ratio = 0.0;  ///< share of all steps, [0, 1]
+  double warmup_steps = 0.0;  ///< steps; below 1 a share of all steps, as in transformers 5
+
+  bool operator==(const ScheduleConfig&) const = default;
+};
+
+/// The names in optimizers.def and schedules.def, in their order.
+std::span<const config::Name> optimizer_names();
+std::span<const config::Name> schedule_names();
+/// The keys of `lr_scheduler_kwargs` that a schedule reads; empty for an unknown name.
+std::span<const std::string_view> schedule_kwargs(std::string_view schedule);
+
+/// The fields of both, flat: listed by trainer_args.
+void fields(config::Fields& f, OptimizerConfig& c);
+void fields(config::Fields& f, ScheduleConfig& c);
+void fields(config::Fields& f, ScheduleArguments& c);
+
+}  // namespace lmms::optim

@@ -1,0 +1,152 @@
+#pragma once
+/// The whole config of a training run: the file, the command line over it, the defaults under it.
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "core/config/names.h"
+#include "core/config/value.h"
+#include "data/config.h"
+#include "models/config.h"
+#include "optim/config.h"
+
+namespace lmms::train {
+
+/// When something happens: never, every so many steps, at the end of each epoch.
+enum class Every { no, steps, epoch };
+/// Recompute in backward: off, on, or as much as the memory demands.
+enum class GradientCheckpointing { off, on, automatic };
+/// The number type of stored or reduced tensors.
+enum class NumberType { float32, bfloat16, float16 };
+
+/// `resume_from_checkpoint`: null or true: the newest complete checkpoint of output_dir; false:
+/// start anew; or a folder.
+struct Resume {
+  bool automatic = true;
+  std::string path;  ///< not empty: this checkpoint
+
+  bool operator==(const Resume&) const = default;
+};
+
+/// `trainer_args`.
+struct TrainerArgs {
+  std::string output_dir = "trainer_output";
+  std::optional<std::string> run_name;
+
+  optim::OptimizerConfig optimizer;
+  optim::ScheduleConfig schedule;
+
+  int64_t per_device_train_batch_size = 8;  ///< rows of a micro-step on one rank
+  int64_t gradient_accumulation_steps = 1;  ///< micro-steps of a step
+  std::optional<int64_t>
+      global_rows;  ///< rows of a step over all ranks; absent: the product of the two and the ranks
+  double num_train_epochs = 3.0;
+  int64_t max_steps = -1;          ///< > 0: steps of the run, whatever num_train_epochs says
+  int64_t max_skipped_steps = 10;  ///< steps in a row with a non-finite loss or gradient that are
+                                   ///< skipped before the run ends
+
+  bool bf16 = false;                               ///< false: fp32
+  NumberType reduce_dtype = NumberType::bfloat16;  ///< of gradients between ranks
+  std::optional<NumberType> save_dtype;            ///< of saved weights; absent: as trained
+  GradientCheckpointing gradient_checkpointing = GradientCheckpointing::off;
+  std::vector<std::string> freeze_modules;  ///< dotted paths of modules that are not trained
+  int64_t seed = 42;
+  std::optional<int64_t> data_seed;  ///< given: dataset_config.data_seed takes its value
+  bool use_cpu = false;
+
+  Every logging_strategy = Every::steps;
+  double logging_steps = 1.0;  ///< steps; below 1 a share of all steps
+  bool logging_first_step = false;
+  bool disable_tqdm = false;             ///< no progress bar
+  std::vector<std::string> report_to;    ///< of report_sinks.def
+  int64_t print_batch_input_steps = -1;  ///< > 0: print a decoded row every so many steps
+
+  Every save_strategy = Every::steps;
+  double save_steps = 500.0;                ///< steps; below 1 a share of all steps
+  std::optional<int64_t> save_total_limit;  ///< newest checkpoints kept; absent: all
+  Resume resume_from_checkpoint;
+
+  Every eval_strategy = Every::no;
+  std::optional<double> eval_steps;  ///< steps; below 1 a share of all steps; absent: logging_steps
+  bool eval_on_start = false;
+  int64_t per_device_eval_batch_size = 8;
+
+  int64_t dataloader_num_workers =
+      0;  ///< threads that prepare data; 0: chosen from the machine's cores
+  std::optional<int64_t> dataloader_prefetch_factor;  ///< steps prepared ahead; absent: chosen
+  bool dataloader_drop_last = false;
+  int64_t ddp_timeout = 1800;  ///< seconds that a collective may wait
+
+  /// Keys given that choose only speed or layout (use_liger_kernel, fsdp_config, ...): shown at the
+  /// start, otherwise unread.
+  std::map<std::string, config::Value> layout;
+
+  bool operator==(const TrainerArgs&) const = default;
+};
+
+/// `save_steps` and its kin: values of 1 and more are steps, smaller ones a share of all steps
+/// (rounded up, at least 1).
+int64_t steps_of(double value, int64_t total_steps);
+
+/// What the Python project does differently, asked for by name (compat.def).
+struct Compat {
+  bool labels = false;    ///< control and vision tokens of every turn are trained too
+  bool loss = false;      ///< mean of the means of ranks and micro-steps
+  bool decay = false;     ///< one AdamW group: norms and biases decay too
+  bool schedule = false;  ///< its formulas of constant, cosine and wsd, warm-up steps rounded down
+
+  bool operator==(const Compat&) const = default;
+};
+
+/// A whole file.
+struct TrainConfig {
+  std::string trainer_type = "fsdp2_trainer";  ///< of trainer_types.def
+  data::DataConfig dataset;
+  models::ModelConfig model;
+  TrainerArgs trainer;
+  Compat compat;
+  std::vector<std::string> plugins;       ///< shared libraries
+  std::vector<std::string> monkey_patch;  ///< names of patches
+  config::Value extra_kwargs;
+
+  bool operator==(const TrainConfig&) const = default;
+};
+
+std::span<const config::Name> trainer_type_names();
+std::span<const config::Name> compat_names();
+
+/// What `lmms train` knows after reading.
+struct LoadedConfig {
+  TrainConfig config;
+  std::string file;  ///< as the user gave it; empty if everything came from the command line
+  std::map<std::string, std::string>
+      given_at;                      ///< dotted key -> "train.yaml:3:5" or "command line"
+  std::vector<std::string> notices;  ///< for the user, in the order of the file
+
+  /// "train.yaml:3:5: trainer_args.learning_rate", or the bare key where it was left at its
+  /// default.
+  std::string where(const std::string& key) const;
+};
+
+/// Reads `words`: a config file, `config_yaml=FILE`, and overrides `a.b=v`, `+a.b=v`, `~a.b`, in
+/// any order; then validates. Throws one Error (exit 2) that lists every fault in the order of
+/// file, line and column. Opens no file but the config.
+LoadedConfig load_train_config(std::span<const std::string> words);
+
+/// Checks that every data set, model and tokenizer path of the config exists; throws one Error that
+/// lists all that don't.
+void check_paths(const LoadedConfig& loaded);
+
+/// The whole config as YAML; reading it gives an equal TrainConfig.
+std::string write_resolved(const TrainConfig& config);
+/// The keys that differ from the defaults, one "key: value" a line.
+std::vector<std::string> diff_from_defaults(const TrainConfig& config);
+/// Help of every field of a section ("trainer_args"; "" for all), for `lmms train --help`.
+std::string describe_fields(const std::string& section);
+/// The tables of docs/guide/config.md.
+std::string fields_as_markdown();
+
+}  // namespace lmms::train
