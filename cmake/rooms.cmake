@@ -1,9 +1,17 @@
 # lmms_room(NAME DEPS ...): everything under src/NAME as one static library lmms_NAME, with its tests found beside the code.
 #   *_test.cpp        one program NAME_test, run by ctest under the label unit
-#   *_bench.cpp       one program NAME_bench
+#   *_gpu_test.cpp    one program NAME_gpu_test with CUDA, label gpu, built by the target gpu_tests
+#   *_bench.cpp       one program NAME_bench, built by the target benchmarks
 #   *_none.cpp        what a build without CUDA links for a *_cuda.cpp of the same name; in lmms_NAME_none
 #   *_cuda.cpp, *.cu  in lmms_NAME_cuda; no other object depends on CUDA, so nothing is compiled twice
 set(LMMS_ROOMS "" CACHE INTERNAL "")
+add_custom_target(benchmarks)
+if(LMMS_HAS_CUDA)
+  add_custom_target(gpu_tests)
+else()
+  add_custom_target(gpu_tests COMMAND ${CMAKE_COMMAND} -E echo
+    "This build has no CUDA: install the CUDA 13 toolkit (nvcc), then call make again." COMMAND ${CMAKE_COMMAND} -E false)
+endif()
 set(LMMS_WARNINGS $<$<COMPILE_LANGUAGE:CXX>:-Wall> $<$<COMPILE_LANGUAGE:CXX>:-Wextra> $<$<COMPILE_LANGUAGE:CXX>:-Werror>)
 
 function(lmms_room name)
@@ -14,6 +22,9 @@ function(lmms_room name)
   file(GLOB_RECURSE kernels CONFIGURE_DEPENDS "${dir}/*.cu")
   set(tests ${sources})
   list(FILTER tests INCLUDE REGEX "_test\\.cpp$")
+  set(gpu_tests ${tests})
+  list(FILTER gpu_tests INCLUDE REGEX "_gpu_test\\.cpp$")
+  list(FILTER tests EXCLUDE REGEX "_gpu_test\\.cpp$")
   set(benches ${sources})
   list(FILTER benches INCLUDE REGEX "_bench\\.cpp$")
   set(none ${sources})
@@ -57,11 +68,17 @@ function(lmms_room name)
   if(LMMS_TESTS AND tests)
     lmms_test(${name}_test unit DEPS lmms_${name} SOURCES ${tests})
   endif()
+  if(LMMS_TESTS AND LMMS_HAS_CUDA AND gpu_tests)
+    lmms_test(${name}_gpu_test gpu FLAVOUR cuda DEPS lmms_${name} SOURCES ${gpu_tests})
+    set_target_properties(${name}_gpu_test PROPERTIES EXCLUDE_FROM_ALL ON)
+    add_dependencies(gpu_tests ${name}_gpu_test)
+  endif()
   if(LMMS_TESTS AND benches)
     add_executable(${name}_bench EXCLUDE_FROM_ALL ${benches})
     target_compile_options(${name}_bench PRIVATE ${LMMS_WARNINGS})
     target_link_libraries(${name}_bench PRIVATE lmms_${name} benchmark::benchmark benchmark::benchmark_main)
     lmms_link_flavour(${name}_bench none)
+    add_dependencies(benchmarks ${name}_bench)
   endif()
 endfunction()
 
@@ -72,13 +89,16 @@ function(lmms_link_flavour target flavour)
   endforeach()
 endfunction()
 
-# lmms_test(NAME LABEL DEPS ... SOURCES ...): one GoogleTest program, one line of ctest.
+# lmms_test(NAME LABEL [FLAVOUR cuda] DEPS ... SOURCES ...): one GoogleTest program, one line of ctest.
 function(lmms_test name label)
-  cmake_parse_arguments(TEST "" "" "DEPS;SOURCES" ${ARGN})
+  cmake_parse_arguments(TEST "" "FLAVOUR" "DEPS;SOURCES" ${ARGN})
+  if(NOT TEST_FLAVOUR)
+    set(TEST_FLAVOUR none)
+  endif()
   add_executable(${name} ${TEST_SOURCES})
   target_compile_options(${name} PRIVATE ${LMMS_WARNINGS})
   target_link_libraries(${name} PRIVATE ${TEST_DEPS} GTest::gtest GTest::gmock GTest::gtest_main)
-  lmms_link_flavour(${name} none)
+  lmms_link_flavour(${name} ${TEST_FLAVOUR})
   target_compile_definitions(${name} PRIVATE LMMS_SOURCE_DIR="${CMAKE_SOURCE_DIR}")
   add_test(NAME ${name} COMMAND ${name} --gtest_brief=1)
   set_tests_properties(${name} PROPERTIES LABELS ${label} TIMEOUT 900)

@@ -1,0 +1,56 @@
+# The two commands of a newcomer are `make quickstart` and `make test`; each sets up everything it needs.
+# Objects and programs are CMake's and Ninja's affair (CMakePresets.json); this file only strings the steps together.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.PHONY: quickstart test build test-gpu gpu-bundle format lint bench clean help bootstrap
+PRESET ?= dev
+BUILD := build/$(PRESET)
+
+quickstart: configure  ## train a small language model on real conversations, in about three minutes
+	@cmake --build $(BUILD) --target lmms
+	@examples/quickstart/run.sh $(BUILD)/bin/lmms
+
+test: build  ## build everything and run all tests that need no GPU
+	@ctest --preset $(PRESET)
+
+build: configure  ## build everything: programs and tests (PRESET=dev|release|asan|tsan|gpu)
+	@cmake --build --preset $(PRESET)
+
+test-gpu: configure  ## run the tests that need a GPU
+	@cmake --build $(BUILD) --target gpu_tests
+	@ctest --test-dir $(BUILD) -L gpu --output-on-failure --no-tests=error
+
+gpu-bundle:  ## pack what a GPU host needs into build/lmms-gpu.tar.gz; torch and pyarrow come from the host's Python
+	@$(MAKE) --no-print-directory build PRESET=gpu
+	@scripts/gpu_bundle.sh build/gpu/bin/cuda/lmms build/lmms-gpu.tar.gz
+
+bench: configure  ## build and run every benchmark
+	@cmake --build $(BUILD) --target benchmarks
+	@for bench in $(BUILD)/bin/*_bench; do echo "== $$bench"; $$bench || exit 1; done
+
+format:  ## lay out all sources with clang-format 14
+	@scripts/bootstrap.sh --lint
+	@scripts/check_format.sh --fix
+
+lint:  ## check layout, arrows between rooms, and that every header compiles alone
+	@scripts/bootstrap.sh --lint
+	@$(MAKE) --no-print-directory configure
+	@scripts/check_format.sh
+	@scripts/check_includes.sh
+	@scripts/check_paths.sh
+	@cmake --build $(BUILD) --target all_verify_interface_header_sets
+
+clean:  ## remove what was built; .deps (the fetched libraries) stays
+	@rm -rf build
+
+help:  ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
+
+bootstrap:
+	@scripts/bootstrap.sh
+
+# Ninja runs CMake again by itself when a CMake file changes; a changed preset is what it cannot see.
+.PHONY: configure
+configure: bootstrap
+	@if [ CMakePresets.json -nt $(BUILD)/build.ninja ] || [ .deps/site/stamp -nt $(BUILD)/build.ninja ]; then \
+	  cmake --preset $(PRESET); fi
