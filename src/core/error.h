@@ -1,5 +1,6 @@
 #pragma once
-/// Errors teach: where (file:line:key, or file:row of the data), what was wanted and what was there, how to mend it.
+/// Errors teach: where (file:line:key, or file:row of the data), what was wanted and what was
+/// there, how to mend it.
 #include <stdexcept>
 #include <string>
 #include <utility>
@@ -20,8 +21,8 @@ struct Fault {
 /// Exit codes of the program.
 enum class Exit : int { done = 0, failed = 1, bad_input = 2, interrupted = 3 };
 
-/// Ends the run. `bad_input` for what the user can mend in config, data or checkpoint; `failed` for the machine's troubles
-/// (a full disk, a lost device).
+/// Ends the run. `bad_input` for what the user can mend in config, data or checkpoint; `failed` for
+/// the machine's troubles (a full disk, a lost device).
 class Error : public std::runtime_error {
  public:
   explicit Error(Fault fault, Exit exit = Exit::bad_input)
@@ -36,12 +37,13 @@ class Error : public std::runtime_error {
   Exit exit_;
 };
 
-/// A value, or an expected failure that the caller counts or reports (a rotten image, a missing shard).
+/// A value, or an expected failure that the caller counts or reports (a rotten image, a missing
+/// shard).
 template <class T>
 class [[nodiscard]] Result {
  public:
-  Result(T value) : state_(std::move(value)) {}          // NOLINT: implicit on purpose
-  Result(Fault fault) : state_(std::move(fault)) {}      // NOLINT: implicit on purpose
+  Result(T value) : state_(std::move(value)) {}      // NOLINT: implicit on purpose
+  Result(Fault fault) : state_(std::move(fault)) {}  // NOLINT: implicit on purpose
   bool ok() const { return state_.index() == 0; }
   explicit operator bool() const { return ok(); }
   T& operator*() & { return std::get<0>(state_); }

@@ -12,12 +12,15 @@ namespace lmms {
 namespace fs = std::filesystem;
 namespace {
 
-std::string reason() { return std::strerror(errno); }
+std::string reason() {
+  return std::strerror(errno);
+}
 
 [[noreturn]] void fail(const fs::path& path, const char* doing) {
   const bool full = errno == ENOSPC || errno == EDQUOT;
   throw Error(path.string(), std::string(doing) + " failed: " + reason(),
-              full ? "free space on this disk, or choose another trainer_args.output_dir; what was saved before is whole"
+              full ? "free space on this disk, or choose another trainer_args.output_dir; what was "
+                     "saved before is whole"
                    : "check that the folder exists and may be written",
               Exit::failed);
 }
@@ -74,7 +77,8 @@ Result<std::string> read_file(const fs::path& path) {
 }
 
 OutputFile::OutputFile(fs::path path, Open mode) : path_(std::move(path)) {
-  fd_ = ::open(path_.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC | (mode == Open::append ? O_APPEND : O_TRUNC), 0644);
+  fd_ = ::open(path_.c_str(),
+               O_WRONLY | O_CREAT | O_CLOEXEC | (mode == Open::append ? O_APPEND : O_TRUNC), 0644);
   if (fd_ < 0) fail(path_, "opening for writing");
 }
 
@@ -85,9 +89,13 @@ OutputFile::~OutputFile() {
   if (fd_ >= 0) ::close(fd_);
 }
 
-void OutputFile::write(std::span<const std::byte> bytes) { write_all(fd_, path_, bytes); }
+void OutputFile::write(std::span<const std::byte> bytes) {
+  write_all(fd_, path_, bytes);
+}
 
-void OutputFile::write(std::string_view text) { write(std::as_bytes(std::span(text.data(), text.size()))); }
+void OutputFile::write(std::string_view text) {
+  write(std::as_bytes(std::span(text.data(), text.size())));
+}
 
 void OutputFile::write_at(uint64_t offset, std::span<const std::byte> bytes) {
   while (!bytes.empty()) {

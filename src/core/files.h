@@ -10,7 +10,8 @@
 
 namespace lmms {
 
-/// A whole file mapped read-only. Movable, unmapped on destruction. An empty file has an empty span.
+/// A whole file mapped read-only. Movable, unmapped on destruction. An empty file has an empty
+/// span.
 class MappedFile {
  public:
   static Result<MappedFile> open(const std::filesystem::path& path);
@@ -28,7 +29,8 @@ class MappedFile {
 
 Result<std::string> read_file(const std::filesystem::path& path);
 
-/// A file being written. Every failure (a full disk) throws Error naming the path, with Exit::failed.
+/// A file being written. Every failure (a full disk) throws Error naming the path, with
+/// Exit::failed.
 class OutputFile {
  public:
   /// Creates or truncates; `append` continues an existing file.

@@ -1,4 +1,5 @@
-// fmt is the copy that libtorch's headers carry; its templates are instantiated here, as fmt's own src/format.cc does.
+// fmt is the copy that libtorch's headers carry; its templates are instantiated here, as fmt's own
+// src/format.cc does.
 #include <fmt/format-inl.h>
 
 FMT_BEGIN_NAMESPACE

@@ -19,7 +19,9 @@ Sink& sink() {
 }
 
 void print(Sink& out, Level level, const std::string& text) {
-  const char* prefix = level == Level::info ? "" : level == Level::notice ? "notice: " : "warning: ";
+  const char* prefix = level == Level::info     ? ""
+                       : level == Level::notice ? "notice: "
+                                                : "warning: ";
   if (out.before) out.before();
   std::fprintf(stderr, "%s%s\n", prefix, text.c_str());
   if (out.after) out.after();

@@ -7,12 +7,19 @@ namespace lmms::log {
 
 enum class Level { info, notice, warning };
 
-/// Prints one line. A progress bar that owns the terminal's last line is cleared first and drawn again after it.
+/// Prints one line. A progress bar that owns the terminal's last line is cleared first and drawn
+/// again after it.
 void write(Level level, const std::string& text);
-inline void info(const std::string& text) { write(Level::info, text); }
+inline void info(const std::string& text) {
+  write(Level::info, text);
+}
 /// Something chosen or left out that the user may want to know.
-inline void notice(const std::string& text) { write(Level::notice, text); }
-inline void warning(const std::string& text) { write(Level::warning, text); }
+inline void notice(const std::string& text) {
+  write(Level::notice, text);
+}
+inline void warning(const std::string& text) {
+  write(Level::warning, text);
+}
 /// As warning, but a text is printed once in the life of the process.
 void warn_once(const std::string& text);
 

@@ -24,7 +24,8 @@ size_t distance(std::string_view a, std::string_view b) {
 
 }  // namespace
 
-std::optional<std::string> nearest_name(std::string_view word, std::span<const std::string> candidates) {
+std::optional<std::string> nearest_name(std::string_view word,
+                                        std::span<const std::string> candidates) {
   const size_t limit = std::clamp<size_t>(word.size() / 3, 1, 3);
   size_t best = limit + 1;
   std::optional<std::string> found;

@@ -22,9 +22,10 @@ uint64_t Permutation::operator()(uint64_t i) const {
   do {
     uint64_t left = i >> half_bits_, right = i & mask;
     for (uint32_t round = 0; round < 6; ++round) {
-      const Counter word = philox({static_cast<uint32_t>(right), static_cast<uint32_t>(right >> 32) ^ round << 24,
-                                   static_cast<uint32_t>(tweak_), static_cast<uint32_t>(tweak_ >> 32)},
-                                  key_);
+      const Counter word =
+          philox({static_cast<uint32_t>(right), static_cast<uint32_t>(right >> 32) ^ round << 24,
+                  static_cast<uint32_t>(tweak_), static_cast<uint32_t>(tweak_ >> 32)},
+                 key_);
       const uint64_t mixed = left ^ ((uint64_t{word[1]} << 32 | word[0]) & mask);
       left = right;
       right = mixed;

@@ -1,6 +1,7 @@
 #pragma once
-/// Our own random numbers: Philox4x32-10 (Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3"), a pure function
-/// of key and counter, so that a draw depends on what it is for and never on who made how many draws before it.
+/// Our own random numbers: Philox4x32-10 (Salmon et al. 2011, "Parallel random numbers: as easy as
+/// 1, 2, 3"), a pure function of key and counter, so that a draw depends on what it is for and
+/// never on who made how many draws before it.
 #include <array>
 #include <cstdint>
 #include <string_view>
@@ -22,7 +23,13 @@ constexpr Counter philox(Counter c, Key k) {
 }
 
 /// What a draw is for; each purpose is a stream of its own under one seed.
-enum class Purpose : uint32_t { initialisation = 1, shuffle = 2, mixture = 3, corruption = 4, sampling = 5 };
+enum class Purpose : uint32_t {
+  initialisation = 1,
+  shuffle = 2,
+  mixture = 3,
+  corruption = 4,
+  sampling = 5
+};
 
 constexpr Key key(uint64_t seed, Purpose purpose) {
   return {static_cast<uint32_t>(seed) ^ static_cast<uint32_t>(seed >> 32) * 0x85EBCA6Bu,
@@ -37,13 +44,16 @@ constexpr uint64_t hash(std::string_view text) {
 }
 
 /// (0, 1], 32 bits of resolution.
-constexpr double unit(uint32_t bits) { return (static_cast<double>(bits) + 1.0) * 0x1p-32; }
+constexpr double unit(uint32_t bits) {
+  return (static_cast<double>(bits) + 1.0) * 0x1p-32;
+}
 
 /// Two independent standard normal numbers from two words (Box and Muller 1958).
 std::array<double, 2> normal_pair(uint32_t a, uint32_t b);
 
-/// A bijection of [0, n) that depends on the key alone: a Feistel network over the next even power of two, walked until it
-/// falls inside (Black and Rogaway 2002, "Ciphers with arbitrary finite domains"). O(1) memory, about two rounds of walking.
+/// A bijection of [0, n) that depends on the key alone: a Feistel network over the next even power
+/// of two, walked until it falls inside (Black and Rogaway 2002, "Ciphers with arbitrary finite
+/// domains"). O(1) memory, about two rounds of walking.
 class Permutation {
  public:
   Permutation(uint64_t n, Key key, uint64_t tweak = 0);

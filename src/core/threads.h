@@ -17,8 +17,9 @@ namespace lmms {
 /// Names the calling thread for debuggers and profilers (15 characters are kept).
 void name_this_thread(const std::string& name);
 
-/// A first-in-first-out queue that holds at most `capacity` items. push waits for room, pop for an item; close() wakes
-/// everybody: later pushes return false, pops drain what is left and then return nullopt.
+/// A first-in-first-out queue that holds at most `capacity` items. push waits for room, pop for an
+/// item; close() wakes everybody: later pushes return false, pops drain what is left and then
+/// return nullopt.
 template <class T>
 class BoundedQueue {
  public:
@@ -55,7 +56,8 @@ class BoundedQueue {
   bool closed_ = false;
 };
 
-/// A fixed number of worker threads. Results come back as futures; the destructor finishes what was submitted.
+/// A fixed number of worker threads. Results come back as futures; the destructor finishes what was
+/// submitted.
 class ThreadPool {
  public:
   ThreadPool(size_t threads, const std::string& name);

@@ -1,5 +1,6 @@
 #pragma once
-/// What a step trains, on the host. Rows are laid one after another without padding: T tokens, S segments.
+/// What a step trains, on the host. Rows are laid one after another without padding: T tokens, S
+/// segments.
 #include <cstdint>
 #include <vector>
 
@@ -8,7 +9,8 @@ namespace lmms::data {
 /// How the tokens of a segment see each other.
 enum class AttentionMode : uint8_t { causal, full, noise };
 
-/// A run of tokens that attends within itself (and, by `group`, to others of its sample in later modalities).
+/// A run of tokens that attends within itself (and, by `group`, to others of its sample in later
+/// modalities).
 struct Segment {
   int32_t start = 0;
   int32_t length = 0;
@@ -20,15 +22,16 @@ struct Segment {
 
 /// One micro-step of one rank.
 struct Batch {
-  std::vector<int32_t> input_ids;     ///< [T]
-  std::vector<int32_t> labels;        ///< [T] target of each position, already shifted; 0 where weights is 0
+  std::vector<int32_t> input_ids;  ///< [T]
+  std::vector<int32_t>
+      labels;  ///< [T] target of each position, already shifted; 0 where weights is 0
   std::vector<float> weights;         ///< [T] weight of each target in the loss; 0: not trained
   std::vector<int32_t> position_ids;  ///< [T] from 0 in every segment
   std::vector<Segment> segments;      ///< [S] in order; together they cover [0, T)
   int64_t valid_tokens = 0;           ///< T without the pad; no statistic counts more
   int64_t supervised_tokens = 0;      ///< targets with weight > 0
   int64_t samples = 0;
-  int64_t rows = 0;                   ///< 0: a dummy, all weights 0
+  int64_t rows = 0;  ///< 0: a dummy, all weights 0
 
   int64_t tokens() const { return static_cast<int64_t>(input_ids.size()); }
 };

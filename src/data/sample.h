@@ -22,10 +22,12 @@ struct Origin {
 
 struct TextPart {
   std::vector<int32_t> input_ids;  ///< [n]
-  std::vector<int32_t> labels;     ///< [n], already shifted: labels[t] is the target of position t, or kIgnore
+  std::vector<int32_t>
+      labels;  ///< [n], already shifted: labels[t] is the target of position t, or kIgnore
 };
 
-/// One training example. Parts of other modalities join it as they are built; `extras` is for plugins.
+/// One training example. Parts of other modalities join it as they are built; `extras` is for
+/// plugins.
 struct Sample {
   Origin origin;
   TextPart text;
