@@ -1,0 +1,68 @@
+#pragma once
+/// Samples into rows of bounded length, online, for one lane.
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <optional>
+#include <string_view>
+#include <vector>
+
+#include "data/sample.h"
+
+namespace lmms::data {
+
+enum class PackingStrategy {
+  first_fit,   ///< the oldest open bin with room
+  best_fit,    ///< the open bin that the sample fills best (ties: the oldest)
+  balanced,    ///< the open bin with room and the least cost so far (ties: the oldest)
+  sequential,  ///< one open bin; rows keep the order of samples. The Python project's `first_fit`
+};
+std::optional<PackingStrategy> parse_packing_strategy(std::string_view name);
+std::string_view packing_strategy_name(PackingStrategy strategy);
+
+struct PackingOptions {
+  PackingStrategy strategy = PackingStrategy::first_fit;
+  int64_t length = 32000;  ///< tokens of a row at most
+  int num_open_bins = 8;   ///< of one lane; `sequential` has one
+};
+
+/// A sample in a row: its place in the order of samples and what was measured of it.
+struct PackItem {
+  int64_t ordinal = 0;  ///< epoch * rows_per_epoch + position
+  int64_t length = 0;
+  int64_t supervised = 0;
+  int64_t cost = 0;
+  /// The sample, where it was made and memory allows keeping it; null: made again when needed. No
+  /// part of the state.
+  std::shared_ptr<const Sample> sample;
+};
+
+/// A row that is still open, or has just been closed.
+struct Bin {
+  std::vector<PackItem> items;
+  int64_t length = 0;
+  int64_t cost = 0;
+  void add(PackItem item);
+};
+
+/// Rows come out when their bin closes. A bin closes when it is exactly full (nothing could join
+/// it), or when a sample fits nowhere and all bins are open: then the fullest (ties: the oldest).
+/// Deterministic: the same items give the same rows. O(num_open_bins) an item.
+class Packer {
+ public:
+  explicit Packer(const PackingOptions& options) : options_(options) {}
+  /// Adds an item with 0 < length <= options.length; returns the rows that closed.
+  std::vector<Bin> add(PackItem item);
+  /// Closes the oldest open bin; nullopt when none is open.
+  std::optional<Bin> flush_one();
+
+  /// Open bins, oldest first: the whole state.
+  const std::deque<Bin>& open_bins() const { return open_; }
+  void restore(std::deque<Bin> bins) { open_ = std::move(bins); }
+
+ private:
+  PackingOptions options_;
+  std::deque<Bin> open_;
+};
+
+}  // namespace lmms::data

@@ -1,0 +1,38 @@
+#pragma once
+/// Record -> Sample: what a model family makes of a raw example.
+#include <cstdint>
+#include <memory>
+
+#include "core/error.h"
+#include "data/record.h"
+#include "data/sample.h"
+
+namespace lmms::data {
+
+/// What packing must know of a record before its media is decoded.
+struct Measured {
+  int64_t length = 0;      ///< tokens of the sample
+  int64_t supervised = 0;  ///< targets that are trained
+  /// Relative time of attention and vision, in query-key pairs; text: length squared.
+  int64_t cost = 0;
+  /// The sample itself where measuring had to make it (text); null where it is made later (media).
+  std::shared_ptr<const Sample> sample;
+};
+
+/// Pure and thread-safe: the same record gives the same bits in any thread. What is wrong with a
+/// record comes back as a Fault whose `where` is the record's origin.
+class Processor {
+ public:
+  virtual ~Processor() = default;
+  virtual Result<Measured> measure(const Record& record) const = 0;
+  virtual Result<Sample> process(const Record& record) const = 0;
+};
+
+/// Measures a sample of text that is already made, and keeps it.
+Measured measure_text(Sample sample);
+
+/// Cuts a sample of text to its first `limit` tokens. The last kept position keeps its target: the
+/// token that followed it.
+void truncate(Sample& sample, int64_t limit);
+
+}  // namespace lmms::data

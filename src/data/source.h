@@ -1,0 +1,53 @@
+#pragma once
+/// Files as random-access rows: json, jsonl, csv, arrow, parquet.
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/error.h"
+#include "data/record.h"
+
+namespace lmms::data {
+
+/// Rows that can be read in any order, by many threads at once.
+class RecordSource {
+ public:
+  virtual ~RecordSource() = default;
+  /// Rows; known once the source is open.
+  virtual int64_t size() const = 0;
+  /// The row, counted from 0. A broken row is a Fault that names file and row, and says nothing
+  /// about the rows beside it.
+  virtual Result<Record> read(int64_t row) const = 0;
+};
+
+enum class Format { json, jsonl, csv, arrow, parquet };
+
+/// "json" ...; nullopt for a name that is none of ours.
+std::optional<Format> parse_format(std::string_view name);
+std::string_view format_name(Format format);
+/// From the suffix of a path or glob (".jsonl", ".ndjson", ".json", ".csv", ".arrow", ".parquet",
+/// ".pq"), or from the contents of a folder; nullopt if neither tells.
+std::optional<Format> infer_format(const std::string& path);
+
+/// How a source may use the machine.
+struct SourceLimits {
+  /// Decoded Parquet row groups and compressed Arrow batches kept in memory, for each source.
+  int64_t memory_bytes = int64_t{512} << 20;
+  /// Where decoded Parquet row groups beyond that are put, in files that vanish with the process;
+  /// empty: the system's temporary folder.
+  std::string spill_folder;
+};
+
+/// Opens a file, a glob ("part-*.parquet"; files in the order of their names) or a folder that
+/// `datasets.save_to_disk` wrote. Faults: no such file, nothing matches, a file that is not of this
+/// format.
+Result<std::unique_ptr<RecordSource>> open_source(const std::string& path, Format format,
+                                                  const SourceLimits& limits = {});
+
+/// Several sources of one kind, one after another.
+std::unique_ptr<RecordSource> concatenate(std::vector<std::unique_ptr<RecordSource>> parts);
+
+}  // namespace lmms::data
