@@ -1,0 +1,37 @@
+#pragma once
+/// From a table of Params to buckets: who gets which memory.
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <vector>
+
+#include "nn/param.h"
+#include "parallel/bucket.h"
+
+namespace lmms::nn {
+
+struct MemoryOptions {
+  at::Device device = at::kCPU;
+  at::ScalarType dtype = at::kFloat;           ///< of the weights that the forward reads
+  at::ScalarType gradient_dtype = at::kFloat;
+};
+
+/// Where a Param lives.
+struct Placement {
+  size_t bucket = 0, segment = 0;
+};
+
+/// The buckets of a model, one per (unit, trainable), and where each Param of its table lives.
+struct ModelMemory {
+  std::vector<parallel::Bucket> buckets;
+  std::vector<Placement> placements;  ///< parallel to ParamTable::all()
+};
+
+/// Lays out and allocates the buckets, and gives every Param its leaf.
+ModelMemory allocate(ParamTable& params, const MemoryOptions& options);
+
+/// Fills every weight (masters too) by its Init law with Philox, keyed by the hub name of each part: the same numbers on
+/// every device, for any order and any sharding.
+void initialise(const ParamTable& params, ModelMemory& memory, uint64_t seed);
+
+}  // namespace lmms::nn

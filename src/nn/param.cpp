@@ -1,0 +1,94 @@
+#include "nn/param.h"
+
+#include <algorithm>
+#include <set>
+
+#include "core/error.h"
+#include "core/nearest.h"
+
+namespace lmms::nn {
+namespace {
+
+bool below(std::string_view name, std::string_view module) {
+  return name.starts_with(module) && (name.size() == module.size() || name[module.size()] == '.');
+}
+
+// Every module name of the tree: each dotted prefix of each tensor's name.
+std::vector<std::string> module_names(const std::deque<Param>& params) {
+  std::set<std::string> names;
+  for (const Param& p : params) {
+    for (const Part& part : p.parts) {
+      for (size_t dot = part.hub_name.find('.'); dot != std::string::npos; dot = part.hub_name.find('.', dot + 1)) {
+        names.insert(part.hub_name.substr(0, dot));
+      }
+    }
+  }
+  return {names.begin(), names.end()};
+}
+
+}  // namespace
+
+int64_t Param::elements() const {
+  int64_t n = 1;
+  for (int64_t size : shape) n *= size;
+  return n;
+}
+
+Param& ParamTable::add(const std::string& unit, const std::string& hub_name, std::vector<int64_t> shape, Init init,
+                       ParamClass kind) {
+  const int64_t rows = shape.at(0);
+  return add_stacked(unit, hub_name, {hub_name}, {rows}, std::move(shape), init, kind);
+}
+
+Param& ParamTable::add_stacked(const std::string& unit, const std::string& name, const std::vector<std::string>& hub_names,
+                               const std::vector<int64_t>& rows, std::vector<int64_t> shape, Init init, ParamClass kind) {
+  Param param{name, std::move(shape), {}, init, kind, unit, true, {}};
+  int64_t first = 0;
+  for (size_t i = 0; i < hub_names.size(); ++i) {
+    if (find_part(hub_names[i]) != nullptr) throw Error(hub_names[i], "two parameters of this name", "", Exit::failed);
+    std::vector<int64_t> hub_shape = param.shape;
+    hub_shape[0] = rows[i];
+    param.parts.push_back({hub_names[i], first, rows[i], std::move(hub_shape)});
+    first += rows[i];
+  }
+  return params_.emplace_back(std::move(param));
+}
+
+const Param* ParamTable::find_part(std::string_view hub_name) const {
+  for (const Param& p : params_) {
+    for (const Part& part : p.parts) {
+      if (part.hub_name == hub_name) return &p;
+    }
+  }
+  return nullptr;
+}
+
+int64_t ParamTable::elements(bool trainable_only) const {
+  int64_t n = 0;
+  for (const Param& p : params_) {
+    if (p.trainable || !trainable_only) n += p.elements();
+  }
+  return n;
+}
+
+void ParamTable::freeze(const std::string& module, const std::string& where) {
+  bool found = false;
+  for (Param& p : params_) {
+    const auto inside = std::count_if(p.parts.begin(), p.parts.end(), [&](const Part& q) { return below(q.hub_name, module); });
+    if (inside == 0) continue;
+    found = true;
+    if (static_cast<size_t>(inside) < p.parts.size()) {
+      std::string together;
+      for (const Part& part : p.parts) together += (together.empty() ? "" : ", ") + part.hub_name;
+      throw Error(where, "'" + module + "' is stored and trained in one matrix with " + together,
+                  "freeze all of these modules or none of them");
+    }
+    p.trainable = false;
+  }
+  if (found) return;
+  const auto near = nearest_name(module, module_names(params_));
+  throw Error(where, "the model has no module '" + module + "'" + (near ? "; did you mean '" + *near + "'?" : ""),
+              "module names are those of the checkpoint's tensors, such as 'model.embed_tokens' or 'model.layers.0'");
+}
+
+}  // namespace lmms::nn
