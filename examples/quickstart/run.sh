@@ -1,0 +1,25 @@
+#!/usr/bin/env bash
+# Trains examples/quickstart/config.yaml and says what came of it.
+# usage: examples/quickstart/run.sh PROGRAM [key=value ...]     from the top of the repository
+set -euo pipefail
+program=$1
+shift
+output=out/quickstart
+"$program" train examples/quickstart/config.yaml "$@"
+
+losses=$(sed -n 's/.*"eval_loss":[ ]*\([0-9.eE+-]*\).*/\1/p' "$output/metrics.jsonl")
+before=$(head -n 1 <<<"$losses")
+after=$(tail -n 1 <<<"$losses")
+cat <<END
+
+Loss on 64 conversations that the model never saw: $before before training, $after after.
+(8.32 would be guessing: the logarithm of the vocabulary's 4096 tokens.)
+
+The model is in $output, as a Hugging Face checkpoint:
+    python3 -c "from transformers import AutoModelForCausalLM as M; print(M.from_pretrained('$output'))"
+What next:
+    less $output/metrics.jsonl                    every step's loss, speed and memory
+    $program train examples/quickstart/config.yaml trainer_args.output_dir=out/longer trainer_args.num_train_epochs=6
+    $program list                        the models, data sets and schedules that a config can name
+    docs/guide/                                   your own data and your own checkpoint
+END
