@@ -6,21 +6,13 @@
 #include <vector>
 
 #include "core/error.h"
+#include "data/config.h"
 #include "data/source.h"
 
 namespace lmms::data {
 
-/// One entry of a mixture.
-struct SourceOptions {
-  std::string path;         ///< file, glob or folder
-  std::string data_folder;  ///< joined in front of relative media paths
-  std::string data_type;    ///< "jsonl", ...; empty: from the suffix
-  double weight = 1.0;      ///< round(weight * rows) samples an epoch
-  std::string where;        ///< where the user wrote it, for errors; empty: the path is named alone
-};
-
 struct DatasetOptions {
-  std::vector<SourceOptions> sources;
+  std::vector<SourceConfig> sources;
   bool shuffle = true;
   uint64_t seed = 42;
   SourceLimits limits;

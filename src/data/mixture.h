@@ -1,10 +1,11 @@
 #pragma once
 /// The lists of sources that users write.
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "core/error.h"
-#include "data/dataset.h"
+#include "data/config.h"
 
 namespace lmms::data {
 
@@ -13,11 +14,11 @@ namespace lmms::data {
 ///     - {path: a.jsonl, data_folder: /media, data_type: jsonl, weight: 0.5}
 /// Faults name file:line:column: a wrong type, an unknown key (with the nearest known one), no
 /// path.
-Result<std::vector<SourceOptions>> read_mixture(const std::string& path);
+Result<std::vector<SourceConfig>> read_mixture(const std::string& path);
 
-/// The sources of `dataset_path` under a `dataset_format` of json, jsonl, csv, arrow, parquet,
-/// hf_dataset (a local folder) or yaml (a mixture file).
-Result<std::vector<SourceOptions>> sources_of(const std::string& dataset_path,
-                                              const std::string& dataset_format);
+/// The sources that a config names: its inline list, or what dataset_format makes of dataset_path
+/// (hf_dataset: a local folder). `path`, if given, stands in for both (eval_dataset_path).
+Result<std::vector<SourceConfig>> sources_of(const DataConfig& config,
+                                             const std::optional<std::string>& path = std::nullopt);
 
 }  // namespace lmms::data

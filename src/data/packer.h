@@ -4,22 +4,19 @@
 #include <deque>
 #include <memory>
 #include <optional>
-#include <string_view>
 #include <vector>
 
+#include "data/config.h"
 #include "data/sample.h"
 
 namespace lmms::data {
 
-enum class PackingStrategy {
-  first_fit,   ///< the oldest open bin with room
-  best_fit,    ///< the open bin that the sample fills best (ties: the oldest)
-  balanced,    ///< the open bin with room and the least cost so far (ties: the oldest)
-  sequential,  ///< one open bin; rows keep the order of samples. The Python project's `first_fit`
-};
-std::optional<PackingStrategy> parse_packing_strategy(std::string_view name);
-std::string_view packing_strategy_name(PackingStrategy strategy);
-
+/// Where a sample goes among the open bins that have room for it:
+///   first_fit   the oldest
+///   best_fit    the one that it fills best (ties: the oldest)
+///   balanced    the one with the least cost so far (ties: the oldest): rows that take equal time
+///   sequential  there is one open bin, and rows keep the order of samples; what the Python project
+///               calls `first_fit`
 struct PackingOptions {
   PackingStrategy strategy = PackingStrategy::first_fit;
   int64_t length = 32000;  ///< tokens of a row at most

@@ -7,17 +7,14 @@
 #include <string_view>
 
 #include "core/error.h"
+#include "data/config.h"
 
 namespace lmms::data {
-
-enum class OnBadSample { fail, skip };
-enum class OnOverlong { drop, truncate, fail };
 
 struct Policies {
   OnBadSample on_bad_sample = OnBadSample::fail;
   OnOverlong on_overlong = OnOverlong::drop;
-  /// Tokens of the longest sample without packing; 0: no limit. With packing its length is the
-  /// limit.
+  /// Tokens of the longest sample; 0: no limit. With packing the row's length limits it too.
   int64_t max_length = 0;
 };
 

@@ -1,0 +1,25 @@
+#pragma once
+/// The readers behind open_source(), one file each.
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "core/error.h"
+#include "data/source.h"
+
+namespace lmms::data {
+
+/// One JSON list; its elements are found in one scan and parsed when they are read.
+Result<std::unique_ptr<RecordSource>> open_json(const std::string& path);
+/// One JSON object a line, mapped and indexed.
+Result<std::unique_ptr<RecordSource>> open_jsonl(const std::string& path);
+/// RFC 4180 with a header row; every value is text, an empty cell is a missing key.
+Result<std::unique_ptr<RecordSource>> open_csv(const std::string& path);
+/// An Arrow IPC file or stream, or a folder of `datasets.save_to_disk`.
+Result<std::unique_ptr<RecordSource>> open_arrow(const std::string& path,
+                                                 const SourceLimits& limits);
+/// Parquet files, one after another; row groups are decoded when a row of theirs is first read.
+Result<std::unique_ptr<RecordSource>> open_parquet(const std::vector<std::string>& paths,
+                                                   const SourceLimits& limits);
+
+}  // namespace lmms::data

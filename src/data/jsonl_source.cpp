@@ -1,0 +1,57 @@
+#include <algorithm>
+#include <thread>
+
+#include "core/files.h"
+#include "core/format.h"
+#include "data/formats.h"
+#include "data/json_text.h"
+#include "data/line_index.h"
+
+namespace lmms::data {
+namespace {
+
+constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
+
+class JsonlSource final : public RecordSource {
+ public:
+  JsonlSource(std::string path, MappedFile file)
+      : path_(std::make_shared<const std::string>(std::move(path))),
+        file_(std::move(file)),
+        lines_(without_mark(file_.text()),
+               std::clamp<size_t>(std::thread::hardware_concurrency(), 1, 8)) {}
+
+  int64_t size() const override { return lines_.size(); }
+
+  Result<Record> read(int64_t row) const override {
+    const auto line = lines_.line(row);
+    Record record{.origin = {path_, line.number}, .fields = {}, .data_folder = nullptr};
+    auto value = parse_json(line.text);
+    if (!value) return Fault{record.origin.text(), value.fault().what, ""};
+    if (!value->is_object()) {
+      return Fault{record.origin.text(),
+                   fmt::format("expected a JSON object on the line, found {}", value->type_name()),
+                   ""};
+    }
+    record.fields = *std::move(value);
+    return record;
+  }
+
+ private:
+  static std::string_view without_mark(std::string_view text) {
+    return text.starts_with(kByteOrderMark) ? text.substr(kByteOrderMark.size()) : text;
+  }
+
+  std::shared_ptr<const std::string> path_;
+  MappedFile file_;
+  LineIndex lines_;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<RecordSource>> open_jsonl(const std::string& path) {
+  auto file = MappedFile::open(path);
+  if (!file) return file.fault();
+  return std::unique_ptr<RecordSource>(std::make_unique<JsonlSource>(path, *std::move(file)));
+}
+
+}  // namespace lmms::data

@@ -1,0 +1,43 @@
+#pragma once
+/// Where the rows of a text file begin, in little memory: every 16th row is remembered.
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+#include <vector>
+
+namespace lmms::data {
+
+/// Lines of a text that are not blank. A blank line (spaces, tabs, a carriage return) is no row,
+/// but it counts in the numbers of the lines after it.
+class LineIndex {
+ public:
+  struct Line {
+    std::string_view text;  ///< without "\n"
+    int64_t number = 0;     ///< counted from 1, as editors do
+  };
+
+  /// Scans the text once, pieces of `chunk_bytes` in parallel. The text must outlive the index.
+  explicit LineIndex(std::string_view text, size_t threads = 1,
+                     size_t chunk_bytes = size_t{32} << 20);
+  int64_t size() const { return rows_; }
+  /// Row i < size(), in O(16 lines).
+  Line line(int64_t i) const;
+
+ private:
+  struct Anchor {
+    size_t offset = 0;
+    int64_t line = 0;  ///< lines of the chunk before it
+  };
+  struct Chunk {
+    int64_t rows = 0, lines = 0;
+    int64_t first_row = 0, first_line = 0;
+    std::vector<Anchor> anchors;  ///< of rows 0, 16, 32, ... of the chunk
+  };
+  Chunk scan(size_t begin, size_t end) const;
+
+  std::string_view text_;
+  std::vector<Chunk> chunks_;
+  int64_t rows_ = 0;
+};
+
+}  // namespace lmms::data
