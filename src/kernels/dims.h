@@ -16,7 +16,8 @@ std::array<int64_t, N> dims(const at::Tensor& x, const char* name) {
   if (x.dim() != static_cast<int64_t>(N)) {
     std::string got;
     for (int64_t size : x.sizes()) got += (got.empty() ? "" : ", ") + std::to_string(size);
-    throw Error(name, "expected " + std::to_string(N) + " dims, got [" + got + "]", "", Exit::failed);
+    throw Error(name, "expected " + std::to_string(N) + " dims, got [" + got + "]", "",
+                Exit::failed);
   }
   std::array<int64_t, N> out{};
   for (size_t i = 0; i < N; ++i) out[i] = x.size(static_cast<int64_t>(i));

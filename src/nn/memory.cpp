@@ -10,19 +10,22 @@
 namespace lmms::nn {
 namespace {
 
-// Fills `out` with normal(0, std) numbers; element i comes from counter i / 4 of the stream of `name`.
+// Fills `out` with normal(0, std) numbers; element i comes from counter i / 4 of the stream of
+// `name`.
 void fill_normal(float* out, int64_t count, double std, uint64_t seed, std::string_view name) {
   const rng::Key key = rng::key(seed, rng::Purpose::initialisation);
   const uint64_t stream = rng::hash(name);
   at::parallel_for(0, (count + 3) / 4, 4096, [&](int64_t begin, int64_t end) {
     for (int64_t block = begin; block < end; ++block) {
       const auto index = static_cast<uint64_t>(block);
-      const rng::Counter word = rng::philox({static_cast<uint32_t>(index), static_cast<uint32_t>(index >> 32),
-                                             static_cast<uint32_t>(stream), static_cast<uint32_t>(stream >> 32)},
-                                            key);
+      const rng::Counter word =
+          rng::philox({static_cast<uint32_t>(index), static_cast<uint32_t>(index >> 32),
+                       static_cast<uint32_t>(stream), static_cast<uint32_t>(stream >> 32)},
+                      key);
       const auto a = rng::normal_pair(word[0], word[1]), b = rng::normal_pair(word[2], word[3]);
       const double draws[4] = {a[0], a[1], b[0], b[1]};
-      for (int64_t k = 0; k < 4 && 4 * block + k < count; ++k) out[4 * block + k] = static_cast<float>(std * draws[k]);
+      for (int64_t k = 0; k < 4 && 4 * block + k < count; ++k)
+        out[4 * block + k] = static_cast<float>(std * draws[k]);
     }
   });
 }
@@ -30,9 +33,15 @@ void fill_normal(float* out, int64_t count, double std, uint64_t seed, std::stri
 at::Tensor draw(const Part& part, const Init& init, uint64_t seed) {
   at::Tensor t = at::empty(part.hub_shape, at::kFloat);
   switch (init.law) {
-    case Init::Law::zeros: t.zero_(); break;
-    case Init::Law::ones: t.fill_(1); break;
-    case Init::Law::normal: fill_normal(t.mutable_data_ptr<float>(), t.numel(), init.std, seed, part.hub_name); break;
+    case Init::Law::zeros:
+      t.zero_();
+      break;
+    case Init::Law::ones:
+      t.fill_(1);
+      break;
+    case Init::Law::normal:
+      fill_normal(t.mutable_data_ptr<float>(), t.numel(), init.std, seed, part.hub_name);
+      break;
   }
   if (init.zero_row >= 0 && init.zero_row < t.size(0)) t.select(0, init.zero_row).zero_();
   return t;

@@ -12,7 +12,7 @@ namespace lmms::nn {
 
 struct MemoryOptions {
   at::Device device = at::kCPU;
-  at::ScalarType dtype = at::kFloat;           ///< of the weights that the forward reads
+  at::ScalarType dtype = at::kFloat;  ///< of the weights that the forward reads
   at::ScalarType gradient_dtype = at::kFloat;
 };
 
@@ -30,8 +30,8 @@ struct ModelMemory {
 /// Lays out and allocates the buckets, and gives every Param its leaf.
 ModelMemory allocate(ParamTable& params, const MemoryOptions& options);
 
-/// Fills every weight (masters too) by its Init law with Philox, keyed by the hub name of each part: the same numbers on
-/// every device, for any order and any sharding.
+/// Fills every weight (masters too) by its Init law with Philox, keyed by the hub name of each
+/// part: the same numbers on every device, for any order and any sharding.
 void initialise(const ParamTable& params, ModelMemory& memory, uint64_t seed);
 
 }  // namespace lmms::nn

@@ -18,7 +18,8 @@ std::vector<std::string> module_names(const std::deque<Param>& params) {
   std::set<std::string> names;
   for (const Param& p : params) {
     for (const Part& part : p.parts) {
-      for (size_t dot = part.hub_name.find('.'); dot != std::string::npos; dot = part.hub_name.find('.', dot + 1)) {
+      for (size_t dot = part.hub_name.find('.'); dot != std::string::npos;
+           dot = part.hub_name.find('.', dot + 1)) {
         names.insert(part.hub_name.substr(0, dot));
       }
     }
@@ -34,18 +35,21 @@ int64_t Param::elements() const {
   return n;
 }
 
-Param& ParamTable::add(const std::string& unit, const std::string& hub_name, std::vector<int64_t> shape, Init init,
-                       ParamClass kind) {
+Param& ParamTable::add(const std::string& unit, const std::string& hub_name,
+                       std::vector<int64_t> shape, Init init, ParamClass kind) {
   const int64_t rows = shape.at(0);
   return add_stacked(unit, hub_name, {hub_name}, {rows}, std::move(shape), init, kind);
 }
 
-Param& ParamTable::add_stacked(const std::string& unit, const std::string& name, const std::vector<std::string>& hub_names,
-                               const std::vector<int64_t>& rows, std::vector<int64_t> shape, Init init, ParamClass kind) {
+Param& ParamTable::add_stacked(const std::string& unit, const std::string& name,
+                               const std::vector<std::string>& hub_names,
+                               const std::vector<int64_t>& rows, std::vector<int64_t> shape,
+                               Init init, ParamClass kind) {
   Param param{name, std::move(shape), {}, init, kind, unit, true, {}};
   int64_t first = 0;
   for (size_t i = 0; i < hub_names.size(); ++i) {
-    if (find_part(hub_names[i]) != nullptr) throw Error(hub_names[i], "two parameters of this name", "", Exit::failed);
+    if (find_part(hub_names[i]) != nullptr)
+      throw Error(hub_names[i], "two parameters of this name", "", Exit::failed);
     std::vector<int64_t> hub_shape = param.shape;
     hub_shape[0] = rows[i];
     param.parts.push_back({hub_names[i], first, rows[i], std::move(hub_shape)});
@@ -74,7 +78,8 @@ int64_t ParamTable::elements(bool trainable_only) const {
 void ParamTable::freeze(const std::string& module, const std::string& where) {
   bool found = false;
   for (Param& p : params_) {
-    const auto inside = std::count_if(p.parts.begin(), p.parts.end(), [&](const Part& q) { return below(q.hub_name, module); });
+    const auto inside = std::count_if(p.parts.begin(), p.parts.end(),
+                                      [&](const Part& q) { return below(q.hub_name, module); });
     if (inside == 0) continue;
     found = true;
     if (static_cast<size_t>(inside) < p.parts.size()) {
@@ -87,8 +92,11 @@ void ParamTable::freeze(const std::string& module, const std::string& where) {
   }
   if (found) return;
   const auto near = nearest_name(module, module_names(params_));
-  throw Error(where, "the model has no module '" + module + "'" + (near ? "; did you mean '" + *near + "'?" : ""),
-              "module names are those of the checkpoint's tensors, such as 'model.embed_tokens' or 'model.layers.0'");
+  throw Error(
+      where,
+      "the model has no module '" + module + "'" + (near ? "; did you mean '" + *near + "'?" : ""),
+      "module names are those of the checkpoint's tensors, such as 'model.embed_tokens' or "
+      "'model.layers.0'");
 }
 
 }  // namespace lmms::nn

@@ -1,5 +1,6 @@
 #pragma once
-/// A weight is a handle, made without memory; buckets give it memory (nn/memory.h) once the whole structure is known.
+/// A weight is a handle, made without memory; buckets give it memory (nn/memory.h) once the whole
+/// structure is known.
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
@@ -29,17 +30,19 @@ struct Part {
 /// Which optimiser a parameter may get.
 enum class ParamClass { matrix, embedding, vector };
 
-/// A weight: its place in the checkpoint, its shape inside, and, once it has memory, the leaf that the forward reads.
+/// A weight: its place in the checkpoint, its shape inside, and, once it has memory, the leaf that
+/// the forward reads.
 struct Param {
-  std::string name;            ///< inside name; the hub name where one tensor makes up the whole
+  std::string name;  ///< inside name; the hub name where one tensor makes up the whole
   std::vector<int64_t> shape;
-  std::vector<Part> parts;     ///< in order of rows; several where a fused weight stacks tensors of the checkpoint
+  std::vector<Part>
+      parts;  ///< in order of rows; several where a fused weight stacks tensors of the checkpoint
   Init init;
   ParamClass kind = ParamClass::matrix;
-  std::string unit;            ///< whose bucket it lives in
+  std::string unit;  ///< whose bucket it lives in
   bool trainable = true;
 
-  at::Tensor value;            ///< autograd leaf; its .grad is the slot in the bucket
+  at::Tensor value;  ///< autograd leaf; its .grad is the slot in the bucket
   int64_t elements() const;
   bool decays() const { return kind != ParamClass::vector; }
 };
@@ -47,11 +50,15 @@ struct Param {
 /// All Params of a model, in order of creation, at stable addresses. A tied weight is one Param.
 class ParamTable {
  public:
-  /// Adds a Param that one tensor of the checkpoint makes up. Throws Error if a part of that name exists.
-  Param& add(const std::string& unit, const std::string& hub_name, std::vector<int64_t> shape, Init init, ParamClass kind);
-  /// Adds a Param that stacks several tensors along dim 0; `rows[i]` of them come from hub_names[i].
-  Param& add_stacked(const std::string& unit, const std::string& name, const std::vector<std::string>& hub_names,
-                     const std::vector<int64_t>& rows, std::vector<int64_t> shape, Init init, ParamClass kind);
+  /// Adds a Param that one tensor of the checkpoint makes up. Throws Error if a part of that name
+  /// exists.
+  Param& add(const std::string& unit, const std::string& hub_name, std::vector<int64_t> shape,
+             Init init, ParamClass kind);
+  /// Adds a Param that stacks several tensors along dim 0; `rows[i]` of them come from
+  /// hub_names[i].
+  Param& add_stacked(const std::string& unit, const std::string& name,
+                     const std::vector<std::string>& hub_names, const std::vector<int64_t>& rows,
+                     std::vector<int64_t> shape, Init init, ParamClass kind);
   /// nullptr if no Param holds a part of that name.
   const Param* find_part(std::string_view hub_name) const;
 
@@ -59,8 +66,9 @@ class ParamTable {
   const std::deque<Param>& all() const { return params_; }
   int64_t elements(bool trainable_only = false) const;
 
-  /// Freezes every Param below the dotted module name (exactly it, or it followed by '.'). Throws Error, with `where`, naming
-  /// the nearest module, if nothing is below it, or if it would freeze a part of a stacked Param.
+  /// Freezes every Param below the dotted module name (exactly it, or it followed by '.'). Throws
+  /// Error, with `where`, naming the nearest module, if nothing is below it, or if it would freeze
+  /// a part of a stacked Param.
   void freeze(const std::string& module, const std::string& where);
 
  private:

@@ -15,12 +15,15 @@ int64_t elements(const std::vector<int64_t>& shape) {
 
 }  // namespace
 
-Bucket::Bucket(BucketLayout layout, std::vector<BucketEntry> entries, at::Device device) : layout_(std::move(layout)) {
-  std::stable_partition(entries.begin(), entries.end(), [](const BucketEntry& e) { return e.decay; });
+Bucket::Bucket(BucketLayout layout, std::vector<BucketEntry> entries, at::Device device)
+    : layout_(std::move(layout)) {
+  std::stable_partition(entries.begin(), entries.end(),
+                        [](const BucketEntry& e) { return e.decay; });
   for (BucketEntry& entry : entries) {
     const int64_t length = elements(entry.shape);
     const int64_t padded = (length + kAlignment - 1) / kAlignment * kAlignment;
-    if (ranges_.empty() || ranges_.back().decay != entry.decay) ranges_.push_back({size_, 0, entry.decay});
+    if (ranges_.empty() || ranges_.back().decay != entry.decay)
+      ranges_.push_back({size_, 0, entry.decay});
     segments_.push_back({std::move(entry), size_, length});
     size_ += padded;
     ranges_.back().length += padded;
@@ -38,8 +41,8 @@ at::Tensor Bucket::view(const at::Tensor& flat, size_t i) const {
 }
 
 at::Tensor Bucket::leaf(size_t i) const {
-  // variable_data gives the view a version counter of its own: updates of one parameter do not invalidate what autograd saved
-  // of its neighbours
+  // variable_data gives the view a version counter of its own: updates of one parameter do not
+  // invalidate what autograd saved of its neighbours
   at::Tensor w = weight(i).variable_data();
   if (layout_.trainable) {
     w.set_requires_grad(true);

@@ -1,6 +1,7 @@
 #pragma once
-/// A bucket is the memory of one unit's parameters of one kind: one flat tensor each for weights, fp32 masters and gradients,
-/// with a table of segments. Optimisers, checkpoints and (with many ranks) collectives walk buckets, never single tensors.
+/// A bucket is the memory of one unit's parameters of one kind: one flat tensor each for weights,
+/// fp32 masters and gradients, with a table of segments. Optimisers, checkpoints and (with many
+/// ranks) collectives walk buckets, never single tensors.
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
@@ -9,7 +10,8 @@
 
 namespace lmms::parallel {
 
-/// Offsets are multiples of this many elements, so that every parameter is aligned for any vector load.
+/// Offsets are multiples of this many elements, so that every parameter is aligned for any vector
+/// load.
 inline constexpr int64_t kAlignment = 256;
 
 /// A parameter as a bucket sees it.
@@ -33,15 +35,16 @@ struct BucketRange {
 
 struct BucketLayout {
   std::string unit;
-  at::ScalarType dtype = at::kFloat;           ///< of the weights that the forward reads
+  at::ScalarType dtype = at::kFloat;  ///< of the weights that the forward reads
   at::ScalarType gradient_dtype = at::kFloat;
-  bool trainable = true;                       ///< a frozen bucket has no master, no gradient and no optimiser state
+  bool trainable = true;  ///< a frozen bucket has no master, no gradient and no optimiser state
 };
 
 class Bucket {
  public:
-  /// Lays the entries out, decayed ones first, and allocates on `device`. Weights are uninitialised, gradients zero, and the
-  /// gaps that alignment leaves are zero everywhere, so that flat arithmetic over a bucket is exact.
+  /// Lays the entries out, decayed ones first, and allocates on `device`. Weights are
+  /// uninitialised, gradients zero, and the gaps that alignment leaves are zero everywhere, so that
+  /// flat arithmetic over a bucket is exact.
   Bucket(BucketLayout layout, std::vector<BucketEntry> entries, at::Device device);
 
   const BucketLayout& layout() const { return layout_; }
@@ -49,12 +52,15 @@ class Bucket {
   const std::vector<BucketRange>& ranges() const { return ranges_; }
   int64_t size() const { return size_; }
 
-  const at::Tensor& weights() const { return weights_; }      ///< [size] of layout().dtype
+  const at::Tensor& weights() const { return weights_; }  ///< [size] of layout().dtype
   /// [size] fp32; the same tensor as weights() where these are fp32. Undefined if frozen.
   const at::Tensor& masters() const { return masters_; }
-  const at::Tensor& gradients() const { return gradients_; }  ///< [size] of layout().gradient_dtype; undefined if frozen
+  const at::Tensor& gradients() const {
+    return gradients_;
+  }  ///< [size] of layout().gradient_dtype; undefined if frozen
 
-  /// The weight of segment i as an autograd leaf with its own version counter, whose .grad is its slot in gradients().
+  /// The weight of segment i as an autograd leaf with its own version counter, whose .grad is its
+  /// slot in gradients().
   at::Tensor leaf(size_t i) const;
   /// Views of segment i in the shape of its parameter.
   at::Tensor weight(size_t i) const { return view(weights_, i); }

@@ -27,21 +27,24 @@ void squares(const T* gradient, int64_t count, double* partials) {
         const double g = static_cast<double>(static_cast<float>(gradient[i]));
         lanes[k] += g * g;
       }
-      partials[block] = ((lanes[0] + lanes[1]) + (lanes[2] + lanes[3])) + ((lanes[4] + lanes[5]) + (lanes[6] + lanes[7]));
+      partials[block] = ((lanes[0] + lanes[1]) + (lanes[2] + lanes[3])) +
+                        ((lanes[4] + lanes[5]) + (lanes[6] + lanes[7]));
     }
   });
 }
 
 template <class T>
 void update(const AdamwControl& c, const AdamwRange& r, const T* gradient) {
-  const float decay = static_cast<float>(1.0 - c.learning_rate * static_cast<double>(r.weight_decay));
+  const float decay =
+      static_cast<float>(1.0 - c.learning_rate * static_cast<double>(r.weight_decay));
   const auto beta1 = static_cast<float>(c.beta1), beta2 = static_cast<float>(c.beta2);
   const auto epsilon = static_cast<float>(c.epsilon);
   auto* bf16 = static_cast<c10::BFloat16*>(r.bf16_weights);
   at::parallel_for(0, r.count, kGrain, [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) {
-      adamw_element(r.master[i], r.first_moment[i], r.second_moment[i], static_cast<float>(gradient[i]) * c.clip, decay,
-                    beta1, beta2, c.step_size, c.inverse_correction, epsilon);
+      adamw_element(r.master[i], r.first_moment[i], r.second_moment[i],
+                    static_cast<float>(gradient[i]) * c.clip, decay, beta1, beta2, c.step_size,
+                    c.inverse_correction, epsilon);
     }
     if (bf16 != nullptr) {
       for (int64_t i = begin; i < end; ++i) bf16[i] = r.master[i];

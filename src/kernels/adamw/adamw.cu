@@ -1,6 +1,7 @@
-// Three kernels a step: sums of squares (one block of threads for each kNormBlock gradients), one thread that decides, and
-// the update. All are bound by memory: an element costs 4 + 8 + 8 + 8 (+ 2) bytes of traffic and a dozen flops, so a plain
-// grid-stride loop suffices. The sums are combined in a fixed order: the norm has the same bits in every run.
+// Three kernels a step: sums of squares (one block of threads for each kNormBlock gradients), one
+// thread that decides, and the update. All are bound by memory: an element costs 4 + 8 + 8 + 8 (+
+// 2) bytes of traffic and a dozen flops, so a plain grid-stride loop suffices. The sums are
+// combined in a fixed order: the norm has the same bits in every run.
 #include <cuda_bf16.h>
 #include <cuda_runtime.h>
 
@@ -11,8 +12,12 @@ namespace {
 
 constexpr int kThreads = 256;
 
-__device__ float load(const float* p, int64_t i) { return p[i]; }
-__device__ float load(const __nv_bfloat16* p, int64_t i) { return __bfloat162float(p[i]); }
+__device__ float load(const float* p, int64_t i) {
+  return p[i];
+}
+__device__ float load(const __nv_bfloat16* p, int64_t i) {
+  return __bfloat162float(p[i]);
+}
 
 __device__ double block_sum(double x) {
   __shared__ double shared[kThreads];
@@ -54,8 +59,9 @@ __global__ void update(const AdamwControl* control, AdamwRange r, const T* gradi
   const int64_t stride = int64_t{gridDim.x} * blockDim.x;
   for (int64_t i = int64_t{blockIdx.x} * blockDim.x + threadIdx.x; i < r.count; i += stride) {
     float p = r.master[i], m = r.first_moment[i], v = r.second_moment[i];
-    adamw_element(p, m, v, load(gradient, i) * c.clip, decay, static_cast<float>(c.beta1), static_cast<float>(c.beta2),
-                  c.step_size, c.inverse_correction, static_cast<float>(c.epsilon));
+    adamw_element(p, m, v, load(gradient, i) * c.clip, decay, static_cast<float>(c.beta1),
+                  static_cast<float>(c.beta2), c.step_size, c.inverse_correction,
+                  static_cast<float>(c.epsilon));
     r.master[i] = p;
     r.first_moment[i] = m;
     r.second_moment[i] = v;
@@ -65,17 +71,20 @@ __global__ void update(const AdamwControl* control, AdamwRange r, const T* gradi
 
 }  // namespace
 
-void sum_of_squares_cuda(const void* gradient, GradientType type, int64_t count, double* partials, CUstream_st* stream) {
+void sum_of_squares_cuda(const void* gradient, GradientType type, int64_t count, double* partials,
+                         CUstream_st* stream) {
   const auto blocks = static_cast<unsigned>(norm_blocks(count));
   if (blocks == 0) return;
   if (type == GradientType::bf16) {
-    squares<<<blocks, kThreads, 0, stream>>>(static_cast<const __nv_bfloat16*>(gradient), count, partials);
+    squares<<<blocks, kThreads, 0, stream>>>(static_cast<const __nv_bfloat16*>(gradient), count,
+                                             partials);
   } else {
     squares<<<blocks, kThreads, 0, stream>>>(static_cast<const float*>(gradient), count, partials);
   }
 }
 
-void adamw_decide_cuda(AdamwControl* control, const double* partials, int64_t count, CUstream_st* stream) {
+void adamw_decide_cuda(AdamwControl* control, const double* partials, int64_t count,
+                       CUstream_st* stream) {
   decide<<<1, kThreads, 0, stream>>>(control, partials, count);
 }
 
@@ -84,9 +93,11 @@ void adamw_update_cuda(const AdamwControl* control, const AdamwRange& range, CUs
   const int64_t wanted = (range.count + kThreads - 1) / kThreads;
   const auto blocks = static_cast<unsigned>(wanted < 65536 ? wanted : 65536);
   if (range.gradient_type == GradientType::bf16) {
-    update<<<blocks, kThreads, 0, stream>>>(control, range, static_cast<const __nv_bfloat16*>(range.gradient));
+    update<<<blocks, kThreads, 0, stream>>>(control, range,
+                                            static_cast<const __nv_bfloat16*>(range.gradient));
   } else {
-    update<<<blocks, kThreads, 0, stream>>>(control, range, static_cast<const float*>(range.gradient));
+    update<<<blocks, kThreads, 0, stream>>>(control, range,
+                                            static_cast<const float*>(range.gradient));
   }
 }
 

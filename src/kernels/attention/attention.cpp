@@ -19,35 +19,41 @@ at::Tensor heads_first(const at::Tensor& x, int64_t repeat) {
   return repeat == 1 ? y : y.repeat_interleave(repeat, 1);
 }
 
-// One segment with a sliding window: queries in blocks of `window`, each against the at most 2 * window - 1 keys that it can
-// see. q, k, v [1, N, n, D].
-at::Tensor windowed(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, double scale, int64_t window) {
+// One segment with a sliding window: queries in blocks of `window`, each against the at most 2 *
+// window - 1 keys that it can see. q, k, v [1, N, n, D].
+at::Tensor windowed(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, double scale,
+                    int64_t window) {
   const int64_t n = q.size(2);
   std::vector<at::Tensor> blocks;
   for (int64_t begin = 0; begin < n; begin += window) {
-    const int64_t end = std::min(n, begin + window), first = std::max<int64_t>(0, begin - window + 1);
+    const int64_t end = std::min(n, begin + window),
+                  first = std::max<int64_t>(0, begin - window + 1);
     const at::Tensor i = at::arange(begin, end, q.options().dtype(at::kLong)).unsqueeze(1);
     const at::Tensor j = at::arange(first, end, q.options().dtype(at::kLong)).unsqueeze(0);
     const at::Tensor visible = (j <= i).logical_and_(j > i - window);  // [block, keys]
-    blocks.push_back(at::scaled_dot_product_attention(q.narrow(2, begin, end - begin), k.narrow(2, first, end - first),
-                                                      v.narrow(2, first, end - first), visible, 0.0, false, scale));
+    blocks.push_back(at::scaled_dot_product_attention(
+        q.narrow(2, begin, end - begin), k.narrow(2, first, end - first),
+        v.narrow(2, first, end - first), visible, 0.0, false, scale));
   }
   return at::cat(blocks, 2);
 }
 
-at::Tensor by_segment(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, const AttentionPlan& plan,
-                      double scale, int64_t window) {
-  // split, not narrow: its backward concatenates once instead of adding a padded gradient per segment
+at::Tensor by_segment(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
+                      const AttentionPlan& plan, double scale, int64_t window) {
+  // split, not narrow: its backward concatenates once instead of adding a padded gradient per
+  // segment
   const int64_t repeat = q.size(1) / k.size(1);
   const auto qs = q.split_with_sizes(plan.lengths), ks = k.split_with_sizes(plan.lengths),
              vs = v.split_with_sizes(plan.lengths);
   std::vector<at::Tensor> out;
   out.reserve(qs.size());
   for (size_t s = 0; s < qs.size(); ++s) {
-    const at::Tensor qh = heads_first(qs[s], 1), kh = heads_first(ks[s], repeat), vh = heads_first(vs[s], repeat);
-    const at::Tensor o = window > 0 && plan.lengths[s] > window
-                             ? windowed(qh, kh, vh, scale, window)
-                             : at::scaled_dot_product_attention(qh, kh, vh, {}, 0.0, /*is_causal=*/true, scale);
+    const at::Tensor qh = heads_first(qs[s], 1), kh = heads_first(ks[s], repeat),
+                     vh = heads_first(vs[s], repeat);
+    const at::Tensor o =
+        window > 0 && plan.lengths[s] > window
+            ? windowed(qh, kh, vh, scale, window)
+            : at::scaled_dot_product_attention(qh, kh, vh, {}, 0.0, /*is_causal=*/true, scale);
     out.push_back(o.squeeze(0).transpose(0, 1));  // [n, N, D]
   }
   return at::cat(out, 0);
@@ -59,21 +65,24 @@ bool takes_flash(at::Device device, at::ScalarType dtype) {
 
 }  // namespace
 
-at::Tensor causal_attention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, const AttentionPlan& plan,
-                            double scale, int64_t window) {
+at::Tensor causal_attention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
+                            const AttentionPlan& plan, double scale, int64_t window) {
   const auto [T, Nq, D] = dims<3>(q, "q");
   const auto [Tk, Nkv, Dk] = dims<3>(k, "k");
-  TORCH_INTERNAL_ASSERT(T == Tk && D == Dk && k.sizes() == v.sizes() && Nq % Nkv == 0, "attention: q ", q.sizes(), ", k ",
-                        k.sizes(), ", v ", v.sizes());
+  TORCH_INTERNAL_ASSERT(T == Tk && D == Dk && k.sizes() == v.sizes() && Nq % Nkv == 0,
+                        "attention: q ", q.sizes(), ", k ", k.sizes(), ", v ", v.sizes());
   if (!takes_flash(q.device(), q.scalar_type())) return by_segment(q, k, v, plan, scale, window);
-  const std::optional<int64_t> left = window > 0 ? std::optional<int64_t>(window - 1) : std::nullopt;
+  const std::optional<int64_t> left =
+      window > 0 ? std::optional<int64_t>(window - 1) : std::nullopt;
   const std::optional<int64_t> right = window > 0 ? std::optional<int64_t>(0) : std::nullopt;
-  return std::get<0>(at::_flash_attention_forward(q, k, v, plan.cu_seqlens, plan.cu_seqlens, plan.max_length,
-                                                  plan.max_length, 0.0, /*is_causal=*/true, false, scale, left, right));
+  return std::get<0>(at::_flash_attention_forward(q, k, v, plan.cu_seqlens, plan.cu_seqlens,
+                                                  plan.max_length, plan.max_length, 0.0,
+                                                  /*is_causal=*/true, false, scale, left, right));
 }
 
 const char* causal_attention_kernel(at::Device device, at::ScalarType dtype) {
-  return takes_flash(device, dtype) ? "FlashAttention-2 over cu_seqlens (ATen)" : "ATen fused attention, segment by segment";
+  return takes_flash(device, dtype) ? "FlashAttention-2 over cu_seqlens (ATen)"
+                                    : "ATen fused attention, segment by segment";
 }
 
 }  // namespace lmms::kernels

@@ -14,11 +14,12 @@ struct AttentionPlan {
   int64_t max_length = 0;
 };
 
-/// softmax(scale * q k^T) v, causal within each segment; query i sees key j iff j <= i and, if window > 0, i - window < j.
-/// q [T, Nq, D], k and v [T, Nkv, D], Nq a multiple of Nkv -> [T, Nq, D]. KV head g serves query heads g * Nq / Nkv and on.
-/// CPU, and fp32 on any device: segment by segment through ATen's fused attention. CUDA in bf16 or fp16: FlashAttention-2.
-at::Tensor causal_attention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, const AttentionPlan& plan,
-                            double scale, int64_t window);
+/// softmax(scale * q k^T) v, causal within each segment; query i sees key j iff j <= i and, if
+/// window > 0, i - window < j. q [T, Nq, D], k and v [T, Nkv, D], Nq a multiple of Nkv -> [T, Nq,
+/// D]. KV head g serves query heads g * Nq / Nkv and on. CPU, and fp32 on any device: segment by
+/// segment through ATen's fused attention. CUDA in bf16 or fp16: FlashAttention-2.
+at::Tensor causal_attention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
+                            const AttentionPlan& plan, double scale, int64_t window);
 
 /// The name of the kernel that causal_attention would take, for the start-up table.
 const char* causal_attention_kernel(at::Device device, at::ScalarType dtype);

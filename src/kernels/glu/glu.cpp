@@ -34,6 +34,8 @@ struct SiluGlu : torch::autograd::Function<SiluGlu> {
 
 }  // namespace
 
-at::Tensor silu_glu(const at::Tensor& gate_up) { return SiluGlu::apply(gate_up); }
+at::Tensor silu_glu(const at::Tensor& gate_up) {
+  return SiluGlu::apply(gate_up);
+}
 
 }  // namespace lmms::kernels

@@ -6,7 +6,8 @@ class Tensor;
 
 namespace lmms::kernels {
 
-/// gate_up [T, 2 * I], the gate's columns first -> [T, I]. Keeps its input; backward recomputes silu.
+/// gate_up [T, 2 * I], the gate's columns first -> [T, I]. Keeps its input; backward recomputes
+/// silu.
 at::Tensor silu_glu(const at::Tensor& gate_up);
 
 }  // namespace lmms::kernels

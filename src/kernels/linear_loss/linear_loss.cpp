@@ -27,8 +27,10 @@ Chunks chunks(int64_t N, int64_t V, int64_t bytes) {
   return {rows, (N + rows - 1) / rows};
 }
 
-// The loss of one chunk (fp64 scalar); `logits` [n, V] fp32 becomes exp(logits - max), `sum` [n, 1] its row sums.
-at::Tensor chunk_loss(at::Tensor& logits, const at::Tensor& target, const at::Tensor& weight, at::Tensor& sum) {
+// The loss of one chunk (fp64 scalar); `logits` [n, V] fp32 becomes exp(logits - max), `sum` [n, 1]
+// its row sums.
+at::Tensor chunk_loss(at::Tensor& logits, const at::Tensor& target, const at::Tensor& weight,
+                      at::Tensor& sum) {
   logits.sub_(logits.amax(1, /*keepdim=*/true));
   const at::Tensor picked = logits.gather(1, target);  // [n, 1]
   logits.exp_();
@@ -37,8 +39,9 @@ at::Tensor chunk_loss(at::Tensor& logits, const at::Tensor& target, const at::Te
 }
 
 struct LinearLoss : torch::autograd::Function<LinearLoss> {
-  static at::Tensor forward(AutogradContext* ctx, const at::Tensor& h, const at::Tensor& W, const at::Tensor& targets,
-                            const at::Tensor& weights, int64_t chunk_bytes, at::Tensor dW, bool wants_dh, bool own) {
+  static at::Tensor forward(AutogradContext* ctx, const at::Tensor& h, const at::Tensor& W,
+                            const at::Tensor& targets, const at::Tensor& weights,
+                            int64_t chunk_bytes, at::Tensor dW, bool wants_dh, bool own) {
     const auto [N, H] = dims<2>(h, "h");
     const int64_t V = W.size(0);
     const auto [rows, count] = chunks(N, V, chunk_bytes);
@@ -79,20 +82,23 @@ struct LinearLoss : torch::autograd::Function<LinearLoss> {
 
   static tensor_list backward(AutogradContext* ctx, tensor_list grads) {
     const auto saved = ctx->get_saved_variables();
-    const auto scaled = [&](const at::Tensor& g) { return g.defined() ? g * grads[0].to(g.scalar_type()) : g; };
+    const auto scaled = [&](const at::Tensor& g) {
+      return g.defined() ? g * grads[0].to(g.scalar_type()) : g;
+    };
     return {scaled(saved[0]), scaled(saved[1]), {}, {}, {}, {}, {}, {}};
   }
 };
 
 }  // namespace
 
-at::Tensor linear_loss(const at::Tensor& h, const at::Tensor& W, const at::Tensor& targets, const at::Tensor& weights,
-                       const LinearLossOptions& options) {
+at::Tensor linear_loss(const at::Tensor& h, const at::Tensor& W, const at::Tensor& targets,
+                       const at::Tensor& weights, const LinearLossOptions& options) {
   if (at::GradMode::is_enabled()) {
     const at::Tensor& slot = options.weight_gradient;
     const bool wants_dh = h.requires_grad(), own = W.requires_grad() && !slot.defined();
     if (wants_dh || own || slot.defined()) {
-      return LinearLoss::apply(h, own ? W : W.detach(), targets, weights, options.chunk_bytes, slot, wants_dh, own);
+      return LinearLoss::apply(h, own ? W : W.detach(), targets, weights, options.chunk_bytes, slot,
+                               wants_dh, own);
     }
   }
   const auto [N, H] = dims<2>(h, "h");
@@ -101,7 +107,8 @@ at::Tensor linear_loss(const at::Tensor& h, const at::Tensor& W, const at::Tenso
   for (int64_t c = 0; c < count; ++c) {
     const int64_t begin = c * rows, n = std::min(rows, N - begin);
     at::Tensor logits = at::linear(h.narrow(0, begin, n), W).to(at::kFloat), sum;
-    total += chunk_loss(logits, targets.narrow(0, begin, n).unsqueeze(1), weights.narrow(0, begin, n).unsqueeze(1), sum);
+    total += chunk_loss(logits, targets.narrow(0, begin, n).unsqueeze(1),
+                        weights.narrow(0, begin, n).unsqueeze(1), sum);
   }
   return total.to(at::kFloat);
 }

@@ -14,8 +14,9 @@ using torch::autograd::AutogradContext;
 using torch::autograd::tensor_list;
 
 struct RmsNorm : torch::autograd::Function<RmsNorm> {
-  static at::Tensor forward(AutogradContext* ctx, const at::Tensor& x, const at::Tensor& w, double eps) {
-    const at::Tensor xf = x.to(at::kFloat);                                             // [..., D]
+  static at::Tensor forward(AutogradContext* ctx, const at::Tensor& x, const at::Tensor& w,
+                            double eps) {
+    const at::Tensor xf = x.to(at::kFloat);                                           // [..., D]
     const at::Tensor rstd = (xf * xf).mean(-1, /*keepdim=*/true).add_(eps).rsqrt_();  // [..., 1]
     ctx->save_for_backward({x, w, rstd});
     return (xf * rstd).to(x.scalar_type()) * w;

@@ -26,13 +26,15 @@ at::Tensor rotate(const at::Tensor& x, const at::Tensor& c, const at::Tensor& s,
 }
 
 struct Rope : torch::autograd::Function<Rope> {
-  static at::Tensor forward(AutogradContext* ctx, const at::Tensor& x, const at::Tensor& cos, const at::Tensor& sin) {
+  static at::Tensor forward(AutogradContext* ctx, const at::Tensor& x, const at::Tensor& cos,
+                            const at::Tensor& sin) {
     ctx->save_for_backward({cos, sin});
     return rotate(x, cos.unsqueeze(1), sin.unsqueeze(1), 1);
   }
   static tensor_list backward(AutogradContext* ctx, tensor_list grads) {
     const auto saved = ctx->get_saved_variables();
-    return {rotate(grads[0], saved[0].unsqueeze(1), saved[1].unsqueeze(1), -1), at::Tensor(), at::Tensor()};
+    return {rotate(grads[0], saved[0].unsqueeze(1), saved[1].unsqueeze(1), -1), at::Tensor(),
+            at::Tensor()};
   }
 };
 

@@ -1,0 +1,25 @@
+#pragma once
+/// Model types by name.
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <span>
+#include <string>
+
+#include "models/model.h"
+
+namespace lmms::models {
+
+struct ModelEntry {
+  const char* model_type;    ///< of config.json
+  const char* architecture;  ///< the class in transformers, "Qwen3ForCausalLM"
+  const char* summary;       ///< one line for `lmms list`
+  /// Makes the structure, without memory. `where` names the source of the config in errors. Throws
+  /// Error.
+  std::unique_ptr<Model> (*make)(const nlohmann::json& config, const std::string& where);
+};
+
+std::span<const ModelEntry> all_models();
+/// The entry of config["model_type"]; throws Error naming the nearest known type.
+const ModelEntry& model_entry(const nlohmann::json& config, const std::string& where);
+
+}  // namespace lmms::models

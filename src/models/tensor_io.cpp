@@ -1,0 +1,164 @@
+#include "models/tensor_io.h"
+
+#include <ATen/TensorOperators.h>
+#include <ATen/ops/empty.h>
+
+#include <cstring>
+#include <set>
+
+#include "core/error.h"
+#include "core/format.h"
+
+namespace lmms::models {
+namespace {
+
+using checkpoint::DType;
+using checkpoint::TensorSource;
+using checkpoint::TensorView;
+
+// What is wrong with the tensors of a file: the first few by name, the rest by number.
+class Complaints {
+ public:
+  void add(const std::string& text) {
+    if (++count_ <= 8) text_ += "\n    " + text;
+  }
+  void raise(const std::string& where, const std::string& fix) const {
+    if (count_ == 0) return;
+    const std::string more = count_ > 8 ? fmt::format("\n    ... and {} more", count_ - 8) : "";
+    throw Error(where, fmt::format("the checkpoint does not fit the model:{}{}", text_, more), fix);
+  }
+
+ private:
+  size_t count_ = 0;
+  std::string text_;
+};
+
+const TensorView* checked(const TensorView* view, const std::string& name,
+                          const std::vector<int64_t>& shape, Complaints& complaints) {
+  if (view == nullptr) {
+    complaints.add(name + " is missing");
+  } else if (view->shape != shape) {
+    complaints.add(fmt::format("{} is {}, expected {}", name, checkpoint::text_of(view->shape),
+                               checkpoint::text_of(shape)));
+    return nullptr;
+  }
+  return view;
+}
+
+}  // namespace
+
+DType dtype_of(at::ScalarType type) {
+  switch (type) {
+    case at::kFloat:
+      return DType::f32;
+    case at::kBFloat16:
+      return DType::bf16;
+    case at::kHalf:
+      return DType::f16;
+    case at::kDouble:
+      return DType::f64;
+    default:
+      throw Error(at::toString(type), "no weight is stored in this type", "", Exit::failed);
+  }
+}
+
+at::ScalarType scalar_type_of(DType dtype, const std::string& where) {
+  switch (dtype) {
+    case DType::f32:
+      return at::kFloat;
+    case DType::bf16:
+      return at::kBFloat16;
+    case DType::f16:
+      return at::kHalf;
+    case DType::f64:
+      return at::kDouble;
+    default:
+      throw Error(where, fmt::format("weights of type {} are not read", checkpoint::name_of(dtype)),
+                  "use a checkpoint in F32, BF16 or F16");
+  }
+}
+
+at::Tensor to_tensor(const TensorView& view, const std::string& where) {
+  at::Tensor t = at::empty(view.shape, scalar_type_of(view.dtype, where + ": " + view.name));
+  if (!view.bytes.empty()) std::memcpy(t.mutable_data_ptr(), view.bytes.data(), view.bytes.size());
+  return t;
+}
+
+std::vector<std::string> load_weights(const nn::ParamTable& params, nn::ModelMemory& memory,
+                                      const checkpoint::TensorIndex& files,
+                                      const std::string& where) {
+  Complaints complaints;
+  std::set<std::string_view> used;
+  for (size_t i = 0; i < params.all().size(); ++i) {
+    const nn::Param& p = params.all()[i];
+    const nn::Placement place = memory.placements[i];
+    const parallel::Bucket& bucket = memory.buckets[place.bucket];
+    for (const nn::Part& part : p.parts) {
+      const TensorView* view =
+          checked(files.find(part.hub_name), part.hub_name, part.hub_shape, complaints);
+      used.insert(part.hub_name);
+      if (view == nullptr) continue;
+      const at::Tensor t = to_tensor(*view, where);
+      bucket.weight(place.segment).narrow(0, part.first_row, part.rows).copy_(t);
+      if (bucket.masters().defined() && !bucket.masters().is_same(bucket.weights())) {
+        bucket.master(place.segment).narrow(0, part.first_row, part.rows).copy_(t);
+      }
+    }
+  }
+  complaints.raise(
+      where,
+      "check that model_config.load_from_pretrained_path and overwrite_config belong together");
+  std::vector<std::string> unused;
+  for (const auto& [name, view] : files.tensors()) {
+    if (!used.contains(name)) unused.emplace_back(name);
+  }
+  return unused;
+}
+
+std::vector<TensorSource> sources(const nn::ParamTable& params, const nn::ModelMemory& memory,
+                                  const FlatOf& flat, const std::string& prefix,
+                                  at::ScalarType saved_as) {
+  std::vector<TensorSource> out;
+  for (size_t i = 0; i < params.all().size(); ++i) {
+    const nn::Param& p = params.all()[i];
+    const nn::Placement place = memory.placements[i];
+    const at::Tensor all = flat(place.bucket);
+    if (!all.defined()) continue;
+    const at::Tensor whole = memory.buckets[place.bucket].view(all, place.segment);
+    for (const nn::Part& part : p.parts) {
+      const at::Tensor rows = whole.narrow(0, part.first_row, part.rows);
+      out.push_back({prefix + part.hub_name, dtype_of(saved_as), part.hub_shape,
+                     [rows, saved_as](const auto& sink) {
+                       const at::Tensor host = rows.to(at::kCPU, saved_as).contiguous();
+                       sink({static_cast<const std::byte*>(host.const_data_ptr()), host.nbytes()});
+                     }});
+    }
+  }
+  return out;
+}
+
+void restore(const nn::ParamTable& params, const nn::ModelMemory& memory, const FlatOf& flat,
+             const std::string& prefix,
+             const std::function<const TensorView*(const std::string&)>& find,
+             const std::string& where) {
+  Complaints complaints;
+  for (size_t i = 0; i < params.all().size(); ++i) {
+    const nn::Param& p = params.all()[i];
+    const nn::Placement place = memory.placements[i];
+    const at::Tensor all = flat(place.bucket);
+    if (!all.defined()) continue;
+    const at::Tensor whole = memory.buckets[place.bucket].view(all, place.segment);
+    for (const nn::Part& part : p.parts) {
+      const std::string name = prefix + part.hub_name;
+      const TensorView* view = checked(find(name), name, part.hub_shape, complaints);
+      if (view != nullptr)
+        whole.narrow(0, part.first_row, part.rows).copy_(to_tensor(*view, where));
+    }
+  }
+  complaints.raise(where,
+                   "the checkpoint belongs to another model or another freeze_modules; resume with "
+                   "the config that wrote "
+                   "it, or set trainer_args.resume_from_checkpoint: false");
+}
+
+}  // namespace lmms::models

@@ -1,0 +1,47 @@
+#pragma once
+/// Between a model's parameters and the tensors of files, under the names and shapes of the hub.
+#include <ATen/core/Tensor.h>
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "checkpoint/hf_folder.h"
+#include "checkpoint/safetensors.h"
+#include "nn/memory.h"
+#include "nn/param.h"
+
+namespace lmms::models {
+
+checkpoint::DType dtype_of(at::ScalarType type);
+/// Throws Error(where) for element types that no weight has (integers, FP8).
+at::ScalarType scalar_type_of(checkpoint::DType dtype, const std::string& where);
+
+/// A copy of a tensor of a file in aligned memory, in its own dtype, on the CPU.
+at::Tensor to_tensor(const checkpoint::TensorView& view, const std::string& where);
+
+/// Fills every Param from a checkpoint (fp32 masters from the file's values, weights rounded to
+/// their dtype). Throws one Error that names all missing and misshaped tensors. Tensors of the file
+/// that the model has no place for come back, by name.
+std::vector<std::string> load_weights(const nn::ParamTable& params, nn::ModelMemory& memory,
+                                      const checkpoint::TensorIndex& files,
+                                      const std::string& where);
+
+/// Something that buckets hold for every Param: its flat tensor in bucket b, or an undefined
+/// tensor.
+using FlatOf = std::function<at::Tensor(size_t bucket)>;
+
+/// One source for every tensor of the checkpoint, read from `flat` when it is written, named prefix
+/// + hub name; Params whose bucket has no such tensor are left out.
+std::vector<checkpoint::TensorSource> sources(const nn::ParamTable& params,
+                                              const nn::ModelMemory& memory, const FlatOf& flat,
+                                              const std::string& prefix, at::ScalarType saved_as);
+
+/// Fills `flat` of every bucket from tensors named prefix + hub name. `find` returns nullptr for a
+/// name it lacks. Throws Error naming what is missing or of another shape.
+void restore(const nn::ParamTable& params, const nn::ModelMemory& memory, const FlatOf& flat,
+             const std::string& prefix,
+             const std::function<const checkpoint::TensorView*(const std::string&)>& find,
+             const std::string& where);
+
+}  // namespace lmms::models

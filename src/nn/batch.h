@@ -1,0 +1,20 @@
+#pragma once
+/// A micro-step on the device: data::Batch moved there, with what the host worked out from it.
+#include <ATen/core/Tensor.h>
+
+#include <vector>
+
+#include "kernels/attention/attention.h"
+
+namespace lmms::nn {
+
+struct Batch {
+  at::Tensor input_ids;     ///< [T] int32
+  at::Tensor position_ids;  ///< [T] int32
+  kernels::AttentionPlan attention;
+  at::Tensor supervised;  ///< [N] int64: positions that have a target
+  at::Tensor targets;     ///< [N] int64: their targets
+  at::Tensor weights;     ///< [N] fp32: their weights, already divided by the term's denominator
+};
+
+}  // namespace lmms::nn

@@ -1,0 +1,174 @@
+#include "nn/decoder.h"
+
+#include <ATen/TensorOperators.h>
+
+#include <algorithm>
+#include <cmath>
+#include <tuple>
+
+#include "kernels/add_norm/add_norm.h"
+#include "kernels/glu/glu.h"
+#include "kernels/qk_norm_rope/qk_norm_rope.h"
+
+namespace lmms::nn {
+namespace {
+
+// Adds the Params of one decoder under its prefix.
+struct Builder {
+  ParamTable& params;
+  const DecoderConfig& c;
+  std::string unit, prefix;
+
+  Init normal() const { return {Init::Law::normal, c.initializer_range, -1}; }
+
+  const Param* vector(const std::string& name, int64_t size, Init::Law law) {
+    return &params.add(unit, prefix + name, {size}, {law, 0, -1}, ParamClass::vector);
+  }
+  RmsNorm norm(const std::string& name, int64_t size) {
+    return {vector(name + ".weight", size, Init::Law::ones), c.rms_norm_eps};
+  }
+  Linear linear(const std::string& name, int64_t in, int64_t out, bool bias) {
+    const Param* w =
+        &params.add(unit, prefix + name + ".weight", {out, in}, normal(), ParamClass::matrix);
+    return {w, bias ? vector(name + ".bias", out, Init::Law::zeros) : nullptr};
+  }
+  // One product for several projections of the same input.
+  Linear stacked(const std::string& name, const std::vector<std::string>& names,
+                 const std::vector<int64_t>& rows, int64_t in, bool bias) {
+    const auto hub = [&](const char* suffix) {
+      std::vector<std::string> full;
+      for (const std::string& n : names) full.push_back(prefix + n + suffix);
+      return full;
+    };
+    int64_t out = 0;
+    for (int64_t r : rows) out += r;
+    Linear linear;
+    linear.weight = &params.add_stacked(unit, prefix + name + ".weight", hub(".weight"), rows,
+                                        {out, in}, normal(), ParamClass::matrix);
+    if (bias) {
+      linear.bias = &params.add_stacked(unit, prefix + name + ".bias", hub(".bias"), rows, {out},
+                                        {Init::Law::zeros, 0, -1}, ParamClass::vector);
+    }
+    return linear;
+  }
+
+  DecoderLayer layer(int64_t window) {
+    const int64_t q = c.heads * c.head_dim, kv = c.kv_heads * c.head_dim;
+    DecoderLayer layer;
+    layer.input_norm = norm("input_layernorm", c.hidden_size);
+    Attention& a = layer.attention;
+    a.qkv =
+        stacked("self_attn.qkv_proj", {"self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj"},
+                {q, kv, kv}, c.hidden_size, c.qkv_bias);
+    a.output = linear("self_attn.o_proj", q, c.hidden_size, c.output_bias);
+    if (c.qk_norm) {
+      a.q_norm = norm("self_attn.q_norm", c.head_dim).weight;
+      a.k_norm = norm("self_attn.k_norm", c.head_dim).weight;
+    }
+    a.heads = c.heads;
+    a.kv_heads = c.kv_heads;
+    a.head_dim = c.head_dim;
+    a.window = window;
+    a.eps = c.rms_norm_eps;
+    layer.post_attention_norm = norm("post_attention_layernorm", c.hidden_size);
+    layer.mlp.gate_up = stacked("mlp.gate_up_proj", {"mlp.gate_proj", "mlp.up_proj"},
+                                {c.intermediate_size, c.intermediate_size}, c.hidden_size, false);
+    layer.mlp.down = linear("mlp.down_proj", c.intermediate_size, c.hidden_size, false);
+    return layer;
+  }
+};
+
+}  // namespace
+
+at::Tensor Attention::operator()(const at::Tensor& x, const DecoderState& state) const {
+  const int64_t T = x.size(0), q_width = heads * head_dim, kv_width = kv_heads * head_dim;
+  const auto parts = qkv(x).split_with_sizes({q_width, kv_width, kv_width}, 1);
+  const at::Tensor none;
+  const at::Tensor q = kernels::qk_norm_rope(parts[0].view({T, heads, head_dim}),
+                                             q_norm != nullptr ? q_norm->value : none, eps,
+                                             state.cos, state.sin);  // [T, Nq, D]
+  const at::Tensor k =
+      kernels::qk_norm_rope(parts[1].view({T, kv_heads, head_dim}),
+                            k_norm != nullptr ? k_norm->value : none, eps, state.cos, state.sin);
+  const at::Tensor v = parts[2].view({T, kv_heads, head_dim});
+  const double scale = 1.0 / std::sqrt(static_cast<double>(head_dim));
+  return output(
+      kernels::causal_attention(q, k, v, *state.attention, scale, window).reshape({T, q_width}));
+}
+
+at::Tensor GluMlp::operator()(const at::Tensor& x) const {
+  return down(kernels::silu_glu(gate_up(x)));
+}
+
+DecoderState DecoderLayer::operator()(const DecoderState& state) const {
+  const at::Tensor a = attention(input_norm(state.hidden), state);
+  const auto [normed, residual] = kernels::add_norm(
+      a, state.hidden, post_attention_norm.weight->value, post_attention_norm.eps);
+  DecoderState out = state;
+  out.hidden = residual + mlp(normed);
+  return out;
+}
+
+Decoder::Decoder(ParamTable& params, const DecoderConfig& config, const std::string& prefix)
+    : config_(config), rotary_(config.rope, config.head_dim) {
+  const std::string root = prefix + "root";
+  embedding_.weight = &params.add(
+      root, prefix + "embed_tokens.weight", {config.vocab_size, config.hidden_size},
+      {Init::Law::normal, config.initializer_range, config.pad_token_id}, ParamClass::embedding);
+  for (int64_t i = 0; i < config.layers; ++i) {
+    const std::string unit = prefix + "layers." + std::to_string(i);
+    layers_.push_back(
+        Builder{params, config_, unit, unit + "."}.layer(config.windows[static_cast<size_t>(i)]));
+  }
+  norm_ = Builder{params, config_, root, prefix}.norm("norm", config.hidden_size);
+}
+
+at::Tensor Decoder::operator()(const Batch& batch, const RunContext& context) const {
+  DecoderState state;
+  state.hidden = embedding_(batch.input_ids);
+  std::tie(state.cos, state.sin) = rotary_.tables(batch.position_ids, state.hidden.scalar_type());
+  state.attention = &batch.attention;
+  for (const DecoderLayer& layer : layers_) state = run(context, layer, state);
+  return norm_(state.hidden);
+}
+
+bool Decoder::trains() const {
+  const auto trains = [](const Linear& l) {
+    return l.weight->trainable || (l.bias != nullptr && l.bias->trainable);
+  };
+  bool any = embedding_.weight->trainable || norm_.weight->trainable;
+  for (const DecoderLayer& l : layers_) {
+    any = any || l.input_norm.weight->trainable || l.post_attention_norm.weight->trainable ||
+          trains(l.attention.qkv) || trains(l.attention.output) || trains(l.mlp.gate_up) ||
+          trains(l.mlp.down) ||
+          (l.attention.q_norm != nullptr &&
+           (l.attention.q_norm->trainable || l.attention.k_norm->trainable));
+  }
+  return any;
+}
+
+double Decoder::train_flops(std::span<const int64_t> lengths) const {
+  double tokens = 0;
+  for (int64_t n : lengths) tokens += static_cast<double>(n);
+  double flops = 0;
+  bool flows = embedding_.weight->trainable;  // does backward go on below this point?
+  for (const DecoderLayer& layer : layers_) {
+    for (const Linear* l :
+         {&layer.attention.qkv, &layer.attention.output, &layer.mlp.gate_up, &layer.mlp.down}) {
+      const double product = 2 * tokens * static_cast<double>(l->weight->elements());
+      flops += product * (1 + (flows ? 1 : 0) + (l->weight->trainable ? 1 : 0));
+      flows = flows || l->weight->trainable;
+    }
+    const Attention& a = layer.attention;
+    for (int64_t length : lengths) {
+      const auto n = static_cast<double>(length);
+      const double w = a.window > 0 ? std::min(n, static_cast<double>(a.window)) : n;
+      const double pairs =
+          w * (w + 1) / 2 + (n - w) * w;  // the first w queries see 1..w keys, the others w each
+      flops += 4 * static_cast<double>(a.heads * a.head_dim) * pairs * (flows ? 3 : 1);
+    }
+  }
+  return flops;
+}
+
+}  // namespace lmms::nn

@@ -1,0 +1,74 @@
+#include "nn/rotary.h"
+
+#include <ATen/TensorOperators.h>
+#include <ATen/ops/from_blob.h>
+
+#include <algorithm>
+#include <cmath>
+#include <numbers>
+
+#include "core/error.h"
+
+namespace lmms::nn {
+namespace {
+
+// The (fractional) dimension whose wave makes `rotations` turns over the original context: YaRN eq.
+// 23 solved for the index.
+double dimension_of(double rotations, double D, const RopeConfig& c) {
+  return D * std::log(c.original_positions / (2 * std::numbers::pi * rotations)) /
+         (2 * std::log(c.theta));
+}
+
+}  // namespace
+
+Rotary::Rotary(const RopeConfig& c, int64_t head_dim) {
+  if (head_dim <= 0 || head_dim % 2 != 0) {
+    throw Error("config.json: head_dim",
+                "rotary embeddings need an even head size, got " + std::to_string(head_dim));
+  }
+  const int64_t half = head_dim / 2;
+  inverse_.resize(static_cast<size_t>(half));
+  for (int64_t i = 0; i < half; ++i) {
+    // fp32 all along, as transformers computes it
+    const float exponent = static_cast<float>(2 * i) / static_cast<float>(head_dim);
+    inverse_[static_cast<size_t>(i)] = 1.0f / std::pow(static_cast<float>(c.theta), exponent);
+  }
+  const auto factor = static_cast<float>(c.factor);
+  if (c.kind == RopeConfig::Kind::linear) {
+    for (float& f : inverse_) f /= factor;
+  } else if (c.kind == RopeConfig::Kind::yarn) {
+    const auto D = static_cast<double>(head_dim);
+    double low = dimension_of(c.beta_fast, D, c), high = dimension_of(c.beta_slow, D, c);
+    if (c.truncate) {
+      low = std::floor(low);
+      high = std::ceil(high);
+    }
+    low = std::max(low, 0.0);
+    high = std::min(high, D - 1);
+    if (low == high) high += 0.001;
+    for (int64_t i = 0; i < half; ++i) {
+      float& f = inverse_[static_cast<size_t>(i)];
+      const auto ramp =
+          static_cast<float>(std::clamp((static_cast<double>(i) - low) / (high - low), 0.0, 1.0));
+      f = f / factor * ramp + f * (1.0f - ramp);
+    }
+    scaling_ = c.attention_factor > 0 ? c.attention_factor
+               : c.factor <= 1        ? 1.0
+                                      : 0.1 * std::log(c.factor) + 1.0;
+  }
+}
+
+std::pair<at::Tensor, at::Tensor> Rotary::tables(const at::Tensor& positions,
+                                                 at::ScalarType dtype) const {
+  if (!device_inverse_.defined() || device_inverse_.device() != positions.device()) {
+    auto* data = const_cast<float*>(inverse_.data());
+    device_inverse_ = at::from_blob(data, {static_cast<int64_t>(inverse_.size())}, at::kFloat)
+                          .clone()
+                          .to(positions.device());
+  }
+  const at::Tensor angles =
+      positions.to(at::kFloat).unsqueeze(1) * device_inverse_.unsqueeze(0);  // [T, D / 2]
+  return {(angles.cos() * scaling_).to(dtype), (angles.sin() * scaling_).to(dtype)};
+}
+
+}  // namespace lmms::nn

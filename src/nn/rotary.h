@@ -1,0 +1,44 @@
+#pragma once
+/// Angles of rotary embeddings. Sources: Su et al. 2021 (RoPE); Peng et al. 2023, "YaRN",
+/// section 3.
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <utility>
+#include <vector>
+
+namespace lmms::nn {
+
+struct RopeConfig {
+  enum class Kind { plain, linear, yarn };
+  Kind kind = Kind::plain;
+  double theta = 10000.0;
+  double factor = 1.0;            ///< linear, yarn: how far the context is stretched
+  double original_positions = 0;  ///< yarn: positions of the pretraining
+  double beta_fast = 32, beta_slow = 1;
+  double attention_factor = 0;  ///< yarn: 0 means 0.1 * ln(factor) + 1
+  bool truncate = true;         ///< yarn: round the borders of the ramp to whole dimensions
+
+  bool operator==(const RopeConfig&) const = default;
+};
+
+class Rotary {
+ public:
+  /// head_dim D must be even.
+  Rotary(const RopeConfig& config, int64_t head_dim);
+
+  /// D / 2 inverse frequencies in fp32, after stretching.
+  const std::vector<float>& inverse_frequencies() const { return inverse_; }
+  /// Factor of cos and sin.
+  double attention_scaling() const { return scaling_; }
+
+  /// positions [T] -> cos, sin [T, D / 2]: angles in fp32, then cast to `dtype`.
+  std::pair<at::Tensor, at::Tensor> tables(const at::Tensor& positions, at::ScalarType dtype) const;
+
+ private:
+  std::vector<float> inverse_;
+  double scaling_ = 1.0;
+  mutable at::Tensor device_inverse_;  // cached copy on the device of the last call
+};
+
+}  // namespace lmms::nn
