@@ -1,0 +1,76 @@
+#pragma once
+/// Reading a Hugging Face checkpoint folder: config.json, safetensors in one file or in shards, and
+/// the tokenizer and processor files beside them.
+#include <filesystem>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "checkpoint/safetensors.h"
+#include "core/error.h"
+
+namespace lmms::checkpoint {
+
+/// Every tensor of one or more mapped files by name. Views live as long as the index; moving it
+/// keeps them valid.
+class TensorIndex {
+ public:
+  /// Opens the files. A name in two files is a fault, unless `owner` (name -> file name, a
+  /// checkpoint's weight_map) says whose counts; a name that `owner` gives to a file that lacks it
+  /// is a fault too.
+  static Result<TensorIndex> open(const std::vector<std::filesystem::path>& paths,
+                                  const std::map<std::string, std::string>& owner = {});
+  /// O(log n); nullptr if there is none.
+  const TensorView* find(std::string_view name) const;
+  /// By ascending name.
+  const std::map<std::string_view, const TensorView*>& tensors() const { return tensors_; }
+  /// The file that holds a tensor of this index.
+  const std::filesystem::path& file_of(const TensorView& tensor) const;
+  uint64_t total_bytes() const;
+
+ private:
+  std::vector<SafetensorsFile> files_;
+  std::map<std::string_view, const TensorView*> tensors_;
+};
+
+/// A checkpoint folder that was looked at; its weights are mapped on demand.
+class HfFolder {
+ public:
+  /// Reads config.json and finds the weights. No weights is no fault here (a model may be made from
+  /// its config alone). Faults: no such folder, no or broken config.json, a weight index that is
+  /// broken or names files outside the folder.
+  static Result<HfFolder> open(const std::filesystem::path& folder);
+
+  const std::filesystem::path& path() const { return path_; }
+  /// As it stands in the file, to be read and copied through.
+  const nlohmann::json& config() const { return config_; }
+  /// generation_config.json; null if there is none.
+  const nlohmann::json& generation_config() const { return generation_config_; }
+  bool has_weights() const { return !weight_files_.empty(); }
+  /// Maps the weights. Faults: none there (naming formats that are not read, as pytorch_model.bin),
+  /// missing or broken shards.
+  Result<TensorIndex> weights() const;
+
+ private:
+  std::filesystem::path path_;
+  nlohmann::json config_;
+  nlohmann::json generation_config_;
+  std::vector<std::string> weight_files_;
+  std::map<std::string, std::string> weight_map_;
+};
+
+/// Where a checkpoint named in a config lies: `name` if that is a folder, else, for a hub id
+/// ("Qwen/Qwen3-0.6B"), the snapshot of its main branch in the hub's cache folder (empty: none is
+/// looked into). Nothing is downloaded.
+Result<std::filesystem::path> locate_checkpoint(const std::string& name,
+                                                const std::filesystem::path& hub_cache);
+
+/// Tokenizer, processor, chat template, generation and (only beside a config with auto_map) Python
+/// files of a folder: what belongs to a checkpoint besides config.json and weights. Paths relative
+/// to the folder, ascending. Only names; none is opened.
+std::vector<std::filesystem::path> auxiliary_files(const std::filesystem::path& folder);
+
+}  // namespace lmms::checkpoint

@@ -1,0 +1,21 @@
+#pragma once
+/// JSON files of checkpoint folders.
+#include <filesystem>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <string_view>
+
+#include "core/error.h"
+
+namespace lmms::checkpoint {
+
+/// Parses an object. The fault says at which byte the text breaks. Nesting beyond 64 levels is
+/// refused (writing or comparing such a value would exhaust the stack).
+Result<nlohmann::json> parse_json_object(std::string_view text, const std::string& where);
+/// As parse_json_object, of a file.
+Result<nlohmann::json> read_json_object(const std::filesystem::path& path);
+/// Writes as Python's json.dumps(indent=2, sort_keys=True) plus a newline, and fsyncs. Throws
+/// Error.
+void write_json(const std::filesystem::path& path, const nlohmann::json& value);
+
+}  // namespace lmms::checkpoint
