@@ -39,8 +39,8 @@ struct SourceConfig {
 struct ProcessorConfig {
   std::string
       processor_name;  ///< folder with tokenizer (and media) files; empty: that of the model
-  std::string processor_type;  ///< of processor_types.def
-  config::Value extra_kwargs;  ///< a map, read by the processor
+  std::string processor_type;                        ///< of processor_types.def
+  config::Value extra_kwargs{config::Value::Map{}};  ///< a map, read by the processor
 
   bool operator==(const ProcessorConfig&) const = default;
 };
@@ -86,7 +86,7 @@ struct DataConfig {
   std::optional<OnOverlong> on_overlong;  ///< use overlong()
 
   VideoConfig video;
-  config::Value extra_kwargs;  ///< a map, read by the dataset type
+  config::Value extra_kwargs{config::Value::Map{}};  ///< a map, read by the dataset type
 
   /// The policy for over-long samples: on_overlong, else `drop` while filter_overlong is true, else
   /// `fail`.
@@ -101,6 +101,10 @@ struct DataConfig {
 /// The names in dataset_types.def and processor_types.def, in their order.
 std::span<const config::Name> dataset_type_names();
 std::span<const config::Name> processor_type_names();
+std::span<const config::EnumName<DatasetFormat>> enum_names(DatasetFormat);
+std::span<const config::EnumName<OnBadSample>> enum_names(OnBadSample);
+std::span<const config::EnumName<OnOverlong>> enum_names(OnOverlong);
+std::span<const config::EnumName<PackingStrategy>> enum_names(PackingStrategy);
 
 void fields(config::Fields& f, SourceConfig& c);
 void fields(config::Fields& f, ProcessorConfig& c);

@@ -53,8 +53,8 @@ void fields(Fields& f, ModelConfig& c) {
            "attention kernel; the best of the device is taken",
            Rule().only({"null", "flash_attention_2", "flash_attention_3", "sdpa", "eager"}));
   f("extra_kwargs", c.extra_kwargs, "arguments of from_pretrained",
-    Rule().keys({"trust_remote_code", "torch_dtype", "dtype", "revision", "cache_dir", "device_map",
-                 "low_cpu_mem_usage"}));
+    Rule().or_null().keys({"trust_remote_code", "torch_dtype", "dtype", "revision", "cache_dir",
+                           "device_map", "low_cpu_mem_usage"}));
   f.ignored("torch_dtype", "the number type follows trainer_args.bf16");
   f.ignored("model_type", "the checkpoint's config.json says it");
 }

@@ -32,8 +32,8 @@ struct ModelConfig {
   config::Value overwrite_config;  ///< a map: fields of config.json replaced before the model is
                                    ///< made; null if absent
   PatchConfig monkey_patch_kwargs;
-  std::map<std::string, config::Value> layout;  ///< attn_implementation
-  config::Value extra_kwargs;                   ///< a map
+  std::map<std::string, config::Value> layout;       ///< attn_implementation
+  config::Value extra_kwargs{config::Value::Map{}};  ///< a map
 
   bool operator==(const ModelConfig&) const = default;
 };

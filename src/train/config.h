@@ -8,10 +8,15 @@
 #include <vector>
 
 #include "core/config/names.h"
+#include "core/config/position.h"
 #include "core/config/value.h"
 #include "data/config.h"
 #include "models/config.h"
 #include "optim/config.h"
+
+namespace lmms::config {
+class Fields;
+}
 
 namespace lmms::train {
 
@@ -61,7 +66,7 @@ struct TrainerArgs {
   double logging_steps = 1.0;  ///< steps; below 1 a share of all steps
   bool logging_first_step = false;
   bool disable_tqdm = false;             ///< no progress bar
-  std::vector<std::string> report_to;    ///< of report_sinks.def
+  std::vector<std::string> report_to;    ///< names of Hugging Face integrations
   int64_t print_batch_input_steps = -1;  ///< > 0: print a decoded row every so many steps
 
   Every save_strategy = Every::steps;
@@ -108,23 +113,28 @@ struct TrainConfig {
   models::ModelConfig model;
   TrainerArgs trainer;
   Compat compat;
-  std::vector<std::string> plugins;       ///< shared libraries
   std::vector<std::string> monkey_patch;  ///< names of patches
-  config::Value extra_kwargs;
 
   bool operator==(const TrainConfig&) const = default;
 };
 
+/// The names in trainer_types.def and compat.def, in their order.
 std::span<const config::Name> trainer_type_names();
 std::span<const config::Name> compat_names();
+
+std::span<const config::EnumName<Every>> enum_names(Every);
+std::span<const config::EnumName<GradientCheckpointing>> enum_names(GradientCheckpointing);
+std::span<const config::EnumName<NumberType>> enum_names(NumberType);
+
+void fields(config::Fields& f, TrainerArgs& c);
+void fields(config::Fields& f, TrainConfig& c);
 
 /// What `lmms train` knows after reading.
 struct LoadedConfig {
   TrainConfig config;
   std::string file;  ///< as the user gave it; empty if everything came from the command line
-  std::map<std::string, std::string>
-      given_at;                      ///< dotted key -> "train.yaml:3:5" or "command line"
-  std::vector<std::string> notices;  ///< for the user, in the order of the file
+  std::map<std::string, config::Position> given_at;  ///< dotted key -> where it stands
+  std::vector<std::string> notices;                  ///< for the user, in the order of the file
 
   /// "train.yaml:3:5: trainer_args.learning_rate", or the bare key where it was left at its
   /// default.

@@ -13,4 +13,11 @@ struct Name {
   std::string_view help;
 };
 
+/// The spelling of an enumerator; `enum_names(E)` beside an enum lists all.
+template <class E>
+struct EnumName {
+  E value;
+  std::string_view name;
+};
+
 }  // namespace lmms::config

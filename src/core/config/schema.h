@@ -1,0 +1,53 @@
+#pragma once
+/// What is done with a list of fields: reading a tree into them, writing them, and telling about
+/// them.
+#include <map>
+#include <string>
+#include <vector>
+
+#include "core/config/faults.h"
+#include "core/config/fields.h"
+#include "core/config/node.h"
+
+namespace lmms::config {
+
+/// What reading learnt besides the values.
+struct Record {
+  std::map<std::string, Position>
+      given_at;  ///< dotted key, as the schema spells it -> where the key stands
+  std::vector<std::string> ignored;  ///< keys of Meaning::ignored that were given: "KEY (why)"
+  const Fields* root = nullptr;      ///< the whole schema, for the nearest name
+};
+
+/// Reads a map into the fields. Every unknown key, wrong type, value out of range, missing required
+/// key and value that is not built is a fault; what is right is read nevertheless.
+Record read_config(const Node& root, Fields& fields, Faults& faults);
+
+/// Every field that a member holds, nested ones as maps.
+Node write_config(const Fields& fields);
+
+/// "key: value" of each leaf in which `fields` differs from `defaults`, which lists the same
+/// struct.
+std::vector<std::string> differences(const Fields& fields, const Fields& defaults);
+
+/// One field of a schema, for help and docs.
+struct FieldText {
+  std::string key;     ///< dotted, from the root
+  std::string type;    ///< "a number > 0", "one of a, b"
+  std::string preset;  ///< the default as YAML; empty for a section, a required field, and what no
+                       ///< member holds
+  std::string help;
+  Meaning meaning = Meaning::plain;
+  bool is_section = false;
+  bool is_required = false;
+  std::vector<std::string> aliases;
+};
+/// Every field in order, sections before their fields.
+std::vector<FieldText> field_texts(const Fields& fields, const std::string& section = "");
+
+/// Help for a terminal: two lines a field.
+std::string help_text(const std::vector<FieldText>& texts);
+/// A table a section: key, type, default, meaning.
+std::string markdown_tables(const std::vector<FieldText>& texts);
+
+}  // namespace lmms::config

@@ -1,0 +1,110 @@
+#include "optim/config.h"
+
+#include <array>
+
+#include "core/config/fields.h"
+
+namespace lmms::optim {
+
+using config::Built;
+using config::Fields;
+using config::Name;
+using config::Rule;
+
+std::span<const Name> optimizer_names() {
+#define LMMS_OPTIMIZER(name, built, help) Name{#name, Built::built, help},
+  static const std::array list = {
+#include "optim/optimizers.def"
+  };
+#undef LMMS_OPTIMIZER
+  return list;
+}
+
+std::span<const Name> schedule_names() {
+#define LMMS_SCHEDULE(name, built, help) Name{#name, Built::built, help},
+  static const std::array list = {
+#include "optim/schedules.def"
+  };
+#undef LMMS_SCHEDULE
+  return list;
+}
+
+std::span<const std::string_view> schedule_kwargs(std::string_view schedule) {
+  struct Arguments {
+    std::string_view schedule;
+    std::vector<std::string_view> names;
+  };
+  // As the functions of transformers/optimization.py take them; `cosine` and `wsd` as the Python
+  // project has them.
+  static const std::vector<Arguments> table = {
+      {"cosine", {"num_cycles", "min_lr_ratio"}},
+      {"cosine_with_restarts", {"num_cycles"}},
+      {"polynomial", {"lr_end", "power"}},
+      {"inverse_sqrt", {"timescale"}},
+      {"cosine_with_min_lr", {"num_cycles", "min_lr", "min_lr_ratio"}},
+      {"cosine_warmup_with_min_lr", {"num_cycles", "min_lr", "min_lr_ratio", "warmup_lr_rate"}},
+      {"warmup_stable_decay",
+       {"num_decay_steps", "num_stable_steps", "warmup_type", "decay_type", "min_lr_ratio",
+        "num_cycles"}},
+      {"wsd", {"stable_ratio", "min_lr_ratio", "num_cycles"}},
+      {"constant", {"start_factor", "end_factor"}},
+  };
+  for (const Arguments& row : table) {
+    if (row.schedule == schedule) return row.names;
+  }
+  return {};
+}
+
+void fields(Fields& f, OptimizerConfig& c) {
+  f("optim", c.optim, "optimiser", Rule().one_of(optimizer_names()));
+  f("learning_rate", c.learning_rate, "peak learning rate", Rule().at_least(0));
+  f("weight_decay", c.weight_decay, "decoupled decay a step; norms and biases have none",
+    Rule().at_least(0));
+  f("adam_beta1", c.adam_beta1, "decay of the first moment", Rule().at_least(0).less_than(1));
+  f("adam_beta2", c.adam_beta2, "decay of the second moment", Rule().at_least(0).less_than(1));
+  f("adam_epsilon", c.adam_epsilon, "added to the root of the second moment", Rule().more_than(0));
+  f("max_grad_norm", c.max_grad_norm,
+    "L2 norm of all gradients that clipping allows; 0: no clipping", Rule().at_least(0));
+}
+
+void fields(Fields& f, ScheduleArguments& c) {
+  f.omit_absent();
+  f("num_cycles", c.num_cycles, "waves of a cosine", Rule().more_than(0));
+  f("min_lr", c.min_lr, "floor, as a learning rate", Rule().at_least(0));
+  f("min_lr_ratio", c.min_lr_ratio, "floor, as a share of learning_rate",
+    Rule().at_least(0).at_most(1));
+  f.alias("min_lr_rate", "min_lr_ratio");
+  f("warmup_lr_rate", c.warmup_lr_rate, "start of the warm-up, as a share of learning_rate",
+    Rule().at_least(0).at_most(1));
+  f("lr_end", c.lr_end, "last learning rate of polynomial", Rule().at_least(0));
+  f("power", c.power, "exponent of polynomial", Rule().more_than(0));
+  f("timescale", c.timescale, "steps in which inverse_sqrt halves squared; absent: the warm-up's",
+    Rule().more_than(0));
+  f("num_decay_steps", c.num_decay_steps, "steps of the decay of warmup_stable_decay",
+    Rule().at_least(1));
+  f("num_stable_steps", c.num_stable_steps, "steps at the peak of warmup_stable_decay",
+    Rule().at_least(0));
+  f("warmup_type", c.warmup_type, "shape of the warm-up of warmup_stable_decay",
+    Rule().one_of({"linear", "cosine", "1-sqrt"}));
+  f("decay_type", c.decay_type, "shape of the decay of warmup_stable_decay",
+    Rule().one_of({"linear", "cosine", "1-sqrt"}));
+  f("stable_ratio", c.stable_ratio,
+    "share of the steps after the warm-up that wsd stays at the peak",
+    Rule().at_least(0).at_most(1));
+  f("start_factor", c.start_factor,
+    "first share of learning_rate of constant, under compat: schedule", Rule().at_least(0));
+  f("end_factor", c.end_factor, "last share of learning_rate of constant, under compat: schedule",
+    Rule().at_least(0));
+}
+
+void fields(Fields& f, ScheduleConfig& c) {
+  f("lr_scheduler_type", c.lr_scheduler_type, "learning rate over the steps",
+    Rule().one_of(schedule_names()));
+  f("lr_scheduler_kwargs", c.lr_scheduler_kwargs, "arguments of the schedule");
+  f("warmup_ratio", c.warmup_ratio, "warm-up as a share of all steps",
+    Rule().at_least(0).at_most(1).or_null());
+  f("warmup_steps", c.warmup_steps, "warm-up in steps; below 1 a share of all steps",
+    Rule().at_least(0).or_null());
+}
+
+}  // namespace lmms::optim

@@ -1,0 +1,182 @@
+#include <algorithm>
+#include <filesystem>
+
+#include "core/config/overrides.h"
+#include "core/config/schema.h"
+#include "core/config/yaml.h"
+#include "core/error.h"
+#include "core/files.h"
+#include "core/format.h"
+#include "train/config.h"
+#include "train/config_validate.h"
+
+namespace lmms::train {
+
+using config::Entry;
+using config::Faults;
+using config::Node;
+
+namespace {
+
+/// The words of the command line, told apart.
+struct Words {
+  std::string file;
+  std::vector<config::Override> overrides;
+};
+
+Words sort_words(std::span<const std::string> words, Faults& faults) {
+  constexpr std::string_view kFileKey = "config_yaml=";
+  Words sorted;
+  for (size_t i = 0; i < words.size(); ++i) {
+    const int number = static_cast<int>(i) + 1;
+    std::string_view word = words[i];
+    if (word.starts_with('+') && word.substr(word.find_first_not_of('+')).starts_with(kFileKey)) {
+      word.remove_prefix(word.find_first_not_of('+'));
+    }
+    const bool named = word.starts_with(kFileKey);
+    if (!named && (word.starts_with('~') || word.find('=') != std::string_view::npos)) {
+      sorted.overrides.push_back(config::parse_override(words[i], number, faults));
+      continue;
+    }
+    if (named) word.remove_prefix(kFileKey.size());
+    const config::Position at{std::make_shared<const std::string>("command line"), 0, number};
+    if (word.empty()) {
+      faults.add(at, "", "config_yaml= names no file");
+    } else if (!sorted.file.empty()) {
+      faults.add(
+          at, "",
+          fmt::format("'{}' is a second config after '{}'; expected one, and KEY=VALUE words", word,
+                      sorted.file));
+    } else {
+      sorted.file = word;
+    }
+  }
+  return sorted;
+}
+
+/// The Python project keeps packing_kwargs under extra_kwargs.
+void move_packing_kwargs(Node& root, Faults& faults) {
+  Entry* data = root.find("dataset_config");
+  Entry* extra = data ? data->value.find("extra_kwargs") : nullptr;
+  Entry* packing = extra ? extra->value.find("packing_kwargs") : nullptr;
+  if (!packing) return;
+  if (data->value.find("packing_kwargs")) {
+    faults.add(packing->at, "dataset_config.extra_kwargs.packing_kwargs",
+               "given twice, also as dataset_config.packing_kwargs");
+    return;
+  }
+  Entry moved = std::move(*packing);
+  std::erase_if(extra->value.entries,
+                [](const Entry& entry) { return entry.key == "packing_kwargs"; });
+  data->value.entries.push_back(std::move(moved));
+}
+
+bool is_old_layout(const Node& root) {
+  return root.kind == Node::Kind::list && !root.items.empty() && root.items[0].find("type") &&
+         root.items[0].find("config");
+}
+
+Node read_root(const std::string& file, Faults& faults) {
+  if (file.empty()) {
+    Node root;
+    root.kind = Node::Kind::map;
+    return root;
+  }
+  const Result<std::string> text = read_file(file);
+  if (!text) throw Error(text.fault());
+  Node root = config::parse_yaml(*text, file, faults);
+  faults.throw_if_any();
+  if (is_old_layout(root)) {
+    faults.add(root.at, "",
+               "the list layout ('- type: trainer') is not read; expected a map: put what stands "
+               "under 'config' at the top "
+               "level, and the training arguments under 'trainer_args'");
+  } else if (root.kind != Node::Kind::map) {
+    faults.add(
+        root.at, "",
+        fmt::format("got {}; expected a map with dataset_config, model_config and trainer_args",
+                    config::describe(root)));
+  }
+  faults.throw_if_any();
+  return root;
+}
+
+/// One notice for all keys that mean nothing here; with their reasons while they are few.
+std::string ignored_notice(const std::vector<std::string>& ignored) {
+  constexpr size_t kMostWithReasons = 6;
+  std::string out = "no meaning here: ";
+  for (size_t i = 0; i < ignored.size(); ++i) {
+    const std::string& key = ignored[i];
+    out += (i == 0 ? "" : ", ") +
+           (ignored.size() > kMostWithReasons ? key.substr(0, key.find(" (")) : key);
+  }
+  if (ignored.size() > kMostWithReasons) out += "; lmms train --help says why";
+  return out;
+}
+
+}  // namespace
+
+std::string LoadedConfig::where(const std::string& key) const {
+  const auto found = given_at.find(key);
+  return found == given_at.end() ? key : found->second.text() + ": " + key;
+}
+
+LoadedConfig load_train_config(std::span<const std::string> words) {
+  Faults faults;
+  const Words sorted = sort_words(words, faults);
+  if (sorted.file.empty() && sorted.overrides.empty()) {
+    faults.throw_if_any();
+    throw Error("", "no config", "lmms train CONFIG.yaml [KEY=VALUE ...]");
+  }
+  Node root = read_root(sorted.file, faults);
+  for (const config::Override& word : sorted.overrides) config::apply_override(root, word, faults);
+  move_packing_kwargs(root, faults);
+
+  LoadedConfig loaded;
+  loaded.file = sorted.file;
+  config::Fields list;
+  fields(list, loaded.config);
+  const config::Record record = config::read_config(root, list, faults);
+  loaded.given_at = record.given_at;
+  loaded.given_at.emplace("", root.at);
+  validate(loaded.config, Places(loaded.given_at), faults);
+  faults.throw_if_any();
+  if (loaded.config.trainer.data_seed)
+    loaded.config.dataset.data_seed = *loaded.config.trainer.data_seed;
+  if (!record.ignored.empty()) loaded.notices.push_back(ignored_notice(record.ignored));
+  for (std::string& sentence : advice(loaded.config)) loaded.notices.push_back(std::move(sentence));
+  return loaded;
+}
+
+std::string write_resolved(const TrainConfig& config) {
+  TrainConfig copy = config;
+  config::Fields list;
+  fields(list, copy);
+  return config::write_yaml(config::write_config(list));
+}
+
+std::vector<std::string> diff_from_defaults(const TrainConfig& config) {
+  TrainConfig copy = config;
+  TrainConfig preset;
+  config::Fields list;
+  config::Fields presets;
+  fields(list, copy);
+  fields(presets, preset);
+  return config::differences(list, presets);
+}
+
+std::string describe_fields(const std::string& section) {
+  TrainConfig preset;
+  config::Fields list;
+  fields(list, preset);
+  return config::help_text(config::field_texts(list, section));
+}
+
+std::string fields_as_markdown() {
+  TrainConfig preset;
+  config::Fields list;
+  fields(list, preset);
+  return config::markdown_tables(config::field_texts(list));
+}
+
+}  // namespace lmms::train

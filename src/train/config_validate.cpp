@@ -1,0 +1,225 @@
+#include "train/config_validate.h"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+
+#include "core/config/fields.h"
+#include "core/format.h"
+
+namespace lmms::train {
+
+using config::Faults;
+using config::Position;
+
+namespace {
+
+/// Adds a fault at a key.
+class Checker {
+ public:
+  Checker(const Places& places, Faults& faults) : places_(places), faults_(faults) {}
+  bool given(const std::string& key) const { return places_.given(key); }
+  void fault(const std::string& key, const std::string& what) const {
+    faults_.add(places_.of(key), key, what);
+  }
+
+ private:
+  const Places& places_;
+  Faults& faults_;
+};
+
+void check_model(const models::ModelConfig& model, const Checker& check) {
+  const bool pretrained = model.load_from_pretrained_path.has_value();
+  const bool from_config = !model.load_from_config.is_null();
+  if (pretrained && from_config) {
+    check.fault("model_config.load_from_config",
+                "given beside load_from_pretrained_path; expected one of them");
+  } else if (!pretrained && !from_config) {
+    check.fault("model_config", "no model; expected load_from_pretrained_path or load_from_config");
+  } else if (pretrained && model.load_from_pretrained_path->empty()) {
+    check.fault("model_config.load_from_pretrained_path",
+                "empty; expected the folder of a checkpoint");
+  }
+  if (!from_config) return;
+  const config::Value* type = model.load_from_config.find("model_type");
+  if (!type || !type->string()) {
+    check.fault("model_config.load_from_config.model_type",
+                "missing; expected a model type such as qwen3");
+  }
+  const config::Value* inner = model.load_from_config.find("config");
+  if (inner && !inner->map())
+    check.fault("model_config.load_from_config.config", "no map; expected the model's fields");
+  if (inner) {
+    for (const auto& [key, value] : *model.load_from_config.map()) {
+      if (key == "model_type" || key == "config") continue;
+      check.fault("model_config.load_from_config." + key,
+                  "stands beside 'config'; expected it inside");
+    }
+  }
+}
+
+void check_data(const data::DataConfig& data, const models::ModelConfig& model,
+                const Checker& check) {
+  const bool path = data.dataset_path.has_value();
+  const bool list = !data.datasets.empty();
+  if (path && list) {
+    check.fault("dataset_config.datasets", "given beside dataset_path; expected one of them");
+  } else if (!path && !list && check.given("dataset_config")) {
+    check.fault("dataset_config", "no data; expected dataset_path or datasets");
+  }
+  if (list && data.dataset_format != data::DatasetFormat::yaml) {
+    check.fault("dataset_config.dataset_format",
+                "datasets is a mixture; expected dataset_format: yaml");
+  }
+  for (size_t i = 0; i < data.datasets.size(); ++i) {
+    if (data.datasets[i].path.empty()) {
+      check.fault(fmt::format("dataset_config.datasets[{}].path", i),
+                  "empty; expected a file or folder");
+    }
+  }
+  const data::ProcessorConfig& processor = data.processor;
+  if (processor.processor_name.empty() && !model.load_from_pretrained_path &&
+      check.given("dataset_config.processor_config")) {
+    check.fault(
+        "dataset_config.processor_config.processor_name",
+        "missing; a model of random weights brings no tokenizer; expected the folder of one");
+  }
+  const bool plain_data = data.dataset_type == "fineweb_edu";
+  const bool plain_processor = processor.processor_type == "pure_text";
+  if (plain_data != plain_processor && !data.dataset_type.empty() &&
+      !processor.processor_type.empty()) {
+    check.fault("dataset_config.processor_config.processor_type",
+                fmt::format("got '{}' with dataset_type '{}'; expected {}",
+                            processor.processor_type, data.dataset_type,
+                            plain_data ? "pure_text"
+                                       : "a processor of chats, or dataset_type: fineweb_edu"));
+  }
+  if (data.on_overlong && !data.length_limit()) {
+    check.fault("dataset_config.on_overlong",
+                "nothing is over-long without a limit; expected packing: true or max_length");
+  }
+  if (data.video.min_pixels > data.video.max_pixels) {
+    check.fault("dataset_config.video_min_pixels",
+                fmt::format("got {}; expected at most video_max_pixels={}", data.video.min_pixels,
+                            data.video.max_pixels));
+  }
+}
+
+void check_schedule(const TrainerArgs& args, const Checker& check) {
+  const optim::ScheduleConfig& schedule = args.schedule;
+  const optim::ScheduleArguments& kwargs = schedule.lr_scheduler_kwargs;
+  const std::string& type = schedule.lr_scheduler_type;
+  const std::string prefix = "trainer_args.lr_scheduler_kwargs.";
+  const auto takes = optim::schedule_kwargs(type);
+  config::Fields list;
+  fields(list, const_cast<optim::ScheduleArguments&>(kwargs));  // only names are read
+  for (const config::Field& field : list.all()) {
+    if (!check.given(prefix + std::string(field.name))) continue;
+    if (std::find(takes.begin(), takes.end(), field.name) != takes.end()) continue;
+    check.fault(prefix + std::string(field.name),
+                takes.empty() ? fmt::format("the schedule '{}' takes no arguments", type)
+                              : fmt::format("no argument of the schedule '{}'; expected {}", type,
+                                            config::listed(takes)));
+  }
+  if (type == "warmup_stable_decay" && !kwargs.num_decay_steps) {
+    check.fault(prefix + "num_decay_steps", "missing; the schedule 'warmup_stable_decay' needs it");
+  }
+  if (type == "cosine_with_min_lr" || type == "cosine_warmup_with_min_lr") {
+    if (kwargs.min_lr && kwargs.min_lr_ratio) {
+      check.fault(prefix + "min_lr_ratio", "given beside min_lr; expected one of them");
+    } else if (!kwargs.min_lr && !kwargs.min_lr_ratio) {
+      check.fault("trainer_args.lr_scheduler_type",
+                  fmt::format("the schedule '{}' needs lr_scheduler_kwargs: {{min_lr: ...}} or "
+                              "{{min_lr_ratio: ...}}",
+                              type));
+    }
+  }
+  for (const auto& [key, value] :
+       {std::pair("min_lr", kwargs.min_lr), std::pair("lr_end", kwargs.lr_end)}) {
+    if (value && *value > args.optimizer.learning_rate) {
+      check.fault(prefix + key, fmt::format("got {}; expected at most learning_rate={}", *value,
+                                            args.optimizer.learning_rate));
+    }
+  }
+  if (schedule.warmup_ratio > 0 && schedule.warmup_steps > 0) {
+    check.fault("trainer_args.warmup_steps", "given beside warmup_ratio; expected one of them");
+  }
+  if (args.max_steps > 0 && schedule.warmup_steps > static_cast<double>(args.max_steps)) {
+    check.fault("trainer_args.warmup_steps", fmt::format("got {}; expected at most max_steps={}",
+                                                         schedule.warmup_steps, args.max_steps));
+  }
+}
+
+void check_trainer(const TrainerArgs& args, const data::DataConfig& data, const Checker& check) {
+  if (args.max_steps == 0)
+    check.fault("trainer_args.max_steps", "got 0; expected -1 (by epochs) or a number of steps");
+  if (args.output_dir.empty()) check.fault("trainer_args.output_dir", "empty; expected a folder");
+  const std::array counts = {std::pair("logging_steps", args.logging_steps),
+                             std::pair("save_steps", args.save_steps),
+                             std::pair("eval_steps", args.eval_steps.value_or(1)),
+                             std::pair("warmup_steps", args.schedule.warmup_steps)};
+  for (const auto& [key, value] : counts) {
+    if (value > 1 && value != std::floor(value)) {
+      check.fault(
+          std::string("trainer_args.") + key,
+          fmt::format("got {}; expected whole steps, or a share of all steps below 1", value));
+    }
+    if (value > 1e15) {
+      check.fault(std::string("trainer_args.") + key,
+                  fmt::format("got {}; expected at most 1e15 steps", value));
+    }
+  }
+  const bool evaluates = args.eval_strategy != Every::no || args.eval_on_start;
+  if (evaluates && !data.eval_dataset_path) {
+    check.fault(args.eval_on_start ? "trainer_args.eval_on_start" : "trainer_args.eval_strategy",
+                "no evaluation data; expected dataset_config.eval_dataset_path");
+  }
+  if (args.data_seed && check.given("dataset_config.data_seed") &&
+      *args.data_seed != data.data_seed) {
+    check.fault("trainer_args.data_seed",
+                fmt::format("got {}, but dataset_config.data_seed={}; expected one of them",
+                            *args.data_seed, data.data_seed));
+  }
+}
+
+}  // namespace
+
+Position Places::of(const std::string& key) const {
+  std::string part = key;
+  while (true) {
+    const auto found = given_at_.find(part);
+    if (found != given_at_.end()) return found->second;
+    const size_t dot = part.find_last_of(".[");
+    if (dot == std::string::npos) break;
+    part.resize(dot);
+  }
+  const auto root = given_at_.find("");
+  return root == given_at_.end() ? Position{} : root->second;
+}
+
+void validate(const TrainConfig& config, const Places& places, Faults& faults) {
+  const Checker check(places, faults);
+  if (check.given("model_config")) check_model(config.model, check);
+  check_data(config.dataset, config.model, check);
+  check_schedule(config.trainer, check);
+  check_trainer(config.trainer, config.dataset, check);
+}
+
+std::vector<std::string> advice(const TrainConfig& config) {
+  std::vector<std::string> out;
+  for (const std::string& sink : config.trainer.report_to) {
+    if (sink == "none") continue;
+    out.push_back(fmt::format(
+        "trainer_args.report_to: {} is not written; output_dir/metrics.jsonl holds every metric",
+        sink));
+  }
+  if (config.dataset.eval_dataset_path && config.trainer.eval_strategy == Every::no &&
+      !config.trainer.eval_on_start) {
+    out.push_back(
+        "dataset_config.eval_dataset_path is given, but trainer_args.eval_strategy is 'no': "
+        "nothing is evaluated");
+  }
+  return out;
+}
+
+}  // namespace lmms::train
