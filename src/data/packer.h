@@ -2,12 +2,10 @@
 /// Samples into rows of bounded length, online, for one lane.
 #include <cstdint>
 #include <deque>
-#include <memory>
 #include <optional>
 #include <vector>
 
 #include "data/config.h"
-#include "data/sample.h"
 
 namespace lmms::data {
 
@@ -23,15 +21,15 @@ struct PackingOptions {
   int num_open_bins = 8;   ///< of one lane; `sequential` has one
 };
 
-/// A sample in a row: its place in the order of samples and what was measured of it.
+/// A sample in a row: its place in the order of samples and what was measured of it; never the
+/// sample itself.
 struct PackItem {
   int64_t ordinal = 0;  ///< epoch * rows_per_epoch + position
   int64_t length = 0;
   int64_t supervised = 0;
   int64_t cost = 0;
-  /// The sample, where it was made and memory allows keeping it; null: made again when needed. No
-  /// part of the state.
-  std::shared_ptr<const Sample> sample;
+
+  bool operator==(const PackItem&) const = default;
 };
 
 /// A row that is still open, or has just been closed.
@@ -39,7 +37,9 @@ struct Bin {
   std::vector<PackItem> items;
   int64_t length = 0;
   int64_t cost = 0;
-  void add(PackItem item);
+  void add(const PackItem& item);
+
+  bool operator==(const Bin&) const = default;
 };
 
 /// Rows come out when their bin closes. A bin closes when it is exactly full (nothing could join
@@ -49,7 +49,7 @@ class Packer {
  public:
   explicit Packer(const PackingOptions& options) : options_(options) {}
   /// Adds an item with 0 < length <= options.length; returns the rows that closed.
-  std::vector<Bin> add(PackItem item);
+  std::vector<Bin> add(const PackItem& item);
   /// Closes the oldest open bin; nullopt when none is open.
   std::optional<Bin> flush_one();
 

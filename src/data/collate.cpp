@@ -1,0 +1,66 @@
+#include "data/collate.h"
+
+namespace lmms::data {
+namespace {
+
+void append(Batch& batch, const Sample& sample) {
+  const auto start = static_cast<int32_t>(batch.tokens());
+  const auto length = static_cast<int32_t>(sample.length());
+  const auto& text = sample.text;
+  batch.input_ids.insert(batch.input_ids.end(), text.input_ids.begin(), text.input_ids.end());
+  for (int32_t t = 0; t < length; ++t) {
+    const int32_t label = text.labels[static_cast<size_t>(t)];
+    const bool trained = label != kIgnore;
+    batch.labels.push_back(trained ? label : 0);
+    batch.weights.push_back(trained ? 1.0f : 0.0f);
+    batch.position_ids.push_back(t);
+    batch.supervised_tokens += trained;
+  }
+  batch.segments.push_back({.start = start,
+                            .length = length,
+                            .mode = AttentionMode::causal,
+                            .sample = static_cast<int32_t>(batch.samples++),
+                            .group = 0,
+                            .role = 0});
+}
+
+void pad(Batch& batch, int64_t multiple, int32_t pad_id) {
+  const int64_t missing = (multiple - batch.tokens() % multiple) % multiple;
+  if (missing == 0) return;
+  batch.segments.push_back({.start = static_cast<int32_t>(batch.tokens()),
+                            .length = static_cast<int32_t>(missing),
+                            .mode = AttentionMode::causal,
+                            .sample = -1,
+                            .group = 0,
+                            .role = 0});
+  for (int64_t t = 0; t < missing; ++t) {
+    batch.input_ids.push_back(pad_id);
+    batch.labels.push_back(0);
+    batch.weights.push_back(0.0f);
+    batch.position_ids.push_back(static_cast<int32_t>(t));
+  }
+}
+
+}  // namespace
+
+Batch collate(std::span<const RowSamples> rows, int64_t pad_multiple, int32_t pad_id) {
+  Batch batch;
+  int64_t tokens = 0;
+  for (const auto& row : rows) {
+    for (const auto& sample : row) tokens += sample->length();
+  }
+  const auto capacity = static_cast<size_t>(tokens + pad_multiple);
+  batch.input_ids.reserve(capacity);
+  batch.labels.reserve(capacity);
+  batch.weights.reserve(capacity);
+  batch.position_ids.reserve(capacity);
+  for (const auto& row : rows) {
+    batch.rows += !row.empty();
+    for (const auto& sample : row) append(batch, *sample);
+  }
+  batch.valid_tokens = batch.tokens();
+  pad(batch, pad_multiple, pad_id);
+  return batch;
+}
+
+}  // namespace lmms::data

@@ -1,0 +1,23 @@
+#include "data/processor.h"
+
+#include <algorithm>
+
+namespace lmms::data {
+
+Measured measure_text(Sample sample) {
+  Measured measured;
+  measured.length = sample.length();
+  measured.supervised =
+      sample.length() - std::count(sample.text.labels.begin(), sample.text.labels.end(), kIgnore);
+  measured.cost = measured.length * measured.length;
+  measured.sample = std::make_shared<const Sample>(std::move(sample));
+  return measured;
+}
+
+void truncate(Sample& sample, int64_t limit) {
+  if (sample.length() <= limit) return;
+  sample.text.input_ids.resize(static_cast<size_t>(limit));
+  sample.text.labels.resize(static_cast<size_t>(limit));
+}
+
+}  // namespace lmms::data

@@ -1,0 +1,49 @@
+#pragma once
+/// One record from its place in the order to a sample, under the policies.
+#include <cstdint>
+#include <memory>
+#include <optional>
+
+#include "core/error.h"
+#include "data/dataset.h"
+#include "data/packer.h"
+#include "data/policy.h"
+#include "data/processor.h"
+
+namespace lmms::data {
+
+/// What became of a record.
+struct Outcome {
+  std::optional<PackItem> item;          ///< to be trained; absent: skipped, for `reason`
+  std::shared_ptr<const Sample> sample;  ///< of the item, where measuring had to make it
+  SkipReason reason = SkipReason::bad;
+  Fault fault;             ///< why it was skipped, or that it was cut
+  bool fatal = false;      ///< a policy wants the run to end with `fault`
+  bool truncated = false;  ///< trained, but cut
+};
+
+/// Thread-safe; results depend on the ordinal alone.
+class SampleReader {
+ public:
+  /// `limit`: tokens of the longest sample; 0: none.
+  SampleReader(std::shared_ptr<const Dataset> dataset, std::shared_ptr<const Processor> processor,
+               const Policies& policies, int64_t limit);
+
+  /// Reads and measures the sample at an ordinal: epoch * rows_per_epoch + position.
+  Outcome measure(int64_t ordinal) const;
+  /// Makes the sample of a measured item again. Throws Error if the record has changed since.
+  std::shared_ptr<const Sample> make(const PackItem& item) const;
+
+ private:
+  Result<Record> record(int64_t ordinal) const;
+  Outcome bad(Fault fault) const;
+  /// Cuts a sample that is too long, where the policy says so; else says what becomes of it.
+  std::optional<Outcome> limit_length(Measured& measured, const Origin& origin) const;
+
+  std::shared_ptr<const Dataset> dataset_;
+  std::shared_ptr<const Processor> processor_;
+  Policies policies_;
+  int64_t limit_;
+};
+
+}  // namespace lmms::data
