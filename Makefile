@@ -22,7 +22,7 @@ test-gpu: configure  ## run the tests that need a GPU
 
 gpu-bundle:  ## pack what a GPU host needs into build/lmms-gpu.tar.gz; torch and pyarrow come from the host's Python
 	@$(MAKE) --no-print-directory build PRESET=gpu
-	@scripts/gpu_bundle.sh build/gpu/bin/cuda/lmms build/lmms-gpu.tar.gz
+	@scripts/gpu_bundle.sh build/gpu build/lmms-gpu.tar.gz
 
 bench: configure  ## build and run every benchmark
 	@cmake --build $(BUILD) --target benchmarks

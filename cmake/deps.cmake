@@ -26,6 +26,9 @@ sdk_lib(parquet "${SITE}/pyarrow/libparquet.so.2500" "${SITE}/pyarrow/include")
 target_link_libraries(sdk::parquet INTERFACE sdk::arrow)
 
 find_package(yaml-cpp REQUIRED)
+if(NOT TARGET yaml-cpp::yaml-cpp)  # its name since 0.8
+  add_library(yaml-cpp::yaml-cpp ALIAS yaml-cpp)
+endif()
 find_package(nlohmann_json REQUIRED)
 find_package(simdjson REQUIRED)
 find_package(CLI11 REQUIRED)
@@ -51,9 +54,15 @@ if(LMMS_HAS_CUDA)
   set(LMMS_CUDA_ARCHITECTURES "80-real;90a-real;100-real" CACHE STRING "what nvcc compiles for")
   set(CMAKE_CUDA_ARCHITECTURES "${LMMS_CUDA_ARCHITECTURES}")
   enable_language(CUDA)
+  if(NOT CMAKE_CUDA20_STANDARD_COMPILE_OPTION)  # CMake 3.25 does not know that nvcc 12 and later speak C++20
+    set(CMAKE_CUDA20_STANDARD_COMPILE_OPTION "-std=c++20")
+    set(CMAKE_CUDA20_EXTENSION_COMPILE_OPTION "-std=c++20")
+  endif()
   find_package(CUDAToolkit REQUIRED)
   sdk_lib(c10_cuda "${SITE}/torch/lib/libc10_cuda.so" ${torch_includes})
   sdk_lib(torch_cuda "${SITE}/torch/lib/libtorch_cuda.so" ${torch_includes})
   target_link_libraries(sdk::torch_cuda INTERFACE sdk::torch_cpu sdk::c10_cuda CUDA::cudart_static)
-  target_link_options(sdk::torch_cuda INTERFACE -Wl,--allow-shlib-undefined)
+  # libtorch_cuda registers its operators when it is loaded: it is needed even where no symbol of it is named.
+  target_link_options(sdk::torch_cuda INTERFACE -Wl,--allow-shlib-undefined
+    "LINKER:--push-state,--no-as-needed,${SITE}/torch/lib/libtorch_cuda.so,--pop-state")
 endif()
