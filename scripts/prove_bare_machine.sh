@@ -40,12 +40,12 @@ fi
 if [ "$suite" = noble ]; then sed -i 's/ main$/ main universe/' "$root/etc/apt/sources.list"; fi
 mount -t proc proc "$root/proc"
 trap 'umount "$root/proc"' EXIT
-git clone -q --no-hardlinks "$repository" "$root/root/lmms"
+git clone -q --no-hardlinks "$repository" "$root/lmms"
 
 timed "apt-get install make git" inside "apt-get -qq update && apt-get -qq install --no-install-recommends make git >/dev/null"
-timed "make test" inside "cd /root/lmms && make test"
-timed "make test, again" inside "cd /root/lmms && make test"
-timed "make quickstart" inside "cd /root/lmms && make quickstart"
-timed "make quickstart, again" inside "cd /root/lmms && make quickstart"
-printf 'proved on a bare %s: %s\n' "$suite" "$(git -C "$root/root/lmms" log -1 --format='%h %s')"
+timed "make test" inside "cd /lmms && make test"
+timed "make test, again" inside "cd /lmms && make test"
+timed "make quickstart" inside "cd /lmms && make quickstart"
+timed "make quickstart, again" inside "cd /lmms && make quickstart"
+printf 'proved on a bare %s: %s\n' "$suite" "$(git -C "$root/lmms" log -1 --format='%h %s')"
 echo "remove it with: rm -rf $root $root.log"
