@@ -143,7 +143,8 @@ void report_fields(Fields& f, TrainerArgs& c) {
 }
 
 void save_fields(Fields& f, TrainerArgs& c) {
-  f("output_dir", c.output_dir, "folder of checkpoints, metrics and the final model");
+  f("output_dir", c.output_dir, "folder of checkpoints, metrics and the final model",
+    Rule().or_null());
   f("save_strategy", c.save_strategy, "when checkpoints are written");
   f("save_steps", c.save_steps, "steps between checkpoints; below 1 a share of all steps",
     Rule().more_than(0));

@@ -60,15 +60,15 @@ void move_packing_kwargs(Node& root, Faults& faults) {
   Entry* extra = data ? data->value.find("extra_kwargs") : nullptr;
   Entry* packing = extra ? extra->value.find("packing_kwargs") : nullptr;
   if (!packing) return;
-  if (data->value.find("packing_kwargs")) {
-    faults.add(packing->at, "dataset_config.extra_kwargs.packing_kwargs",
-               "given twice, also as dataset_config.packing_kwargs");
-    return;
-  }
-  Entry moved = std::move(*packing);
+  Entry moved = *packing;
   std::erase_if(extra->value.entries,
                 [](const Entry& entry) { return entry.key == "packing_kwargs"; });
-  data->value.entries.push_back(std::move(moved));
+  if (data->value.find("packing_kwargs")) {
+    faults.add(moved.at, "dataset_config.extra_kwargs.packing_kwargs",
+               "given twice, also as dataset_config.packing_kwargs");
+  } else {
+    data->value.entries.push_back(std::move(moved));
+  }
 }
 
 bool is_old_layout(const Node& root) {

@@ -56,7 +56,7 @@ class Builder final : public YAML::EventHandler {
     const auto found = anchors_.find(anchor);
     if (found == anchors_.end())
       throw Stop{position(mark), "an alias stands inside what it refers to"};
-    count(mark, found->second.count());
+    count(position(mark), found->second.count());
     complete(Node(found->second), 0);
   }
 
@@ -99,17 +99,16 @@ class Builder final : public YAML::EventHandler {
                 fmt::format("the tag {} is not read; expected plain YAML", tag));
   }
 
-  void count(const YAML::Mark& mark, size_t nodes) {
+  void count(const Position& at, size_t nodes) {
     nodes_ += nodes;
     if (nodes_ > kMostNodes) {
       throw Stop{
-          position(mark),
-          fmt::format("more than {} values, aliases expanded; expected a config", kMostNodes)};
+          at, fmt::format("more than {} values, aliases expanded; expected a config", kMostNodes)};
     }
   }
 
   void open(const YAML::Mark& mark, Node::Kind kind, YAML::anchor_t anchor) {
-    count(mark, 1);
+    count(position(mark), 1);
     Frame frame;
     frame.node.kind = kind;
     frame.node.at = position(mark);
@@ -125,13 +124,10 @@ class Builder final : public YAML::EventHandler {
 
   /// A whole node: remembered under its anchor and put where it belongs.
   void complete(Node node, YAML::anchor_t anchor) {
+    if (node.kind == Node::Kind::scalar || node.kind == Node::Kind::null) count(node.at, 1);
     if (anchor != 0) {
-      nodes_ += node.count();  // the copy takes memory too
+      count(node.at, node.count());  // the copy takes memory too
       anchors_[anchor] = node;
-    }
-    if (node.kind == Node::Kind::scalar || node.kind == Node::Kind::null) {
-      if (++nodes_ > kMostNodes)
-        throw Stop{node.at, fmt::format("more than {} values; expected a config", kMostNodes)};
     }
     if (frames_.empty()) {
       root_ = std::move(node);
@@ -157,6 +153,7 @@ class Builder final : public YAML::EventHandler {
     } else if (const Entry* first = frame.node.find(key.text)) {
       faults_.add(key.at, key.text, fmt::format("given twice; first at {}", first->at.text()));
     } else {
+      if (value.kind == Node::Kind::null) value.at = key.at;  // yaml-cpp marks what follows
       frame.node.entries.push_back({key.text, key.at, std::move(value)});
     }
   }

@@ -83,11 +83,12 @@ TEST(Yaml, expands_anchors_and_merge_keys_with_own_keys_first) {
   const Node root =
       parse("base: &b {lr: 1, wd: 2}\nother: &o {wd: 3, x: 4}\nrun:\n  lr: 5\n  <<: [*b, *o]\n");
   EXPECT_EQ(to_json(to_value(root.find("run")->value)).dump(), R"({"lr":5,"wd":2,"x":4})");
-  EXPECT_EQ(root.find("run")->value.find("x")->at.text(), "a.yaml:2:20");
+  EXPECT_EQ(root.find("run")->value.find("x")->at.text(), "a.yaml:2:19");
 }
 
 TEST(Yaml, names_what_is_wrong_and_where) {
-  EXPECT_EQ(faults_of("a: 1\nb: [1, 2\nc: 3\n"), "a.yaml:3:2: no YAML: illegal map value");
+  EXPECT_EQ(faults_of("a: 1\nb: [1, 2\nc: 3\n"),
+            "a.yaml:3:2: no YAML: end of sequence flow not found");
   EXPECT_EQ(faults_of("a: 1\nb: 2\na: 3\n"), "a.yaml:3:1: a: given twice; first at a.yaml:1:1");
   EXPECT_EQ(faults_of("a: 1\n---\nb: 2\n"), "a.yaml:3:1: a second document; expected one");
   EXPECT_EQ(faults_of("[a, b]: 1\n"), "a.yaml:1:1: got a list as a key; expected a name");
@@ -96,8 +97,7 @@ TEST(Yaml, names_what_is_wrong_and_where) {
             "plain YAML");
   EXPECT_EQ(faults_of("a: 1\n<<: 3\n"), "a.yaml:2:5: <<: got '3'; expected a map to merge");
   EXPECT_EQ(faults_of("a: &x [1, *x]\n"), "a.yaml:1:11: an alias stands inside what it refers to");
-  EXPECT_EQ(faults_of("a: *nobody\n"),
-            "a.yaml:1:4: no YAML: the referenced anchor is not defined: nobody");
+  EXPECT_EQ(faults_of("a: *nobody\n"), "a.yaml:1:4: no YAML: the referenced anchor is not defined");
   EXPECT_EQ(faults_of(std::string("a: 1\nb: \x04\n")),
             "a.yaml:2:4: byte 0x04 is no text; expected YAML in UTF-8");
   EXPECT_EQ(faults_of("a: \xff\n"), "a.yaml:1:4: byte 0xff is no text; expected YAML in UTF-8");

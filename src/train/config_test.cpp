@@ -1,0 +1,566 @@
+#include "train/config.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+#include <random>
+
+#include "core/error.h"
+#include "core/files.h"
+#include "core/format.h"
+
+namespace lmms::train {
+namespace {
+
+namespace fs = std::filesystem;
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsEmpty;
+
+const std::string kSource = LMMS_SOURCE_DIR;
+
+void write(const std::string& path, const std::string& text) {
+  std::ofstream(path, std::ios::binary) << text;
+}
+
+/// A file in a folder of this test, by a short name: run() works in that folder, so that messages
+/// name it alone.
+class TrainConfigTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    before_ = fs::current_path();
+    folder_ = fs::path(testing::TempDir()) / fmt::format("config_test_{}", getpid());
+    fs::create_directories(folder_);
+    fs::current_path(folder_);
+  }
+  void TearDown() override {
+    fs::current_path(before_);
+    fs::remove_all(folder_);
+  }
+
+  static LoadedConfig load(const std::string& yaml, std::vector<std::string> words = {}) {
+    write("a.yaml", yaml);
+    words.insert(words.begin(), "a.yaml");
+    return load_train_config(words);
+  }
+
+  /// What the user is told; empty if the config is right.
+  static std::string faults(const std::string& yaml, const std::vector<std::string>& words = {}) {
+    try {
+      load(yaml, words);
+    } catch (const Error& error) {
+      EXPECT_EQ(error.exit(), Exit::bad_input);
+      return error.what();
+    }
+    return "";
+  }
+
+  static std::string faults_of_words(const std::vector<std::string>& words) {
+    try {
+      load_train_config(words);
+    } catch (const Error& error) {
+      return error.what();
+    }
+    return "";
+  }
+
+ private:
+  fs::path before_;
+  fs::path folder_;
+};
+
+/// A right config to which a test adds.
+std::string right(const std::string& trainer_args = "{}", const std::string& dataset = "",
+                  const std::string& top = "") {
+  return fmt::format(
+      "trainer_args: {}\n{}"
+      "model_config: {{load_from_pretrained_path: model}}\n"
+      "dataset_config:\n"
+      "  dataset_type: vision\n"
+      "  dataset_format: jsonl\n"
+      "  processor_config: {{processor_type: qwen2}}\n"
+      "  dataset_path: a.jsonl\n{}",
+      trainer_args, top, dataset);
+}
+
+TEST_F(TrainConfigTest, a_short_file_leaves_everything_else_at_its_default) {
+  const LoadedConfig loaded = load(right());
+  EXPECT_THAT(
+      diff_from_defaults(loaded.config),
+      ElementsAre("dataset_config.dataset_type: vision", "dataset_config.dataset_format: jsonl",
+                  "dataset_config.dataset_path: a.jsonl",
+                  "dataset_config.processor_config.processor_type: qwen2",
+                  "model_config.load_from_pretrained_path: model"));
+  EXPECT_THAT(loaded.notices, IsEmpty());
+}
+
+TEST_F(TrainConfigTest, every_key_of_the_python_project_is_known_and_its_default_accepted) {
+  const std::vector<std::string> words = {kSource + "/tests/fixtures/config/python_keys.yaml"};
+  const LoadedConfig loaded = load_train_config(words);
+  // What a file full of Python defaults changes: the learning rate and its kin are the same,
+  // logging is not (every step).
+  EXPECT_THAT(diff_from_defaults(loaded.config),
+              testing::IsSupersetOf(
+                  {"trainer_args.logging_steps: 500.0", "trainer_args.report_to: [none]"}));
+  for (const std::string& line : diff_from_defaults(loaded.config)) {
+    EXPECT_THAT(line, Not(HasSubstr("learning_rate"))) << line;
+    EXPECT_THAT(line, Not(HasSubstr("adam"))) << line;
+    EXPECT_THAT(line, Not(HasSubstr("epochs"))) << line;
+  }
+  ASSERT_EQ(loaded.notices.size(), 1U);
+  EXPECT_THAT(loaded.notices[0], HasSubstr("no meaning here: "));
+  EXPECT_THAT(loaded.notices[0], HasSubstr("trainer_args.past_index"));
+}
+
+TEST_F(TrainConfigTest, the_examples_are_read) {
+  const std::vector<std::string> words = {kSource + "/examples/qwen2_5_llm/config.yaml"};
+  const TrainConfig qwen2_5 = load_train_config(words).config;
+  EXPECT_EQ(qwen2_5.trainer.optimizer.learning_rate, 2e-4);
+  EXPECT_EQ(qwen2_5.trainer.schedule.lr_scheduler_type, "cosine");
+  EXPECT_EQ(qwen2_5.trainer.schedule.warmup_ratio, 0.1);
+  EXPECT_EQ(qwen2_5.dataset.datasets.at(0).path, "data/chats.parquet");
+  EXPECT_EQ(qwen2_5.trainer.gradient_checkpointing, GradientCheckpointing::on);
+  EXPECT_EQ(qwen2_5.trainer.layout.count("use_liger_kernel"), 1U);
+  const std::vector<std::string> other = {kSource + "/examples/qwen3_llm/config.yaml"};
+  const TrainConfig qwen3 = load_train_config(other).config;
+  EXPECT_TRUE(qwen3.dataset.packing);
+  EXPECT_EQ(qwen3.dataset.packing_strategy, data::PackingStrategy::best_fit);
+  const std::vector<std::string> quick = {kSource + "/examples/quickstart/config.yaml"};
+  EXPECT_EQ(*load_train_config(quick).config.model.load_from_config.find("model_type")->string(),
+            "qwen3");
+}
+
+TEST_F(TrainConfigTest, the_resolved_config_reads_back_equal) {
+  std::vector<std::string> texts;
+  for (const char* name :
+       {"examples/qwen2_5_llm/config.yaml", "examples/qwen3_llm/config.yaml",
+        "examples/quickstart/config.yaml", "tests/fixtures/config/python_keys.yaml"}) {
+    texts.push_back(*read_file(kSource + "/" + name));
+  }
+  texts.push_back(
+      right("{learning_rate: 1e-7, resume_from_checkpoint: some/checkpoint-3, save_dtype: float16, "
+            "report_to: [],"
+            " gradient_checkpointing: auto, freeze_modules: [a.b, 'no'], save_total_limit: 2, "
+            "eval_steps: 0.25,"
+            " lr_scheduler_type: warmup_stable_decay, lr_scheduler_kwargs: {num_decay_steps: 3, "
+            "decay_type: 1-sqrt},"
+            " deepspeed: {zero: 3}, run_name: '007', max_steps: 9}",
+            "  on_overlong: truncate\n  max_length: 77\n  extra_kwargs: {packing_kwargs: "
+            "{num_buckets: 3}}\n",
+            "compat: [labels, decay]\nmonkey_patch: [liger]\n"));
+  for (const std::string& text : texts) {
+    const LoadedConfig loaded = load(text);
+    const std::string written = write_resolved(loaded.config);
+    EXPECT_TRUE(load(written).config == loaded.config) << written;
+  }
+}
+
+TEST_F(TrainConfigTest, the_command_line_comes_last_and_maps_merge) {
+  const LoadedConfig loaded =
+      load(right("{learning_rate: 1e-3, max_steps: 7}"),
+           {"trainer_args.learning_rate=2e-3", "+trainer_args.seed=1", "~trainer_args.max_steps",
+            "dataset_config.packing=true", "model_config.overwrite_config={rope_theta:1e6}"});
+  EXPECT_EQ(loaded.config.trainer.optimizer.learning_rate, 2e-3);
+  EXPECT_EQ(loaded.config.trainer.seed, 1);
+  EXPECT_EQ(loaded.config.trainer.max_steps, -1);
+  EXPECT_TRUE(loaded.config.dataset.packing);
+  EXPECT_EQ(*loaded.config.model.overwrite_config.find("rope_theta"), config::Value{1e6});
+  EXPECT_EQ(loaded.where("trainer_args.learning_rate"), "command line: trainer_args.learning_rate");
+  EXPECT_EQ(loaded.where("dataset_config.dataset_path"), "a.yaml:7:3: dataset_config.dataset_path");
+  EXPECT_EQ(loaded.where("trainer_args.bf16"), "trainer_args.bf16");
+}
+
+TEST_F(TrainConfigTest, a_whole_config_fits_on_the_command_line) {
+  const std::vector<std::string> words = {
+      "dataset_config={dataset_type:vision,dataset_format:yaml,datasets:[{path:/p/"
+      "a.jsonl,weight:2}]}",
+      "dataset_config.processor_config={processor_type:qwen2}",
+      "model_config.load_from_pretrained_path=m"};
+  EXPECT_EQ(load_train_config(words).config.dataset.datasets.at(0).weight, 2);
+}
+
+TEST_F(TrainConfigTest, config_yaml_names_the_file_as_in_the_python_project) {
+  write("b.yaml", right());
+  for (const char* word : {"config_yaml=b.yaml", "+config_yaml=b.yaml", "b.yaml"}) {
+    const std::vector<std::string> words = {"trainer_args.seed=3", word};
+    EXPECT_EQ(load_train_config(words).config.trainer.seed, 3);
+  }
+}
+
+TEST_F(TrainConfigTest, says_what_is_wrong_with_the_words) {
+  write("b.yaml", right());
+  EXPECT_EQ(faults_of_words({}), "no config\n    fix: lmms train CONFIG.yaml [KEY=VALUE ...]");
+  EXPECT_EQ(faults_of_words({"b.yaml", "c.yaml"}),
+            "command line: 'c.yaml' is a second config after 'b.yaml'; expected one, and KEY=VALUE "
+            "words");
+  EXPECT_EQ(faults_of_words({"config_yaml="}), "command line: config_yaml= names no file");
+  EXPECT_THAT(faults_of_words({"none.yaml"}), HasSubstr("none.yaml"));
+  EXPECT_EQ(faults_of_words({"b.yaml", "trainer_args.lerning_rate=1", "trainer_args.seed=x"}),
+            "command line: trainer_args.lerning_rate: unknown key; did you mean 'learning_rate'?\n"
+            "command line: trainer_args.seed: got 'x'; expected a whole number >= 0");
+}
+
+TEST_F(TrainConfigTest, refuses_a_file_that_is_no_config) {
+  EXPECT_EQ(faults("- type: trainer\n  config: {trainer_type: dllm_trainer}\n"),
+            "a.yaml:1:1: the list layout ('- type: trainer') is not read; expected a map: put what "
+            "stands under 'config' at "
+            "the top level, and the training arguments under 'trainer_args'");
+  EXPECT_EQ(faults("just text\n"),
+            "a.yaml:1:1: got 'just text'; expected a map with dataset_config, model_config and "
+            "trainer_args");
+  EXPECT_EQ(faults(""),
+            "a.yaml:1:1: got nothing (null); expected a map with dataset_config, model_config and "
+            "trainer_args");
+  EXPECT_EQ(faults("a: [\n"), "a.yaml:2:1: no YAML: end of sequence flow not found");
+  EXPECT_EQ(faults("trainer_type: hf_trainer\n"),
+            "a.yaml:1:1: dataset_config: missing; expected a map\na.yaml:1:1: model_config: "
+            "missing; expected a map");
+}
+
+struct Rejection {
+  const char* trainer_args;
+  const char* dataset;
+  const char* top;
+  const char* expected;
+};
+void PrintTo(const Rejection& r, std::ostream* out) {
+  *out << r.expected;
+}
+
+class Rejects : public TrainConfigTest, public testing::WithParamInterface<Rejection> {};
+
+TEST_P(Rejects, with_a_line_that_says_where_what_and_how_to_mend_it) {
+  const Rejection& r = GetParam();
+  EXPECT_EQ(faults(right(r.trainer_args, r.dataset, r.top)), r.expected);
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Names, Rejects,
+    testing::Values(
+        Rejection{"{}", "", "trainer_type: sit_trainer\n",
+                  "a.yaml:2:15: not built yet: trainer_type=sit_trainer; expected one of "
+                  "fsdp2_trainer, hf_trainer"},
+        Rejection{
+            "{}", "", "compat: [labels, los]\n",
+            "a.yaml:2:18: compat[1]: got 'los'; expected one of labels, loss, decay, schedule, "
+            "lmms_engine; did you mean "
+            "'loss'?"},
+        Rejection{"{}", "", "monkey_patch: [liger, nsa]\n",
+                  "a.yaml:2:23: not built yet: monkey_patch[1]=nsa; expected one of liger, rmpad"},
+        Rejection{"{}", "", "plugins: [a.so]\n",
+                  "a.yaml:2:10: not built yet: plugins=[a.so]; expected null, []"},
+        Rejection{"{optim: adafactor}", "", "",
+                  "a.yaml:1:23: not built yet: trainer_args.optim=adafactor; expected one of "
+                  "adamw_torch_fused, adamw_torch, "
+                  "adamw_torch_xla, adamw_torch_npu_fused, adamw_apex_fused, adamw_hf, "
+                  "paged_adamw_32bit"},
+        Rejection{"{fp16: true}", "", "",
+                  "a.yaml:1:22: not built yet: trainer_args.fp16=true; expected false"},
+        Rejection{"{sp_ulysses_degree: 2}", "", "",
+                  "a.yaml:1:35: not built yet: trainer_args.sp_ulysses_degree=2; expected 1"},
+        Rejection{"{tp_degree: x}", "", "",
+                  "a.yaml:1:27: trainer_args.tp_degree: got 'x'; expected a whole number"},
+        Rejection{"{ema_enabled: true}", "", "",
+                  "a.yaml:1:29: not built yet: trainer_args.ema_enabled=true; expected false"},
+        Rejection{
+            "{eval_config: {model: vllm}}", "", "",
+            "a.yaml:1:29: not built yet: trainer_args.eval_config={model: vllm}; expected null"},
+        Rejection{"{fsdp_config: {wrap: [a]}}", "", "",
+                  "a.yaml:1:30: trainer_args.fsdp_config.wrap: unknown key; expected one of "
+                  "transformer_layer_cls_to_wrap, "
+                  "reshard_after_forward, hsdp_shard_size, min_num_params, version, fsdp_version, "
+                  "auto_wrap_policy, "
+                  "backward_prefetch, forward_prefetch, limit_all_gathers, use_orig_params, "
+                  "sync_module_states, "
+                  "cpu_ram_efficient_loading, activation_checkpointing, cpu_offload, "
+                  "offload_params, state_dict_type, xla, "
+                  "xla_fsdp_settings, xla_fsdp_v2, xla_fsdp_grad_ckpt"},
+        Rejection{"{packing: true}", "", "",
+                  "a.yaml:1:16: trainer_args.packing: unknown key here; did you mean "
+                  "'dataset_config.packing'?"},
+        Rejection{"{}", "  packing_strategy: window_64\n", "",
+                  "a.yaml:8:21: dataset_config.packing_strategy: got 'window_64'; expected one of "
+                  "first_fit, best_fit, "
+                  "balanced, sequential"},
+        Rejection{
+            "{}", "  object_storage: azure\n", "",
+            "a.yaml:8:19: not built yet: dataset_config.object_storage=azure; expected none, null"},
+        Rejection{"{}", "  extra_kwargs: {frames_upbuond: 3}\n", "",
+                  "a.yaml:8:18: dataset_config.extra_kwargs.frames_upbuond: unknown key; did you "
+                  "mean 'frames_upbound'?"}));
+
+INSTANTIATE_TEST_SUITE_P(
+    Combinations, Rejects,
+    testing::Values(
+        Rejection{
+            "{}", "  datasets: [{path: b}]\n", "",
+            "a.yaml:5:3: dataset_config.dataset_format: datasets is a mixture; expected "
+            "dataset_format: yaml\n"
+            "a.yaml:8:3: dataset_config.datasets: given beside dataset_path; expected one of them"},
+        Rejection{"{}", "  on_overlong: drop\n", "",
+                  "a.yaml:8:3: dataset_config.on_overlong: nothing is over-long without a limit; "
+                  "expected packing: true or "
+                  "max_length"},
+        Rejection{"{}",
+                  "  packing_kwargs: {num_open_bins: 2}\n  extra_kwargs: {packing_kwargs: "
+                  "{num_buckets: 2}}\n",
+                  "",
+                  "a.yaml:9:18: dataset_config.extra_kwargs.packing_kwargs: given twice, also as "
+                  "dataset_config.packing_kwargs"},
+        Rejection{"{}", "  video_min_pixels: 700000\n", "",
+                  "a.yaml:8:3: dataset_config.video_min_pixels: got 700000; expected at most "
+                  "video_max_pixels=602112"},
+        Rejection{"{}", "  data_seed: 1\n", "trainer_type: hf_trainer\n", ""},
+        Rejection{"{data_seed: 2}", "  data_seed: 1\n", "",
+                  "a.yaml:1:16: trainer_args.data_seed: got 2, but dataset_config.data_seed=1; "
+                  "expected one of them"},
+        Rejection{"{max_steps: 0}", "", "",
+                  "a.yaml:1:16: trainer_args.max_steps: got 0; expected -1 (by epochs) or a number "
+                  "of steps"},
+        Rejection{"{warmup_ratio: 0.1, warmup_steps: 5}", "", "",
+                  "a.yaml:1:35: trainer_args.warmup_steps: given beside warmup_ratio; expected one "
+                  "of them"},
+        Rejection{"{warmup_ratio: 0.0, warmup_steps: 5}", "", "", ""},
+        Rejection{"{max_steps: 3, warmup_steps: 5}", "", "",
+                  "a.yaml:1:30: trainer_args.warmup_steps: got 5; expected at most max_steps=3"},
+        Rejection{"{save_steps: 2.5}", "", "",
+                  "a.yaml:1:16: trainer_args.save_steps: got 2.5; expected whole steps, or a share "
+                  "of all steps below 1"},
+        Rejection{"{eval_strategy: steps}", "", "",
+                  "a.yaml:1:16: trainer_args.eval_strategy: no evaluation data; expected "
+                  "dataset_config.eval_dataset_path"},
+        Rejection{"{eval_on_start: true}", "", "",
+                  "a.yaml:1:16: trainer_args.eval_on_start: no evaluation data; expected "
+                  "dataset_config.eval_dataset_path"},
+        Rejection{"{output_dir: ''}", "", "",
+                  "a.yaml:1:16: trainer_args.output_dir: empty; expected a folder"},
+        Rejection{"{lr_scheduler_kwargs: {power: 2}}", "", "",
+                  "a.yaml:1:38: trainer_args.lr_scheduler_kwargs.power: the schedule 'linear' "
+                  "takes no arguments"},
+        Rejection{"{lr_scheduler_type: cosine, lr_scheduler_kwargs: {power: 2}}", "", "",
+                  "a.yaml:1:65: trainer_args.lr_scheduler_kwargs.power: no argument of the "
+                  "schedule 'cosine'; expected "
+                  "num_cycles, min_lr_ratio"},
+        Rejection{
+            "{lr_scheduler_type: warmup_stable_decay}", "", "",
+            "a.yaml:1:1: trainer_args.lr_scheduler_kwargs.num_decay_steps: missing; the schedule "
+            "'warmup_stable_decay' needs it"},
+        Rejection{
+            "{lr_scheduler_type: cosine_with_min_lr}", "", "",
+            "a.yaml:1:16: trainer_args.lr_scheduler_type: the schedule 'cosine_with_min_lr' needs "
+            "lr_scheduler_kwargs: {min_lr: ...} or {min_lr_ratio: ...}"},
+        Rejection{"{lr_scheduler_type: cosine_with_min_lr, lr_scheduler_kwargs: {min_lr: 1, "
+                  "min_lr_rate: 0.1}}",
+                  "", "",
+                  "a.yaml:1:77: trainer_args.lr_scheduler_kwargs.min_lr: got 1; expected at most "
+                  "learning_rate=5e-05\n"
+                  "a.yaml:1:88: trainer_args.lr_scheduler_kwargs.min_lr_ratio: given beside "
+                  "min_lr; expected one of "
+                  "them"}));
+
+TEST_F(TrainConfigTest, a_model_comes_from_a_folder_or_from_a_config) {
+  const auto with_model = [&](const std::string& model) {
+    return faults(fmt::format(
+        "model_config: {}\n"
+        "dataset_config: {{dataset_type: vision, dataset_format: jsonl, dataset_path: a, "
+        "processor_config: {{processor_type: qwen2, processor_name: t}}}}\n",
+        model));
+  };
+  EXPECT_EQ(
+      with_model("{}"),
+      "a.yaml:1:1: model_config: no model; expected load_from_pretrained_path or load_from_config");
+  EXPECT_EQ(with_model("{load_from_pretrained_path: m, load_from_config: {model_type: qwen3}}"),
+            "a.yaml:1:46: model_config.load_from_config: given beside load_from_pretrained_path; "
+            "expected one of them");
+  EXPECT_EQ(with_model("{load_from_config: {config: {}}}"),
+            "a.yaml:1:16: model_config.load_from_config.model_type: missing; expected a model type "
+            "such as qwen3");
+  EXPECT_EQ(with_model(
+                "{load_from_config: {model_type: qwen3, config: {hidden_size: 8}, vocab_size: 3}}"),
+            "a.yaml:1:80: model_config.load_from_config.vocab_size: stands beside 'config'; "
+            "expected it inside");
+  EXPECT_EQ(with_model("{load_from_config: {model_type: qwen3, hidden_size: 8}, extra_kwargs: "
+                       "{trust_remote_code: true}}"),
+            "");
+}
+
+TEST_F(TrainConfigTest, a_model_of_random_weights_needs_a_tokenizer) {
+  EXPECT_EQ(
+      faults("model_config: {load_from_config: {model_type: qwen3}}\n"
+             "dataset_config: {dataset_type: vision, dataset_format: jsonl, dataset_path: a,\n"
+             "  processor_config: {processor_type: qwen2}}\n"),
+      "a.yaml:3:3: dataset_config.processor_config.processor_name: missing; a model of random "
+      "weights brings no "
+      "tokenizer; expected the folder of one");
+}
+
+TEST_F(TrainConfigTest, names_of_other_models_are_not_built_yet) {
+  EXPECT_EQ(
+      faults("model_config: {load_from_pretrained_path: m}\n"
+             "dataset_config: {dataset_type: qwen_omni, dataset_format: json, dataset_path: a,\n"
+             "  processor_config: {processor_type: qwen2_5_vl}}\n"),
+      "a.yaml:2:32: not built yet: dataset_config.dataset_type=qwen_omni; expected one of vision, "
+      "vision_iterable, "
+      "qwen3_vl, qwen3_vl_iterable, fineweb_edu\n"
+      "a.yaml:3:38: not built yet: dataset_config.processor_config.processor_type=qwen2_5_vl; "
+      "expected one of qwen2, "
+      "pure_text");
+}
+
+TEST_F(TrainConfigTest, compat_is_a_list_of_names_or_all_of_them) {
+  EXPECT_EQ(load(right("{}", "", "compat: [loss]\n")).config.compat, (Compat{.loss = true}));
+  EXPECT_EQ(load(right("{}", "", "compat: decay\n")).config.compat, (Compat{.decay = true}));
+  EXPECT_EQ(load(right("{}", "", "compat: lmms_engine\n")).config.compat,
+            (Compat{.labels = true, .loss = true, .decay = true, .schedule = true}));
+}
+
+TEST_F(TrainConfigTest, resuming_is_automatic_or_off_or_from_a_folder) {
+  EXPECT_TRUE(load(right()).config.trainer.resume_from_checkpoint.automatic);
+  EXPECT_FALSE(
+      load(right("{resume_from_checkpoint: no}")).config.trainer.resume_from_checkpoint.automatic);
+  EXPECT_EQ(load(right("{resume_from_checkpoint: a/checkpoint-3}"))
+                .config.trainer.resume_from_checkpoint.path,
+            "a/checkpoint-3");
+}
+
+TEST_F(TrainConfigTest, the_policy_for_overlong_samples_follows_filter_overlong_unless_given) {
+  const auto policy = [&](const std::string& keys) {
+    return load(right("{}", "  max_length: 9\n" + keys)).config.dataset.overlong();
+  };
+  EXPECT_EQ(policy(""), data::OnOverlong::drop);
+  EXPECT_EQ(policy("  filter_overlong: false\n"), data::OnOverlong::fail);
+  EXPECT_EQ(policy("  filter_overlong: false\n  on_overlong: truncate\n"),
+            data::OnOverlong::truncate);
+}
+
+TEST_F(TrainConfigTest, the_length_limit_is_the_smaller_of_max_length_and_the_row) {
+  const auto limit = [&](const std::string& keys) {
+    return load(right("{}", keys)).config.dataset.length_limit();
+  };
+  EXPECT_EQ(limit(""), std::nullopt);
+  EXPECT_EQ(limit("  max_length: 9\n"), 9);
+  EXPECT_EQ(limit("  packing: true\n"), 32000);
+  EXPECT_EQ(limit("  packing: true\n  packing_length: 8\n  max_length: 9\n"), 8);
+}
+
+TEST_F(TrainConfigTest, a_data_seed_of_the_trainer_reaches_the_data) {
+  EXPECT_EQ(load(right("{data_seed: 5}")).config.dataset.data_seed, 5);
+}
+
+TEST(TrainSteps, below_one_are_a_share_of_the_run) {
+  EXPECT_EQ(steps_of(500, 10), 500);
+  EXPECT_EQ(steps_of(0.25, 10), 3);
+  EXPECT_EQ(steps_of(0.001, 10), 1);
+  EXPECT_EQ(steps_of(1, 10), 1);
+}
+
+TEST_F(TrainConfigTest, says_what_was_given_without_effect) {
+  const LoadedConfig loaded =
+      load(right("{report_to: [wandb, none], past_index: 3, group_by_length: true}",
+                 "  eval_dataset_path: e.jsonl\n"));
+  EXPECT_THAT(loaded.notices,
+              ElementsAre("no meaning here: trainer_args.past_index (gone from transformers 5), "
+                          "trainer_args.group_by_length "
+                          "(rows are never padded to the longest, so nothing is gained)",
+                          "trainer_args.report_to: wandb is not written; output_dir/metrics.jsonl "
+                          "holds every metric",
+                          "dataset_config.eval_dataset_path is given, but "
+                          "trainer_args.eval_strategy is 'no': nothing is "
+                          "evaluated"));
+}
+
+TEST_F(TrainConfigTest, paths_that_do_not_exist_are_named_before_anything_is_loaded) {
+  const LoadedConfig loaded = load(
+      "model_config: {load_from_pretrained_path: Qwen/Qwen3-8B}\n"
+      "trainer_args: {resume_from_checkpoint: gone}\n"
+      "dataset_config:\n"
+      "  dataset_type: vision\n"
+      "  dataset_format: yaml\n"
+      "  processor_config: {processor_type: qwen2, processor_name: .}\n"
+      "  datasets:\n"
+      "    - {path: 'none-*.parquet', data_folder: media}\n"
+      "    - {path: 'a.*ml'}\n"
+      "  eval_dataset_path: e.jsonl\n");
+  try {
+    check_paths(loaded);
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_EQ(std::string(error.what()),
+              "a.yaml:1:16: model_config.load_from_pretrained_path: 'Qwen/Qwen3-8B' does not "
+              "exist; expected the folder of a "
+              "checkpoint; names on the Hugging Face hub are not fetched: download it first\n"
+              "a.yaml:2:16: trainer_args.resume_from_checkpoint: 'gone' does not exist; expected "
+              "the folder of a checkpoint\n"
+              "a.yaml:8:8: dataset_config.datasets[0].path: 'none-*.parquet' does not exist; "
+              "expected a file or folder of "
+              "data\n"
+              "a.yaml:8:32: dataset_config.datasets[0].data_folder: 'media' does not exist; "
+              "expected a folder\n"
+              "a.yaml:10:3: dataset_config.eval_dataset_path: 'e.jsonl' does not exist; expected a "
+              "file or folder of data");
+  }
+  fs::create_directory("model");
+  write("a.jsonl", "{}");
+  const LoadedConfig other = load(right());
+  EXPECT_THROW(check_paths(other), Error);  // no config.json
+  write("model/config.json", "{}");
+  EXPECT_NO_THROW(check_paths(other));
+}
+
+TEST_F(TrainConfigTest, help_tells_of_every_key) {
+  const std::string help = describe_fields("trainer_args");
+  EXPECT_THAT(
+      help,
+      HasSubstr(
+          "trainer_args.learning_rate  a number >= 0, default 5.0e-05\n    peak learning rate\n"));
+  EXPECT_THAT(help, HasSubstr("trainer_args.use_muon  true or false (not built yet)\n"));
+  EXPECT_THAT(help, Not(HasSubstr("\ndataset_config.shuffle")));
+  EXPECT_THAT(describe_fields(""),
+              HasSubstr("\ndataset_config.shuffle  true or false, default true"));
+}
+
+TEST_F(TrainConfigTest, the_guide_shows_the_fields_as_they_are) {
+  const std::string guide = *read_file(kSource + "/docs/guide/config.md");
+  const std::string tables = fields_as_markdown();
+  if (guide.find(tables) != std::string::npos) return;
+  const std::string path = testing::TempDir() + "/config_tables.md";
+  write(path, tables);
+  FAIL() << "docs/guide/config.md has other tables than the fields; replace them by " << path;
+}
+
+TEST_F(TrainConfigTest, mutated_configs_are_read_or_refused) {
+  const std::string seed = *read_file(kSource + "/examples/qwen3_llm/config.yaml");
+  std::mt19937_64 random(11);
+  size_t read = 0;
+  for (int round = 0; round < 600; ++round) {
+    std::string text = seed;
+    for (uint64_t edits = 1 + random() % 3; edits > 0; --edits) {
+      const size_t at = random() % text.size();
+      switch (random() % 3) {
+        case 0:
+          text[at] = static_cast<char>(32 + random() % 95);
+          break;
+        case 1:
+          text.erase(at, 1 + random() % 30);
+          break;
+        default:
+          text.insert(at, text.substr(random() % text.size(), random() % 30));
+      }
+      if (text.empty()) break;
+    }
+    try {
+      const TrainConfig config = load(text).config;
+      ++read;
+      ASSERT_TRUE(load(write_resolved(config)).config == config) << text;
+    } catch (const Error& error) {
+      ASSERT_THAT(error.what(), HasSubstr("a.yaml:"));
+    }
+  }
+  EXPECT_GT(read, 20U);
+}
+
+}  // namespace
+}  // namespace lmms::train
