@@ -92,7 +92,7 @@ Json Json::element(size_t index, simdjson::dom::element value) const {
 Result<JsonFile> JsonFile::parse(std::string text, const std::string& where) {
   JsonFile file;
   file.where_ = where;
-  const auto error = file.parser_.parse(text).get(file.root_);
+  const auto error = file.parser_->parse(text).get(file.root_);
   if (error != simdjson::SUCCESS) {
     return Fault{where, fmt::format("is not valid JSON: {}", simdjson::error_message(error)),
                  "the file may be cut off; fetch it again"};

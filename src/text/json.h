@@ -3,6 +3,7 @@
 #include <simdjson.h>
 
 #include <filesystem>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -55,7 +56,8 @@ class JsonFile {
 
  private:
   JsonFile() = default;
-  simdjson::dom::parser parser_;
+  std::unique_ptr<simdjson::dom::parser> parser_ =
+      std::make_unique<simdjson::dom::parser>();  // values point into it
   simdjson::dom::element root_;
   std::string where_;
 };

@@ -94,7 +94,7 @@ class Translator {
       return copy(ahead("[^") ? 2 : 1);
     }
     if (c == '(') return group();
-    if (c == '^' || c == '$' || c == '#' || c == '.') return refuse(std::string(1, c));
+    if (c == '^' || c == '$') return refuse(std::string(1, c));
     copy(1);
   }
 
