@@ -173,7 +173,25 @@ Result<json> value_at(const arrow::Array& array, int64_t i) {
   }
 }
 
+std::optional<std::string> unreadable_field(const arrow::Field& field) {
+  const auto& name = field.name();
+  if (!simdjson::validate_utf8(name.data(), name.size())) {
+    return "the name of a column is not valid UTF-8";
+  }
+  for (const auto& child : field.type()->fields()) {
+    if (auto why = unreadable_field(*child)) return why;
+  }
+  return std::nullopt;
+}
+
 }  // namespace
+
+std::optional<std::string> unreadable(const arrow::Schema& schema) {
+  for (const auto& field : schema.fields()) {
+    if (auto why = unreadable_field(*field)) return why;
+  }
+  return std::nullopt;
+}
 
 Result<json> arrow_row(const arrow::RecordBatch& batch, int64_t row) {
   auto object = json::object();

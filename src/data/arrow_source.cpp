@@ -161,6 +161,7 @@ class ArrowFile {
           auto schema = arrow::ipc::ReadSchema(**message, &memo);
           if (!schema.ok()) return broken(path_, schema.status());
           schema_ = *schema;
+          if (auto why = unreadable(*schema_)) return Fault{path_, *why, "rename the column"};
           break;
         }
         case Type::DICTIONARY_BATCH:

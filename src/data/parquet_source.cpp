@@ -158,6 +158,7 @@ class ParquetFile {
     ARROW_RETURN_NOT_OK(builder.Open(input_, parquet::default_reader_properties(), metadata_));
     ARROW_ASSIGN_OR_RAISE(auto reader, builder.Build());
     ARROW_ASSIGN_OR_RAISE(auto table, reader->ReadRowGroup(group));
+    if (auto why = unreadable(*table->schema())) return arrow::Status::Invalid(*why);
     arrow::TableBatchReader slices(*table);
     ARROW_ASSIGN_OR_RAISE(auto batches, slices.ToRecordBatches());
     for (const auto& batch : batches) ARROW_RETURN_NOT_OK(batch->Validate());

@@ -1,0 +1,232 @@
+// json, jsonl and csv files: what is read, and what broken ones say.
+#include <gtest/gtest.h>
+
+#include <random>
+
+#include "data/data_test_support.h"
+#include "data/json_text.h"
+#include "data/line_index.h"
+
+namespace lmms::data {
+namespace {
+
+std::unique_ptr<RecordSource> open(const std::string& path, Format format) {
+  auto source = open_source(path, format);
+  EXPECT_TRUE(source) << source.fault().text();
+  return source ? *std::move(source) : nullptr;
+}
+
+std::string open_fault(const std::string& path, Format format) {
+  auto source = open_source(path, format);
+  return source ? "opened" : source.fault().text();
+}
+
+std::string read_fault(const RecordSource& source, int64_t row) {
+  auto record = source.read(row);
+  return record ? "read: " + record->fields.dump() : record.fault().text();
+}
+
+TEST(JsonText, drops_null_members_at_every_depth_and_keeps_nulls_of_lists) {
+  const auto value =
+      parse_json(R"({"a": null, "b": {"c": null, "d": [null, {"e": null}]}})").take();
+  EXPECT_EQ(value.dump(), R"({"b":{"d":[null,{}]}})");
+}
+
+TEST(JsonText, keeps_the_types_of_numbers) {
+  const auto value = parse_json("[-1, 18446744073709551615, 0.5, true]").take();
+  EXPECT_EQ(value[0].get<int64_t>(), -1);
+  EXPECT_EQ(value[1].get<uint64_t>(), 18446744073709551615u);
+  EXPECT_EQ(value[2].get<double>(), 0.5);
+  EXPECT_TRUE(value[3].get<bool>());
+}
+
+TEST(JsonText, reads_integers_beyond_64_bits_as_doubles) {
+  const auto value = parse_json(R"({"n": 123456789012345678901234567890, "x": null})").take();
+  EXPECT_DOUBLE_EQ(value["n"].get<double>(), 123456789012345678901234567890.0);
+  EXPECT_FALSE(value.contains("x"));
+}
+
+TEST(JsonText, takes_the_last_of_duplicate_keys) {
+  EXPECT_EQ(parse_json(R"({"a": 1, "a": 2})").take().dump(), R"({"a":2})");
+  EXPECT_EQ(parse_json(R"({"a": 1, "a": null})").take().dump(), "{}");
+}
+
+TEST(JsonText, says_where_and_why_text_is_broken) {
+  EXPECT_NE(parse_json(R"({"a": tru})").fault().what.find("column"), std::string::npos);
+  EXPECT_NE(parse_json("{\"a\": \"\xC3\"}").fault().what.find("UTF-8"), std::string::npos);
+  EXPECT_NE(parse_json(std::string(2000, '[') + std::string(2000, ']')).fault().what.find("deep"),
+            std::string::npos);
+  EXPECT_NE(parse_json(std::string(5000, '[') + "123456789012345678901234567890").fault().what, "");
+  EXPECT_FALSE(parse_json(""));
+  EXPECT_FALSE(parse_json(R"("\ud800")"));
+}
+
+TEST(JsonText, keeps_its_message_short_and_valid_when_a_long_string_is_cut) {
+  std::string text = "\"";
+  for (int i = 0; i < 10000; ++i) text += "\xC3\xA4";
+  const auto what = parse_json(text).fault().what;
+  EXPECT_LT(what.size(), 400u);
+  EXPECT_NO_THROW(nlohmann::json(what).dump());
+}
+
+TEST(LineIndex, finds_the_same_lines_for_every_chunk_size) {
+  std::string text = "\n  \nfirst\r\n\n";
+  for (int i = 0; i < 100; ++i) text += "line " + std::to_string(i) + (i % 7 ? "\n" : "\n \t\n");
+  text += "last";
+  const LineIndex whole(text);
+  ASSERT_EQ(whole.size(), 102);
+  EXPECT_EQ(whole.line(0).text, "first\r");
+  EXPECT_EQ(whole.line(0).number, 3);
+  EXPECT_EQ(whole.line(1).number, 5);
+  EXPECT_EQ(whole.line(101).text, "last");
+  for (const size_t chunk : {size_t{1}, size_t{3}, size_t{10}, size_t{100}}) {
+    const LineIndex cut(text, 3, chunk);
+    ASSERT_EQ(cut.size(), whole.size());
+    for (int64_t i = 0; i < whole.size(); ++i) {
+      EXPECT_EQ(cut.line(i).text, whole.line(i).text);
+      EXPECT_EQ(cut.line(i).number, whole.line(i).number);
+    }
+  }
+  EXPECT_EQ(LineIndex("").size(), 0);
+  EXPECT_EQ(LineIndex("\n \n").size(), 0);
+}
+
+TEST(JsonlSource, counts_lines_as_editors_do_and_passes_over_blank_ones) {
+  TempFolder folder;
+  const auto path =
+      folder.write("a.jsonl", "\xEF\xBB\xBF{\"n\": 1}\n\n  \r\n{\"n\": 2}\r\n{\"n\": 3}");
+  const auto source = open(path, Format::jsonl);
+  ASSERT_EQ(source->size(), 3);
+  const auto record = source->read(1).take();
+  EXPECT_EQ(record.fields["n"], 2);
+  EXPECT_EQ(record.origin.text(), path + ":4");
+  EXPECT_EQ(source->read(2).take().fields["n"], 3);
+}
+
+TEST(JsonlSource, names_file_and_line_of_a_broken_row_and_reads_its_neighbours) {
+  TempFolder folder;
+  const auto path =
+      folder.write("a.jsonl", "{\"n\": 1}\n{\"n\": \n[1]\n{\"n\": \"\xFF\"}\n{\"n\": 5}\n{\"n");
+  const auto source = open(path, Format::jsonl);
+  ASSERT_EQ(source->size(), 6);
+  EXPECT_EQ(source->read(0).take().fields["n"], 1);
+  EXPECT_EQ(source->read(4).take().fields["n"], 5);
+  EXPECT_NE(read_fault(*source, 1).find(path + ":2: not valid JSON"), std::string::npos);
+  EXPECT_NE(read_fault(*source, 2).find("expected a JSON object on the line, found array"),
+            std::string::npos);
+  EXPECT_NE(read_fault(*source, 3).find("UTF-8"), std::string::npos);
+  EXPECT_NE(read_fault(*source, 5).find(path + ":6: "), std::string::npos);
+}
+
+TEST(JsonSource, reads_the_elements_of_a_list) {
+  TempFolder folder;
+  const auto path = folder.write("a.json", R"( [ {"n": 1, "s": "],[\"{"} , {"n": [{}, [2]]} ] )");
+  const auto source = open(path, Format::json);
+  ASSERT_EQ(source->size(), 2);
+  EXPECT_EQ(source->read(0).take().fields["s"], "],[\"{");
+  EXPECT_EQ(source->read(1).take().fields["n"].dump(), "[{},[2]]");
+  EXPECT_EQ(source->read(1).take().origin.text(), path + ":2");
+  EXPECT_EQ(open(folder.write("b.json", " [ ] "), Format::json)->size(), 0);
+}
+
+TEST(JsonSource, refuses_a_file_that_is_no_whole_list) {
+  TempFolder folder;
+  const auto fault = [&](const std::string& text) {
+    return open_fault(folder.write("a.json", text), Format::json);
+  };
+  EXPECT_NE(fault("").find("expected a JSON list"), std::string::npos);
+  EXPECT_NE(fault("{\"a\": 1}\n{\"a\": 2}").find("jsonl"), std::string::npos);
+  EXPECT_NE(fault("[{\"a\": 1}, {\"a\": \"x").find("cut off in element 2"), std::string::npos);
+  EXPECT_NE(fault("[{\"a\": 1}").find("cut off"), std::string::npos);
+  EXPECT_NE(fault("[{}] {}").find("text after the end"), std::string::npos);
+  EXPECT_NE(fault("[\"\\").find("cut off"), std::string::npos);
+}
+
+TEST(JsonSource, finds_what_is_wrong_inside_an_element_when_it_is_read) {
+  TempFolder folder;
+  const auto path = folder.write("a.json", "[{\"a\": 1}, 7, {\"a\" 2}, {\"a\": 3},]");
+  const auto source = open(path, Format::json);
+  ASSERT_EQ(source->size(), 5);
+  EXPECT_EQ(source->read(0).take().fields["a"], 1);
+  EXPECT_EQ(source->read(3).take().fields["a"], 3);
+  EXPECT_NE(read_fault(*source, 1).find("found number"), std::string::npos);
+  EXPECT_NE(read_fault(*source, 2).find(path + ":3: not valid JSON"), std::string::npos);
+  EXPECT_NE(read_fault(*source, 4).find("empty"), std::string::npos);
+}
+
+TEST(CsvSource, reads_quotes_commas_newlines_and_empty_cells) {
+  TempFolder folder;
+  std::string text = "\xEF\xBB\xBFprompt,response,id\r\n\"a, \"\"b\"\"\nc\",d,\r\n\n";
+  for (int i = 0; i < 40; ++i) text += "p" + std::to_string(i) + ",\"x\ny\",7\n";
+  const auto path = folder.write("a.csv", text + "last,\"q\",");
+  const auto source = open(path, Format::csv);
+  ASSERT_EQ(source->size(), 42);
+  const auto first = source->read(0).take();
+  EXPECT_EQ(first.fields.dump(), R"({"prompt":"a, \"b\"\nc","response":"d"})");
+  EXPECT_EQ(first.origin.text(), path + ":2");
+  EXPECT_EQ(source->read(1).take().origin.text(), path + ":5");
+  EXPECT_EQ(source->read(40).take().fields["prompt"], "p39");
+  EXPECT_EQ(source->read(40).take().origin.text(), path + ":83");
+  EXPECT_EQ(source->read(41).take().fields["response"], "q");
+}
+
+TEST(CsvSource, says_what_is_wrong_with_a_row_or_a_header) {
+  TempFolder folder;
+  const auto source =
+      open(folder.write("a.csv", "a,b\n1\n\"x\"y,2\n\xFF,2\n3,4\n\"open,5\n6,7\n"), Format::csv);
+  ASSERT_EQ(source->size(), 5);
+  EXPECT_NE(read_fault(*source, 0).find("expected 2 values"), std::string::npos);
+  EXPECT_NE(read_fault(*source, 1).find("text after the closing quote"), std::string::npos);
+  EXPECT_NE(read_fault(*source, 2).find("a: not valid UTF-8"), std::string::npos);
+  EXPECT_EQ(source->read(3).take().fields["b"], "4");
+  EXPECT_NE(read_fault(*source, 4).find("opened on line 6 is never closed"), std::string::npos);
+  EXPECT_NE(open_fault(folder.write("b.csv", "a,a\n"), Format::csv).find("two columns"),
+            std::string::npos);
+  EXPECT_NE(open_fault(folder.write("c.csv", "\n"), Format::csv).find("header"), std::string::npos);
+}
+
+TEST(OpenSource, takes_globs_and_folders_and_names_what_is_missing) {
+  TempFolder folder;
+  folder.write("b.jsonl", "{\"n\": 2}\n");
+  folder.write("a.jsonl", "{\"n\": 1}\n");
+  EXPECT_EQ(open(folder.path("*.jsonl"), Format::jsonl)->read(0).take().fields["n"], 1);
+  EXPECT_EQ(open(folder.path(""), Format::jsonl)->size(), 2);
+  EXPECT_NE(open_fault(folder.path("*.csv"), Format::csv).find("no file matches"),
+            std::string::npos);
+  EXPECT_NE(open_fault(folder.path("c.jsonl"), Format::jsonl).find("no such file"),
+            std::string::npos);
+}
+
+TEST(OpenSource, infers_the_format_from_suffix_and_folder) {
+  EXPECT_EQ(infer_format("x/a.jsonl"), Format::jsonl);
+  EXPECT_EQ(infer_format("x/*.parquet"), Format::parquet);
+  EXPECT_EQ(infer_format(fixture("saved")), Format::arrow);
+  EXPECT_EQ(infer_format("x/a.txt"), std::nullopt);
+  EXPECT_EQ(infer_format("x/a"), std::nullopt);
+}
+
+TEST(OpenSource, survives_noise_and_every_cut_of_a_text_file) {
+  TempFolder folder;
+  std::mt19937 random(7);
+  const std::string alphabet = "{}[]\",:\\\n\r 01aA\xC3\xA4\xFF\x00";
+  for (int round = 0; round < 300; ++round) {
+    std::string text = round % 2 ? "[{\"a\": 1}, {\"a\": [2, \"x\"]}]" : "a,b\n\"c\nd\",e\n1,2\n";
+    if (round % 3 == 0) text.resize(random() % text.size());
+    for (int i = 0; i < round % 40; ++i) {
+      text.insert(random() % (text.size() + 1), 1, alphabet[random() % alphabet.size()]);
+    }
+    const auto path = folder.write("noise", text);
+    for (const auto format : {Format::json, Format::jsonl, Format::csv}) {
+      auto source = open_source(path, format);
+      if (!source) continue;
+      for (int64_t row = 0; row < (*source)->size(); ++row) {
+        auto record = (*source)->read(row);
+        if (!record) continue;  // valid UTF-8 throughout
+        EXPECT_NO_THROW(record->fields.dump());
+      }
+    }
+  }
+}
+
+}  // namespace
+}  // namespace lmms::data
