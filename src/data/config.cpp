@@ -93,8 +93,47 @@ void fields(Fields& f, ProcessorConfig& c) {
   f("processor_type", c.processor_type, "how records become tokens",
     Rule().one_of(processor_type_names()).required());
   f("extra_kwargs", c.extra_kwargs, "arguments of the processor",
-    Rule().or_null().keys(
-        {"image_max_pixels", "image_min_pixels", "video_max_pixels", "video_min_pixels"}));
+    Rule()
+        .keys({"image_max_pixels",
+               "image_min_pixels",
+               "video_max_pixels",
+               "video_min_pixels",
+               "audio_max_length",
+               "use_audio_in_video",
+               "rt_pad_label_mask_ratio",
+               "image_token",
+               "video_token",
+               "image_token_count",
+               "faster_token_stride",
+               "mm_spatial_pool_stride",
+               "vit_patch_size",
+               "max_num_patch_per_side",
+               "interpolate_pos",
+               "vae_image_downsample",
+               "max_latent_size",
+               "text_cond_dropout_prob",
+               "vit_cond_dropout_prob",
+               "vae_cond_dropout_prob",
+               "user_image_as_vae_condition",
+               "random_seed",
+               "vae_image_stride",
+               "vae_max_image_size",
+               "vae_min_image_size",
+               "vit_image_stride",
+               "vit_max_image_size",
+               "vit_min_image_size",
+               "vit_max_pixels",
+               "image_size",
+               "do_resize",
+               "size",
+               "do_center_crop",
+               "crop_size",
+               "do_normalize",
+               "image_mean",
+               "image_std",
+               "do_convert_rgb"})
+        .or_null());
+  f.alias("kwargs", "extra_kwargs");
 }
 
 void fields(Fields& f, PackingConfig& c) {

@@ -28,6 +28,7 @@ void fields(Fields& f, PatchConfig& c) {
     f.layout(kernel, c.layout, Type::boolean, "a kernel of liger");
   }
   f.layout("use_rmpad", c.layout, Type::boolean, "rows without padding");
+  f.unbuilt("add_faster_video", Type::boolean, {"false", "null"}, "patch video");
   f.unbuilt("faster_token_stride", Type::integer, {"null"}, "patch video");
   f.unbuilt("mm_spatial_pool_stride", Type::integer, {"null"}, "patch video");
   f.unbuilt("mm_spatial_pool_mode", Type::text, {"null"}, "patch video");

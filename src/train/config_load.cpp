@@ -71,9 +71,38 @@ void move_packing_kwargs(Node& root, Faults& faults) {
   }
 }
 
-bool is_old_layout(const Node& root) {
-  return root.kind == Node::Kind::list && !root.items.empty() && root.items[0].find("type") &&
-         root.items[0].find("config");
+/// Files before the sections: a list of one task, its training arguments beside the sections.
+///
+///   - type: trainer
+///     config: {trainer_type: ..., dataset_config: ..., model_config: ..., learning_rate: ...}
+///
+/// Turns it into a map; what is no section goes into trainer_args. False if the list is something
+/// else.
+bool unfold_task_list(Node& root) {
+  if (root.kind != Node::Kind::list || root.items.size() != 1) return false;
+  const Entry* type = root.items[0].find("type");
+  if (!type) type = root.items[0].find("task_type");
+  const Entry* task = root.items[0].find("config");
+  if (!type || type->value.text != "trainer" || !task || task->value.kind != Node::Kind::map)
+    return false;
+  TrainConfig preset;
+  config::Fields sections;
+  fields(sections, preset);
+  Node map;
+  map.kind = Node::Kind::map;
+  map.at = root.at;
+  Node arguments = map;
+  for (const Entry& entry : task->value.entries) {
+    Node& target = sections.find(entry.key) ? map : arguments;
+    target.entries.push_back(entry);
+  }
+  if (Entry* given = map.find("trainer_args")) {
+    config::merge(given->value, std::move(arguments));
+  } else {
+    map.entries.push_back({"trainer_args", root.at, std::move(arguments)});
+  }
+  root = std::move(map);
+  return true;
 }
 
 Node read_root(const std::string& file, Faults& faults) {
@@ -86,12 +115,7 @@ Node read_root(const std::string& file, Faults& faults) {
   if (!text) throw Error(text.fault());
   Node root = config::parse_yaml(*text, file, faults);
   faults.throw_if_any();
-  if (is_old_layout(root)) {
-    faults.add(root.at, "",
-               "the list layout ('- type: trainer') is not read; expected a map: put what stands "
-               "under 'config' at the top "
-               "level, and the training arguments under 'trainer_args'");
-  } else if (root.kind != Node::Kind::map) {
+  if (!unfold_task_list(root) && root.kind != Node::Kind::map) {
     faults.add(
         root.at, "",
         fmt::format("got {}; expected a map with dataset_config, model_config and trainer_args",

@@ -204,10 +204,9 @@ TEST_F(TrainConfigTest, says_what_is_wrong_with_the_words) {
 }
 
 TEST_F(TrainConfigTest, refuses_a_file_that_is_no_config) {
-  EXPECT_EQ(faults("- type: trainer\n  config: {trainer_type: dllm_trainer}\n"),
-            "a.yaml:1:1: the list layout ('- type: trainer') is not read; expected a map: put what "
-            "stands under 'config' at "
-            "the top level, and the training arguments under 'trainer_args'");
+  EXPECT_EQ(
+      faults("- type: trainer\n- type: server\n"),
+      "a.yaml:1:1: got a list; expected a map with dataset_config, model_config and trainer_args");
   EXPECT_EQ(faults("just text\n"),
             "a.yaml:1:1: got 'just text'; expected a map with dataset_config, model_config and "
             "trainer_args");
@@ -218,6 +217,24 @@ TEST_F(TrainConfigTest, refuses_a_file_that_is_no_config) {
   EXPECT_EQ(faults("trainer_type: hf_trainer\n"),
             "a.yaml:1:1: dataset_config: missing; expected a map\na.yaml:1:1: model_config: "
             "missing; expected a map");
+}
+
+TEST_F(TrainConfigTest, the_old_list_layout_is_read) {
+  const LoadedConfig loaded = load(
+      "- type: trainer\n"
+      "  config:\n"
+      "    trainer_type: hf_trainer\n"
+      "    dataset_config: {dataset_type: vision, dataset_format: json, dataset_path: a, "
+      "processor_config: "
+      "{processor_type: qwen2}}\n"
+      "    model_config: {load_from_pretrained_path: m}\n"
+      "    learning_rate: 1.0e-06\n"
+      "    max_steps: 5\n",
+      {"trainer_args.max_steps=6"});
+  EXPECT_EQ(loaded.config.trainer_type, "hf_trainer");
+  EXPECT_EQ(loaded.config.trainer.optimizer.learning_rate, 1e-6);
+  EXPECT_EQ(loaded.config.trainer.max_steps, 6);
+  EXPECT_EQ(loaded.where("trainer_args.learning_rate"), "a.yaml:6:5: trainer_args.learning_rate");
 }
 
 struct Rejection {
@@ -459,17 +476,21 @@ TEST(TrainSteps, below_one_are_a_share_of_the_run) {
 
 TEST_F(TrainConfigTest, says_what_was_given_without_effect) {
   const LoadedConfig loaded =
-      load(right("{report_to: [wandb, none], past_index: 3, group_by_length: true}",
-                 "  eval_dataset_path: e.jsonl\n"));
+      load(right("{report_to: [wandb, none], past_index: 3, group_by_length: true, do_eval: false,"
+                 " lr_scheduler_type: constant, warmup_steps: 3}",
+                 "  eval_dataset_path: e.jsonl\n  extra_kwargs: {frames_upbound: 3}\n"));
   EXPECT_THAT(loaded.notices,
               ElementsAre("no meaning here: trainer_args.past_index (gone from transformers 5), "
                           "trainer_args.group_by_length "
                           "(rows are never padded to the longest, so nothing is gained)",
                           "trainer_args.report_to: wandb is not written; output_dir/metrics.jsonl "
                           "holds every metric",
+                          "trainer_args.lr_scheduler_type: 'constant' has no warm-up; "
+                          "'constant_with_warmup' has one, and compat: schedule gives the Python "
+                          "project's ramp",
                           "dataset_config.eval_dataset_path is given, but "
-                          "trainer_args.eval_strategy is 'no': nothing is "
-                          "evaluated"));
+                          "trainer_args.eval_strategy is 'no': nothing is evaluated",
+                          "dataset_config.extra_kwargs: frames_upbound: not read for text"));
 }
 
 TEST_F(TrainConfigTest, paths_that_do_not_exist_are_named_before_anything_is_loaded) {

@@ -213,11 +213,31 @@ std::vector<std::string> advice(const TrainConfig& config) {
         "trainer_args.report_to: {} is not written; output_dir/metrics.jsonl holds every metric",
         sink));
   }
+  const std::string& schedule = config.trainer.schedule.lr_scheduler_type;
+  const bool warms_up =
+      config.trainer.schedule.warmup_ratio > 0 || config.trainer.schedule.warmup_steps > 0;
+  if (schedule == "constant" && warms_up && !config.compat.schedule) {
+    out.push_back(
+        "trainer_args.lr_scheduler_type: 'constant' has no warm-up; 'constant_with_warmup' has "
+        "one, and compat: schedule "
+        "gives the Python project's ramp");
+  }
   if (config.dataset.eval_dataset_path && config.trainer.eval_strategy == Every::no &&
       !config.trainer.eval_on_start) {
     out.push_back(
         "dataset_config.eval_dataset_path is given, but trainer_args.eval_strategy is 'no': "
         "nothing is evaluated");
+  }
+  // No argument of the processors and data sets that are built: text has none.
+  const std::array unread = {
+      std::pair("dataset_config.processor_config.extra_kwargs",
+                &config.dataset.processor.extra_kwargs),
+      std::pair("dataset_config.extra_kwargs", &config.dataset.extra_kwargs)};
+  for (const auto& [key, value] : unread) {
+    if (!value->map() || value->map()->empty()) continue;
+    std::string names;
+    for (const auto& [name, argument] : *value->map()) names += (names.empty() ? "" : ", ") + name;
+    out.push_back(fmt::format("{}: {}: not read for text", key, names));
   }
   return out;
 }

@@ -81,9 +81,17 @@ void check_keys(const Node& node, const std::string& key, const Rule& rule, Faul
   }
 }
 
+/// null, false, or empty.
+bool asks_for_nothing(const Node& node) {
+  bool value = true;
+  if (is_null(node) || (read_boolean(node, value) && !value)) return true;
+  return node.text.empty() && node.items.empty() && node.entries.empty();
+}
+
 /// A key that no member holds: layout, ignored, unbuilt.
 void read_loose(const Node& node, const Field& field, const ReadContext& context) {
   if (field.meaning == Meaning::ignored) {
+    if (asks_for_nothing(node)) return;
     context.record.ignored.push_back(fmt::format("{} ({})", context.key, field.help));
     return;
   }
