@@ -2,8 +2,8 @@
 
     python make_adamw.py        writes data/adamw.safetensors
 
-Two groups as transformers makes them: `matrix` and `wide` decay, `norm` and `bias` do not. The header's metadata holds betas, eps,
-weight_decay and max_grad_norm. For update k, counted from 1:
+Two groups as transformers makes them: `matrix` and `wide` decay, `norm` and `bias` do not. The header's metadata holds `settings`, a
+JSON object of betas, eps, weight_decay and max_grad_norm. For update k, counted from 1:
 
     parameter.0.<name>          before the first update
     gradient.<k>.<name>         before clipping; update 3 is all zeros, update 5 is large, `bias` of update 6 is zero
@@ -12,6 +12,7 @@ weight_decay and max_grad_norm. For update k, counted from 1:
     parameter.<k>.<name>        after the update
     exp_avg.8.<name>, exp_avg_sq.8.<name>   after the last
 """
+import json
 from pathlib import Path
 
 import torch
@@ -57,7 +58,7 @@ def main():
     for name, parameter in parameters.items():
         out[f"exp_avg.{UPDATES}.{name}"] = optimizer.state[parameter]["exp_avg"]
         out[f"exp_avg_sq.{UPDATES}.{name}"] = optimizer.state[parameter]["exp_avg_sq"]
-    save_file(out, OUT, {key: repr(value) for key, value in SETTINGS.items()})
+    save_file(out, OUT, {"settings": json.dumps(SETTINGS)})
     OUT.chmod(0o644)
     print(f"{OUT.stat().st_size} bytes; norms {[round(out[f'norm.{k}'].item(), 4) for k in range(1, UPDATES + 1)]}")
 
