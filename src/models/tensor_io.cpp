@@ -45,6 +45,25 @@ const TensorView* checked(const TensorView* view, const std::string& name,
   return view;
 }
 
+// Calls f(part, its rows of `flat`) for every part of every Param whose bucket has such a tensor.
+template <class F>
+void for_each_part(const nn::ParamTable& params, const nn::ModelMemory& memory, const FlatOf& flat,
+                   F f) {
+  for (size_t i = 0; i < params.all().size(); ++i) {
+    const nn::Placement place = memory.placements[i];
+    const at::Tensor all = flat(place.bucket);
+    if (!all.defined()) continue;
+    const at::Tensor whole = memory.buckets[place.bucket].view(all, place.segment);
+    for (const nn::Part& part : params.all()[i].parts)
+      f(part, whole.narrow(0, part.first_row, part.rows));
+  }
+}
+
+void hand_over(const at::Tensor& rows, at::ScalarType type, const checkpoint::ByteSink& sink) {
+  const at::Tensor host = rows.to(at::kCPU, type).contiguous();
+  sink({static_cast<const std::byte*>(host.const_data_ptr()), host.nbytes()});
+}
+
 }  // namespace
 
 DType dtype_of(at::ScalarType type) {
@@ -116,49 +135,31 @@ std::vector<std::string> load_weights(const nn::ParamTable& params, nn::ModelMem
 }
 
 std::vector<TensorSource> sources(const nn::ParamTable& params, const nn::ModelMemory& memory,
-                                  const FlatOf& flat, const std::string& prefix,
-                                  at::ScalarType saved_as) {
+                                  const FlatOf& flat, at::ScalarType saved_as) {
   std::vector<TensorSource> out;
-  for (size_t i = 0; i < params.all().size(); ++i) {
-    const nn::Param& p = params.all()[i];
-    const nn::Placement place = memory.placements[i];
-    const at::Tensor all = flat(place.bucket);
-    if (!all.defined()) continue;
-    const at::Tensor whole = memory.buckets[place.bucket].view(all, place.segment);
-    for (const nn::Part& part : p.parts) {
-      const at::Tensor rows = whole.narrow(0, part.first_row, part.rows);
-      out.push_back({prefix + part.hub_name, dtype_of(saved_as), part.hub_shape,
-                     [rows, saved_as](const auto& sink) {
-                       const at::Tensor host = rows.to(at::kCPU, saved_as).contiguous();
-                       sink({static_cast<const std::byte*>(host.const_data_ptr()), host.nbytes()});
-                     }});
-    }
-  }
+  for_each_part(params, memory, flat, [&](const nn::Part& part, const at::Tensor& rows) {
+    out.push_back(
+        {part.hub_name, dtype_of(saved_as), part.hub_shape,
+         [rows, saved_as](const checkpoint::ByteSink& sink) { hand_over(rows, saved_as, sink); }});
+  });
   return out;
 }
 
-void restore(const nn::ParamTable& params, const nn::ModelMemory& memory, const FlatOf& flat,
-             const std::string& prefix,
-             const std::function<const TensorView*(const std::string&)>& find,
-             const std::string& where) {
-  Complaints complaints;
-  for (size_t i = 0; i < params.all().size(); ++i) {
-    const nn::Param& p = params.all()[i];
-    const nn::Placement place = memory.placements[i];
-    const at::Tensor all = flat(place.bucket);
-    if (!all.defined()) continue;
-    const at::Tensor whole = memory.buckets[place.bucket].view(all, place.segment);
-    for (const nn::Part& part : p.parts) {
-      const std::string name = prefix + part.hub_name;
-      const TensorView* view = checked(find(name), name, part.hub_shape, complaints);
-      if (view != nullptr)
-        whole.narrow(0, part.first_row, part.rows).copy_(to_tensor(*view, where));
-    }
-  }
-  complaints.raise(where,
-                   "the checkpoint belongs to another model or another freeze_modules; resume with "
-                   "the config that wrote "
-                   "it, or set trainer_args.resume_from_checkpoint: false");
+std::vector<checkpoint::TensorSlot> slots(const nn::ParamTable& params,
+                                          const nn::ModelMemory& memory, const FlatOf& flat) {
+  std::vector<checkpoint::TensorSlot> out;
+  for_each_part(params, memory, flat, [&](const nn::Part& part, const at::Tensor& rows) {
+    const at::ScalarType type = rows.scalar_type();
+    checkpoint::TensorSlot slot{part.hub_name, dtype_of(type), part.hub_shape, {}, {}};
+    slot.save = [rows, type](const checkpoint::ByteSink& sink) { hand_over(rows, type, sink); };
+    slot.load = [rows, type](std::span<const std::byte> bytes) {
+      at::Tensor host = at::empty(rows.sizes(), type);
+      std::memcpy(host.mutable_data_ptr(), bytes.data(), bytes.size());
+      rows.copy_(host);
+    };
+    out.push_back(std::move(slot));
+  });
+  return out;
 }
 
 }  // namespace lmms::models

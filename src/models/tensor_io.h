@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "checkpoint/hf_folder.h"
+#include "checkpoint/resume.h"
 #include "checkpoint/safetensors.h"
 #include "nn/memory.h"
 #include "nn/param.h"
@@ -31,17 +32,15 @@ std::vector<std::string> load_weights(const nn::ParamTable& params, nn::ModelMem
 /// tensor.
 using FlatOf = std::function<at::Tensor(size_t bucket)>;
 
-/// One source for every tensor of the checkpoint, read from `flat` when it is written, named prefix
-/// + hub name; Params whose bucket has no such tensor are left out.
+/// One source for every tensor of the checkpoint, read from `flat` when it is written and saved as
+/// `saved_as`.
 std::vector<checkpoint::TensorSource> sources(const nn::ParamTable& params,
                                               const nn::ModelMemory& memory, const FlatOf& flat,
-                                              const std::string& prefix, at::ScalarType saved_as);
+                                              at::ScalarType saved_as);
 
-/// Fills `flat` of every bucket from tensors named prefix + hub name. `find` returns nullptr for a
-/// name it lacks. Throws Error naming what is missing or of another shape.
-void restore(const nn::ParamTable& params, const nn::ModelMemory& memory, const FlatOf& flat,
-             const std::string& prefix,
-             const std::function<const checkpoint::TensorView*(const std::string&)>& find,
-             const std::string& where);
+/// The same tensors, as resume state: saved and loaded in the dtype of `flat`. Params whose bucket
+/// has no such tensor (frozen ones have no moments) are left out.
+std::vector<checkpoint::TensorSlot> slots(const nn::ParamTable& params,
+                                          const nn::ModelMemory& memory, const FlatOf& flat);
 
 }  // namespace lmms::models

@@ -31,10 +31,16 @@ template <class State, class Unit>
 State run(const RunContext& context, const Unit& unit, State state) {
   if (!detail::recompute_applies(context)) return unit(state);
   detail::Tensors inputs;
-  state.each([&](at::Tensor& t) { inputs.push_back(t); });
-  const auto with = [](State s, const detail::Tensors& tensors) {
-    size_t i = 0;
-    s.each([&](at::Tensor& t) { t = tensors[i++]; });
+  state.each([&](at::Tensor& t) {
+    if (t.defined()) inputs.push_back(t);
+  });
+  std::vector<bool> present;
+  state.each([&](at::Tensor& t) { present.push_back(t.defined()); });
+  const auto with = [present](State s, const detail::Tensors& tensors) {
+    size_t member = 0, next = 0;
+    s.each([&](at::Tensor& t) {
+      if (present[member++]) t = tensors[next++];
+    });
     return s;
   };
   State hollow = state;  // what is no tensor; the tensors are saved once, by the recomputing node
@@ -43,7 +49,9 @@ State run(const RunContext& context, const Unit& unit, State state) {
       [&unit, hollow, with](const detail::Tensors& in) {
         State out = unit(with(hollow, in));
         detail::Tensors tensors;
-        out.each([&](at::Tensor& t) { tensors.push_back(t); });
+        out.each([&](at::Tensor& t) {
+          if (t.defined()) tensors.push_back(t);
+        });
         return tensors;
       },
       inputs);

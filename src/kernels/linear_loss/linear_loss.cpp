@@ -41,14 +41,20 @@ at::Tensor chunk_loss(at::Tensor& logits, const at::Tensor& target, const at::Te
 struct LinearLoss : torch::autograd::Function<LinearLoss> {
   static at::Tensor forward(AutogradContext* ctx, const at::Tensor& h, const at::Tensor& W,
                             const at::Tensor& targets, const at::Tensor& weights,
-                            int64_t chunk_bytes, at::Tensor dW, bool wants_dh, bool own) {
+                            int64_t chunk_bytes, const std::optional<at::Tensor>& into,
+                            bool wants_dh, bool own) {
     const auto [N, H] = dims<2>(h, "h");
     const int64_t V = W.size(0);
     const auto [rows, count] = chunks(N, V, chunk_bytes);
-    const bool wants_dW = own || dW.defined();
+    const bool wants_dW = own || into.has_value();
+    at::Tensor dW = into.value_or(at::Tensor());
     at::Tensor dh = wants_dh ? at::empty_like(h) : at::Tensor();
-    // more than one chunk adds up in fp32, whatever W's dtype is
-    if (own) dW = at::zeros({V, H}, W.options().dtype(count > 1 ? at::kFloat : W.scalar_type()));
+    // several chunks add up in fp32, whatever the dtype of W and of the slot is
+    const at::Tensor slot = dW;
+    const bool widen = wants_dW && count > 1 && (own ? W : slot).scalar_type() != at::kFloat;
+    if (own || widen) {
+      dW = at::zeros({V, H}, W.options().dtype(widen ? at::kFloat : W.scalar_type()));
+    }
 
     at::Tensor total = at::zeros({}, h.options().dtype(at::kDouble));
     for (int64_t c = 0; c < count; ++c) {
@@ -76,6 +82,7 @@ struct LinearLoss : torch::autograd::Function<LinearLoss> {
       }
     }
     if (own) dW = dW.to(W.scalar_type());
+    if (slot.defined() && widen) slot.add_(dW);
     ctx->save_for_backward({dh, own ? dW : at::Tensor()});
     return total.to(at::kFloat);
   }
@@ -97,8 +104,8 @@ at::Tensor linear_loss(const at::Tensor& h, const at::Tensor& W, const at::Tenso
     const at::Tensor& slot = options.weight_gradient;
     const bool wants_dh = h.requires_grad(), own = W.requires_grad() && !slot.defined();
     if (wants_dh || own || slot.defined()) {
-      return LinearLoss::apply(h, own ? W : W.detach(), targets, weights, options.chunk_bytes, slot,
-                               wants_dh, own);
+      return LinearLoss::apply(h, own ? W : W.detach(), targets, weights, options.chunk_bytes,
+                               slot.defined() ? std::optional(slot) : std::nullopt, wants_dh, own);
     }
   }
   const auto [N, H] = dims<2>(h, "h");

@@ -1,0 +1,17 @@
+#pragma once
+/// The sub-commands of `lmms`: each file app/<name>.cpp adds one.
+#include <CLI/CLI.hpp>
+
+#include "core/error.h"
+
+namespace lmms::app {
+
+/// What the chosen sub-command returned.
+struct Outcome {
+  Exit exit = Exit::done;
+};
+
+void add_train(CLI::App& app, Outcome& outcome);
+void add_list(CLI::App& app, Outcome& outcome);
+
+}  // namespace lmms::app

@@ -1,0 +1,41 @@
+// The program `lmms`. Everything that reads the environment or the command line is in this folder.
+#include <cstdio>
+#include <exception>
+
+#include "app/commands.h"
+
+namespace {
+
+constexpr const char* kVersion = "lmms 0.1.0";
+
+int code(lmms::Exit exit) {
+  return static_cast<int>(exit);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  CLI::App app{
+      "lmms trains multimodal models: one native program, from a YAML config to a Hugging Face "
+      "checkpoint.",
+      "lmms"};
+  app.set_version_flag("--version", kVersion);
+  app.require_subcommand(1);
+  app.footer(
+      "Exit codes: 0 done, 2 bad config or data, 3 interrupted after saving, 1 anything else.");
+  lmms::app::Outcome outcome;
+  lmms::app::add_train(app, outcome);
+  lmms::app::add_list(app, outcome);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& e) {
+    return app.exit(e) == 0 ? code(lmms::Exit::done) : code(lmms::Exit::bad_input);
+  } catch (const lmms::Error& e) {
+    std::fprintf(stderr, "%s\n", e.what());
+    return code(e.exit());
+  } catch (const std::exception& e) {
+    std::fprintf(stderr, "lmms failed: %s\n", e.what());
+    return code(lmms::Exit::failed);
+  }
+  return code(outcome.exit);
+}

@@ -1,0 +1,93 @@
+#include "kernels/attention/attention.h"
+
+#include <ATen/TensorOperators.h>
+#include <ATen/ops/arange.h>
+#include <ATen/ops/cat.h>
+#include <ATen/ops/full.h>
+#include <ATen/ops/matmul.h>
+#include <ATen/ops/softmax.h>
+#include <ATen/ops/tensor.h>
+
+#include <limits>
+
+#include "kernels/testing.h"
+
+namespace lmms::kernels {
+namespace {
+
+using testing::expect_as_good_as;
+using testing::random;
+using testing::Tensors;
+
+AttentionPlan plan_of(std::vector<int64_t> lengths) {
+  AttentionPlan plan;
+  std::vector<int32_t> cu{0};
+  for (int64_t n : lengths) {
+    cu.push_back(cu.back() + static_cast<int32_t>(n));
+    plan.max_length = std::max(plan.max_length, n);
+  }
+  plan.lengths = std::move(lengths);
+  plan.cu_seqlens = at::tensor(cu, at::kInt);
+  return plan;
+}
+
+// One dense softmax with a mask of the whole row: what the op must equal and never does.
+at::Tensor dense(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
+                 const AttentionPlan& plan, double scale, int64_t window) {
+  const int64_t T = q.size(0), repeat = q.size(1) / k.size(1);
+  Tensors of;
+  for (size_t s = 0; s < plan.lengths.size(); ++s)
+    of.push_back(at::full({plan.lengths[s]}, static_cast<int64_t>(s), at::kLong));
+  const at::Tensor segment = at::cat(of), i = at::arange(T).unsqueeze(1),
+                   j = at::arange(T).unsqueeze(0);
+  at::Tensor visible = (segment.unsqueeze(1) == segment.unsqueeze(0)).logical_and(j <= i);
+  if (window > 0) visible = visible.logical_and(j > i - window);
+  const auto heads = [](const at::Tensor& x, int64_t n) {
+    return x.repeat_interleave(n, 1).transpose(0, 1);
+  };
+  const at::Tensor scores = at::matmul(heads(q, 1), heads(k, repeat).transpose(1, 2)) * scale;
+  const at::Tensor masked =
+      scores.masked_fill(visible.logical_not(), -std::numeric_limits<double>::infinity());
+  return at::matmul(at::softmax(masked, -1), heads(v, repeat)).transpose(0, 1);
+}
+
+struct Case {
+  std::vector<int64_t> lengths;
+  int64_t heads, kv_heads, head_dim, window;
+};
+
+class CausalAttention : public ::testing::TestWithParam<Case> {};
+
+TEST_P(CausalAttention, equals_dense_attention_with_a_mask) {
+  const Case& c = GetParam();
+  const AttentionPlan plan = plan_of(c.lengths);
+  const int64_t T = plan.cu_seqlens[-1].item<int64_t>();
+  const double scale = 1.0 / std::sqrt(static_cast<double>(c.head_dim));
+  expect_as_good_as(
+      [&](const Tensors& t) { return causal_attention(t[0], t[1], t[2], plan, scale, c.window); },
+      [&](const Tensors& t) { return dense(t[0], t[1], t[2], plan, scale, c.window); },
+      {random("q", {T, c.heads, c.head_dim}) * 3.0, random("k", {T, c.kv_heads, c.head_dim}) * 3.0,
+       random("v", {T, c.kv_heads, c.head_dim})},
+      /*roundings=*/4);  // ATen's vectorised exp is good to a few units
+}
+
+INSTANTIATE_TEST_SUITE_P(Cases, CausalAttention,
+                         ::testing::Values(Case{{1}, 1, 1, 2, 0}, Case{{5}, 2, 2, 8, 0},
+                                           Case{{3, 1, 9}, 4, 2, 16, 0},
+                                           Case{{33, 64, 7}, 6, 1, 32, 0}, Case{{5}, 2, 1, 8, 1},
+                                           Case{{3, 1, 9, 4}, 4, 2, 16, 4},
+                                           Case{{50, 17}, 2, 2, 8, 16},
+                                           Case{{8, 8}, 2, 1, 8, 100}));
+
+TEST(CausalAttentionBorders, a_sample_never_sees_its_neighbour) {
+  const auto make = [](const char* other) {
+    const AttentionPlan plan = plan_of({4, 6});
+    const at::Tensor mine = random("mine", {4, 2, 8}), theirs = random(other, {6, 2, 8});
+    const at::Tensor x = at::cat({mine, theirs});
+    return causal_attention(x, x, x, plan, 0.3, 0).narrow(0, 0, 4);
+  };
+  EXPECT_TRUE(make("one").equal(make("two")));
+}
+
+}  // namespace
+}  // namespace lmms::kernels

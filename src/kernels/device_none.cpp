@@ -1,0 +1,29 @@
+#include "kernels/device.h"
+#include "kernels/device_cpu.h"
+
+namespace lmms::kernels {
+
+c10::Device best_device(int) {
+  return c10::kCPU;
+}
+std::string device_name(c10::Device) {
+  return cpu::name();
+}
+int64_t peak_memory_bytes(c10::Device) {
+  return cpu::peak_memory_bytes();
+}
+int64_t total_memory_bytes(c10::Device) {
+  return cpu::total_memory_bytes();
+}
+void synchronize(c10::Device) {}
+void use_own_stream(c10::Device) {}
+CUstream_st* current_stream() {
+  return nullptr;
+}
+std::shared_ptr<void> record_event(c10::Device) {
+  return nullptr;
+}
+void wait_event(const std::shared_ptr<void>&) {}
+void check_last_launch(const char*) {}
+
+}  // namespace lmms::kernels

@@ -1,0 +1,32 @@
+#pragma once
+/// From dataset_config to data sets, processor and loader options.
+#include <filesystem>
+#include <memory>
+
+#include "data/dataset.h"
+#include "data/evaluation.h"
+#include "data/loader.h"
+#include "data/processor.h"
+#include "text/tokenizer.h"
+#include "train/config.h"
+
+namespace lmms::train {
+
+struct RunData {
+  std::shared_ptr<const data::Dataset> training;
+  std::shared_ptr<const data::Dataset> evaluation;  ///< null without one
+  std::shared_ptr<const data::Processor> processor;
+  text::Tokenizer tokenizer;
+  std::filesystem::path tokenizer_folder;
+  data::EvaluationOptions evaluation_options;
+};
+
+/// Opens data sets and tokenizer. `model_folder`: where the tokenizer is if the config names none.
+/// Throws Error.
+RunData open_data(const LoadedConfig& loaded, const std::filesystem::path& model_folder,
+                  const std::filesystem::path& hub_cache);
+
+/// The loader's options; `global_rows` as the first start fixed it.
+data::LoaderOptions loader_options(const TrainConfig& config, int64_t global_rows, int32_t pad_id);
+
+}  // namespace lmms::train

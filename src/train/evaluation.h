@@ -1,0 +1,26 @@
+#pragma once
+/// eval_loss: over all supervised tokens of the whole evaluation set.
+#include <c10/core/Device.h>
+
+#include <memory>
+
+#include "data/dataset.h"
+#include "data/evaluation.h"
+#include "objectives/objective.h"
+
+namespace lmms::train {
+
+struct EvaluationResult {
+  double loss = 0;  ///< mean over supervised tokens, nats
+  int64_t tokens = 0, supervised_tokens = 0, samples = 0;
+  double seconds = 0;
+  int64_t skipped_samples = 0;
+};
+
+/// One pass without gradients. Throws Error if the set has no supervised token.
+EvaluationResult evaluate(const models::Model& model, const objectives::Objective& objective,
+                          std::shared_ptr<const data::Dataset> dataset,
+                          std::shared_ptr<const data::Processor> processor,
+                          const data::EvaluationOptions& options, c10::Device device);
+
+}  // namespace lmms::train

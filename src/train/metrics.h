@@ -1,0 +1,53 @@
+#pragma once
+/// metrics.jsonl: one object a logged step, floats exact to the last bit.
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <optional>
+#include <string>
+
+#include "train/evaluation.h"
+
+namespace lmms::train {
+
+/// A row. Counts are of this step over all ranks, except where said.
+struct StepMetrics {
+  int64_t step = 0;  ///< attempted updates, from 1
+  double epoch = 0;
+  double loss = 0;
+  std::map<std::string, double> terms;  ///< parts of the loss, where there are several
+  double grad_norm = 0;                 ///< before clipping
+  double learning_rate = 0;             ///< that the update used
+  int64_t tokens = 0, supervised_tokens = 0, samples = 0;
+  double step_seconds = 0, data_wait_seconds = 0;
+  double flops = 0, lmms_engine_flops = 0;
+  int64_t peak_memory_bytes = 0;
+  int64_t skipped_samples = 0;  ///< since the start
+  bool skipped = false;         ///< no update: loss or gradient was not finite
+};
+
+/// What the rates are computed with.
+struct Machine {
+  double peak_flops_per_second = 0;
+  int ranks = 1;
+};
+
+/// The row as one line of JSON, without a newline. Non-finite numbers become null.
+std::string to_json_line(const StepMetrics& row, const Machine& machine);
+
+/// A row of an evaluation after `step`.
+std::string to_json_line(const EvaluationResult& result, int64_t step, double epoch);
+
+/// Appends rows; each line reaches the file in one write.
+class MetricsFile {
+ public:
+  /// Opens DIR/metrics.jsonl and cuts off every row beyond `last_step` (those of a run that was
+  /// killed after its last checkpoint) and a torn last line. `last_step` 0 starts anew.
+  MetricsFile(const std::filesystem::path& dir, int64_t last_step);
+  void write(const std::string& line);
+
+ private:
+  std::filesystem::path path_;
+};
+
+}  // namespace lmms::train

@@ -1,0 +1,36 @@
+#pragma once
+/// From model_config to a network with memory and weights.
+#include <c10/core/Device.h>
+
+#include <filesystem>
+#include <string>
+
+#include "models/config.h"
+#include "train/config.h"
+#include "train/step.h"
+
+namespace lmms::train {
+
+/// Where a run stands in the world; filled in by app/, which alone reads the environment.
+struct Place {
+  std::filesystem::path hub_cache;  ///< the hub's cache folder; empty: none is looked into
+  int local_rank = 0;
+};
+
+/// A model's structure, and where its weights and side files come from.
+struct ModelSource {
+  std::unique_ptr<models::Model> model;
+  std::filesystem::path folder;  ///< of the checkpoint; empty if the model is made from its config
+};
+
+/// Reads config.json or load_from_config, applies overwrite_config, and makes the structure without
+/// memory. Throws Error.
+ModelSource make_model(const LoadedConfig& loaded, const Place& place);
+
+/// Freezes modules, lays out memory on the device, and fills it: weights of `source.folder`, or
+/// HF's initialisation. `micro_steps`: of a step; with one under bf16, gradients are bf16 too.
+/// Without `load` the weights are left for a checkpoint to fill.
+Network make_network(ModelSource source, const LoadedConfig& loaded, int64_t micro_steps,
+                     c10::Device device, bool load);
+
+}  // namespace lmms::train

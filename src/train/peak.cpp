@@ -1,0 +1,59 @@
+#include "train/peak.h"
+
+#include <ATen/core/Tensor.h>
+#include <ATen/ops/full.h>
+#include <ATen/ops/mm.h>
+
+#include <algorithm>
+#include <chrono>
+#include <string_view>
+
+#include "kernels/device.h"
+
+namespace lmms::train {
+namespace {
+
+struct Entry {
+  std::string_view name;
+  double teraflops;  // bf16, dense
+};
+
+// In this order: the first name that the device's contains.
+constexpr Entry kTable[] = {
+    {"GB200", 2500},   {"GB300", 2500},    {"B300", 2250},         {"B200", 2250}, {"MI300X", 1300},
+    {"H100 NVL", 835}, {"H100 PCIe", 756}, {"H100", 989},          {"H800", 989},  {"H200", 989},
+    {"A100", 312},     {"A800", 312},      {"L40", 181.05},        {"L20", 119.5}, {"H20", 148},
+    {"910B", 354},     {"A6000", 154.8},   {"RTX 3070 Ti", 21.75},
+};
+
+double measure(c10::Device device, c10::ScalarType dtype) {
+  constexpr int64_t kSize = 1024;
+  const at::Tensor a =
+      at::full({kSize, kSize}, 0.5, at::TensorOptions().device(device).dtype(dtype));
+  using Clock = std::chrono::steady_clock;
+  double best = 0;
+  const auto end = Clock::now() + std::chrono::milliseconds(100);
+  do {
+    const auto start = Clock::now();
+    const at::Tensor c = at::mm(a, a);
+    kernels::synchronize(device);
+    const std::chrono::duration<double> seconds = Clock::now() - start;
+    best = std::max(best, 2.0 * kSize * kSize * kSize / seconds.count());
+  } while (Clock::now() < end);
+  return best;
+}
+
+}  // namespace
+
+Peak peak_of(c10::Device device, c10::ScalarType dtype) {
+  if (device.is_cuda() && (dtype == c10::kBFloat16 || dtype == c10::kHalf)) {
+    const std::string name = kernels::device_name(device);
+    for (const Entry& entry : kTable) {
+      if (name.find(entry.name) != std::string::npos)
+        return {entry.teraflops * 1e12, "data sheet, bf16 dense"};
+    }
+  }
+  return {measure(device, dtype), "measured, 1024 x 1024 products"};
+}
+
+}  // namespace lmms::train

@@ -1,0 +1,118 @@
+#include "train/progress.h"
+
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+#include <vector>
+
+#include "core/format.h"
+#include "core/log.h"
+
+namespace lmms::train {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+constexpr auto kBarInterval = std::chrono::milliseconds(100);
+constexpr auto kPlainInterval = std::chrono::seconds(5);
+
+int terminal_width() {
+  struct winsize size {};
+  if (::ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0) return size.ws_col;
+  return 80;
+}
+
+std::string rate(double tokens_per_second) {
+  return tokens_per_second >= 10000 ? fmt::format("{:.1f}k tok/s", tokens_per_second / 1000)
+                                    : fmt::format("{:.0f} tok/s", tokens_per_second);
+}
+
+std::string steps(const ProgressLine& line) {
+  return line.total_steps ? fmt::format("step {}/{}", line.step, *line.total_steps)
+                          : fmt::format("step {}", line.step);
+}
+
+// Most needed first.
+std::vector<std::string> fields(const ProgressLine& line) {
+  std::vector<std::string> out{steps(line), fmt::format("loss {:.4f}", line.loss),
+                               rate(line.tokens_per_second)};
+  if (line.seconds_left) out.push_back(text_of_seconds(*line.seconds_left) + " left");
+  out.push_back(fmt::format("MFU {:.1f} %", line.mfu * 100));
+  out.push_back(fmt::format("{:.1f} GiB", static_cast<double>(line.memory_bytes) / (1 << 30)));
+  return out;
+}
+
+}  // namespace
+
+std::string text_of_seconds(double seconds) {
+  const auto s = static_cast<int64_t>(std::max(0.0, seconds) + 0.5);
+  if (s >= 3600) return fmt::format("{} h {:02} min", s / 3600, s / 60 % 60);
+  if (s >= 60) return fmt::format("{} min {:02} s", s / 60, s % 60);
+  return fmt::format("{} s", s);
+}
+
+std::string render_bar(const ProgressLine& line, int width) {
+  const double done = std::clamp(line.done, 0.0, 1.0);
+  std::string text = fmt::format("{:3.0f} %", std::floor(done * 100));
+  int used = static_cast<int>(text.size());
+  for (const std::string& field : fields(line)) {
+    if (used + 3 + static_cast<int>(field.size()) > width - 1) break;
+    text += " | " + field;
+    used += 3 + static_cast<int>(field.size());
+  }
+  const int cells = std::min(30, width - 1 - used - 3);
+  if (cells < 5) return text;
+  const int full = static_cast<int>(done * cells);
+  return "[" + std::string(static_cast<size_t>(full), '#') +
+         std::string(static_cast<size_t>(cells - full), '.') + "] " + text;
+}
+
+std::string render_plain(const ProgressLine& line) {
+  std::string text;
+  for (const std::string& field : fields(line)) text += (text.empty() ? "" : " | ") + field;
+  return text;
+}
+
+Progress::Progress(bool enabled) : terminal_(::isatty(STDERR_FILENO) == 1), enabled_(enabled) {
+  if (terminal_ && enabled_) log::set_line_hooks([this] { clear(); }, [this] { draw(); });
+}
+
+Progress::~Progress() {
+  if (terminal_ && enabled_) log::set_line_hooks({}, {});
+}
+
+void Progress::update(const ProgressLine& line) {
+  last_ = line;
+  if (!enabled_ || Clock::now() < next_) return;
+  next_ =
+      Clock::now() + (terminal_ ? Clock::duration(kBarInterval) : Clock::duration(kPlainInterval));
+  if (terminal_) {
+    draw();
+  } else {
+    log::info(render_plain(line));
+  }
+}
+
+void Progress::finish() {
+  if (!last_ || !enabled_) return;
+  if (terminal_) {
+    draw();
+    std::fputc('\n', stderr);
+  } else {
+    log::info(render_plain(*last_));
+  }
+  last_.reset();
+}
+
+void Progress::draw() {
+  if (last_) std::fprintf(stderr, "\r\033[K%s", render_bar(*last_, terminal_width()).c_str());
+  std::fflush(stderr);
+}
+
+void Progress::clear() {
+  std::fputs("\r\033[K", stderr);
+}
+
+}  // namespace lmms::train

@@ -1,0 +1,146 @@
+#include "train/runner.h"
+
+#include <ATen/Context.h>
+#include <ATen/Parallel.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include <algorithm>
+
+#include "core/files.h"
+#include "core/format.h"
+#include "core/log.h"
+#include "kernels/device.h"
+#include "train/peak.h"
+#include "train/run_loop.h"
+#include "train/startup_table.h"
+
+namespace lmms::train {
+namespace {
+
+namespace fs = std::filesystem;
+
+int screen_width() {
+  struct winsize size {};
+  if (::ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 20) return size.ws_col;
+  return 120;
+}
+
+c10::Device choose_device(const TrainerArgs& args, const Place& place) {
+  const c10::Device device =
+      args.use_cpu ? c10::Device(c10::kCPU) : kernels::best_device(place.local_rank);
+  kernels::use_own_stream(device);
+  if (device.is_cpu()) {
+    // same bits in every run with this number of threads
+    at::globalContext().setDeterministicAlgorithms(true, /*warn_only=*/false);
+    at::globalContext().setDeterministicFillUninitializedMemory(false);
+  } else if (!args.bf16) {
+    log::notice("training in fp32 on a GPU; trainer_args.bf16: true is several times faster");
+  }
+  return device;
+}
+
+// The lines of two resolved configs that differ, except those that change neither mathematics nor
+// data order.
+std::vector<std::string> changed_lines(const std::string& before, const std::string& after) {
+  const auto lines = [](const std::string& text) {
+    std::vector<std::string> out;
+    for (size_t begin = 0; begin < text.size();) {
+      const size_t end = std::min(text.find('\n', begin), text.size());
+      out.push_back(text.substr(begin, end - begin));
+      begin = end + 1;
+    }
+    return out;
+  };
+  const auto a = lines(before), b = lines(after);
+  std::vector<std::string> out;
+  for (const std::string& line : b) {
+    if (std::find(a.begin(), a.end(), line) == a.end())
+      out.push_back(line.substr(line.find_first_not_of(' ')));
+  }
+  return out;
+}
+
+void tell_differences(const RunState& before, const RunState& now) {
+  for (const std::string& line : changed_lines(before.config, now.config))
+    log::notice("changed since the checkpoint: " + line);
+  if (before.threads != now.threads) {
+    log::notice(
+        fmt::format("the checkpoint was written with {} threads, this run has {}: results agree to "
+                    "rounding, not to the bit",
+                    before.threads, now.threads));
+  }
+  if (before.device != now.device) {
+    log::notice(fmt::format("the checkpoint was written on {}, this run is on {}", before.device,
+                            now.device));
+  }
+}
+
+}  // namespace
+
+Exit train(const LoadedConfig& loaded, const Place& place) {
+  const TrainConfig& config = loaded.config;
+  const TrainerArgs& args = config.trainer;
+  const c10::Device device = choose_device(args, place);
+  for (const std::string& notice : loaded.notices) log::notice(notice);
+
+  ModelSource source = make_model(loaded, place);
+  const auto objective = objectives::next_token();
+  objective->check(*source.model, loaded.where("trainer_type"));
+  const RunData data = open_data(loaded, source.folder, place.hub_cache);
+
+  RunState state;
+  state.global_rows = args.global_rows.value_or(args.per_device_train_batch_size *
+                                                args.gradient_accumulation_steps);
+  state.threads = at::get_num_threads();
+  state.device = kernels::device_name(device);
+  state.config = write_resolved(config);
+
+  std::error_code failed;
+  fs::create_directories(args.output_dir, failed);
+  if (failed)
+    throw Error(loaded.where("trainer_args.output_dir"),
+                args.output_dir + " cannot be created: " + failed.message());
+
+  const auto checkpoint = Saver::find(loaded);
+  if (checkpoint) {
+    RunState before = Saver::read_state(*checkpoint);
+    tell_differences(before, state);
+    before.threads = state.threads;
+    before.device = state.device;
+    before.config = state.config;
+    if (args.global_rows && *args.global_rows != before.global_rows) {
+      throw Error(
+          loaded.where("trainer_args.global_rows"),
+          fmt::format(
+              "the checkpoint was trained with {} rows a step; they are fixed at the first start",
+              before.global_rows),
+          "leave global_rows out, or start anew in another output_dir");
+    }
+    state = std::move(before);
+  }
+  const int64_t micro_steps =
+      (state.global_rows + args.per_device_train_batch_size - 1) / args.per_device_train_batch_size;
+  const fs::path side_files = data.tokenizer_folder;
+  Network network =
+      make_network(std::move(source), loaded, micro_steps, device, /*load=*/!checkpoint);
+  Saver saver(loaded, network, side_files);
+  if (checkpoint) saver.restore(*checkpoint);
+
+  data::Loader loader(data.training, data.processor,
+                      loader_options(config, state.global_rows, data.tokenizer.pad().value_or(0)));
+  if (checkpoint) loader.restore(state.loader);
+  const optim::Schedule schedule(args.schedule, args.optimizer.learning_rate, loader.total_steps(),
+                                 config.compat.schedule);
+
+  const Peak peak = peak_of(device, args.bf16 ? at::kBFloat16 : at::kFloat);
+  write_atomically(fs::path(args.output_dir) / "config.resolved.yaml", state.config);
+  const RunParts parts{loaded, network,  *objective, loader,
+                       data,   schedule, saver,      Machine{peak.flops_per_second, 1},
+                       device};
+  log::info(render_table(describe_run(parts, state, peak.source), screen_width()));
+  if (checkpoint) log::notice(fmt::format("going on from {}", checkpoint->path.string()));
+  return run_loop(parts, state);
+}
+
+}  // namespace lmms::train

@@ -1,0 +1,184 @@
+#include "train/saving.h"
+
+#include <algorithm>
+
+#include "checkpoint/hf_folder.h"
+#include "checkpoint/hf_write.h"
+#include "checkpoint/json_file.h"
+#include "core/format.h"
+#include "core/log.h"
+#include "models/tensor_io.h"
+
+namespace lmms::train {
+namespace {
+
+namespace fs = std::filesystem;
+
+at::ScalarType scalar_type(NumberType type) {
+  switch (type) {
+    case NumberType::bfloat16:
+      return at::kBFloat16;
+    case NumberType::float16:
+      return at::kHalf;
+    case NumberType::float32:
+      break;
+  }
+  return at::kFloat;
+}
+
+nlohmann::json to_json(const RunState& s) {
+  return {{"step", s.step},
+          {"global_rows", s.global_rows},
+          {"loader", nlohmann::json::parse(s.loader)},
+          {"applied_updates", s.applied_updates},
+          {"skipped_in_a_row", s.skipped_in_a_row},
+          {"skipped_steps", s.skipped_steps},
+          {"tokens", s.tokens},
+          {"threads", s.threads},
+          {"device", s.device},
+          {"config", s.config}};
+}
+
+RunState from_json(const nlohmann::json& j) {
+  RunState s;
+  j.at("step").get_to(s.step);
+  j.at("global_rows").get_to(s.global_rows);
+  s.loader = j.at("loader").dump();
+  j.at("applied_updates").get_to(s.applied_updates);
+  j.at("skipped_in_a_row").get_to(s.skipped_in_a_row);
+  j.at("skipped_steps").get_to(s.skipped_steps);
+  j.at("tokens").get_to(s.tokens);
+  j.at("threads").get_to(s.threads);
+  j.at("device").get_to(s.device);
+  j.at("config").get_to(s.config);
+  return s;
+}
+
+constexpr const char* kRun = "run";
+
+// Renames to the first free of NAME.old, NAME.old2, ...
+fs::path moved_aside(const fs::path& path) {
+  fs::path to = path.string() + ".old";
+  for (int i = 2; fs::exists(to); ++i) to = path.string() + ".old" + std::to_string(i);
+  fs::rename(path, to);
+  return to;
+}
+
+}  // namespace
+
+Saver::Saver(const LoadedConfig& loaded, Network& network, fs::path side_files)
+    : loaded_(loaded),
+      network_(network),
+      side_files_(std::move(side_files)),
+      output_(loaded.config.trainer.output_dir) {
+  const TrainerArgs& args = loaded.config.trainer;
+  saved_as_ = args.save_dtype ? scalar_type(*args.save_dtype)
+              : args.bf16     ? at::kBFloat16
+                              : at::kFloat;
+}
+
+std::optional<checkpoint::Checkpoint> Saver::find(const LoadedConfig& loaded) {
+  const fs::path output = loaded.config.trainer.output_dir;
+  checkpoint::remove_leftovers(output);
+  const Resume& resume = loaded.config.trainer.resume_from_checkpoint;
+  if (!resume.path.empty()) {
+    const std::string where = loaded.where("trainer_args.resume_from_checkpoint");
+    const fs::path path = fs::path(resume.path).lexically_normal();
+    const std::string name = (path.has_filename() ? path : path.parent_path()).filename().string();
+    int64_t step = -1;
+    if (name.starts_with("checkpoint-")) step = std::atoll(name.c_str() + 11);
+    if (const auto fault = checkpoint::incomplete(path, step))
+      throw Error(where, fault->text(), fault->fix);
+    return checkpoint::Checkpoint{step, path};
+  }
+  const checkpoint::FoundCheckpoints found = checkpoint::find_checkpoints(output);
+  for (const Fault& fault : found.ignored) log::warning("not gone on from " + fault.text());
+  if (found.complete.empty()) return std::nullopt;
+  if (resume.automatic) return found.complete.back();
+  // start anew: a later start must not take an older run's checkpoint for this one's
+  for (const checkpoint::Checkpoint& old : found.complete)
+    log::notice("moved aside: " + moved_aside(old.path).string());
+  return std::nullopt;
+}
+
+RunState Saver::read_state(const checkpoint::Checkpoint& from) {
+  const fs::path file = from.path / checkpoint::kResumeFolder / "state.json";
+  const nlohmann::json values = checkpoint::read_json_object(file).take();
+  try {
+    return from_json(values.at(kRun));
+  } catch (const nlohmann::json::exception& e) {
+    throw Error(file.string(), std::string("is not the state of a run: ") + e.what(),
+                "delete this checkpoint to go on from the one before it");
+  }
+}
+
+bool Saver::files_hold_masters() const {
+  return saved_as_ == at::kFloat;
+}
+
+checkpoint::ResumeState Saver::resume_state(const std::function<RunState()>& state) const {
+  checkpoint::ResumeState out;
+  const nn::ParamTable& params = network_.model->params();
+  const nn::ModelMemory& memory = network_.memory;
+  const auto add = [&](const char* name, const models::FlatOf& flat) {
+    out.add_tensors(name, models::slots(params, memory, flat));
+  };
+  if (!files_hold_masters()) add("masters", [&](size_t b) { return memory.buckets[b].masters(); });
+  // frozen weights wider than the files
+  if (saved_as_ != memory.buckets.front().layout().dtype && !files_hold_masters()) {
+    add("frozen", [&](size_t b) {
+      return memory.buckets[b].layout().trainable ? at::Tensor() : memory.buckets[b].weights();
+    });
+  }
+  add("first_moment", [&](size_t b) { return network_.optimizer->first_moment(b); });
+  add("second_moment", [&](size_t b) { return network_.optimizer->second_moment(b); });
+  out.add_value(
+      kRun, [state] { return to_json(state()); }, [](const nlohmann::json&) {});
+  return out;
+}
+
+void Saver::restore(const checkpoint::Checkpoint& from) {
+  // weights first: what the resume files add is at least as exact
+  const checkpoint::HfFolder folder = checkpoint::HfFolder::open(from.path).take();
+  const checkpoint::TensorIndex weights = folder.weights().take();
+  models::load_weights(network_.model->params(), network_.memory, weights, from.path.string());
+  resume_state([] { return RunState{}; }).load(from.path / checkpoint::kResumeFolder);
+  for (parallel::Bucket& bucket : network_.memory.buckets) {
+    if (bucket.masters().defined() && !bucket.masters().is_same(bucket.weights())) {
+      bucket.weights().copy_(bucket.masters());
+    }
+  }
+  const RunState state = read_state(from);
+  network_.optimizer->set_counters(state.applied_updates, state.skipped_in_a_row);
+}
+
+void Saver::write_model(const fs::path& folder) const {
+  checkpoint::ModelFiles files;
+  files.config = checkpoint::with_dtype(network_.model->config(), models::dtype_of(saved_as_));
+  files.auxiliary = side_files_;
+  // fp32 files come from the masters, all others from what the forward reads
+  const auto& buckets = network_.memory.buckets;
+  files.tensors = models::sources(
+      network_.model->params(), network_.memory,
+      [&](size_t b) {
+        return files_hold_masters() && buckets[b].masters().defined() ? buckets[b].masters()
+                                                                      : buckets[b].weights();
+      },
+      saved_as_);
+  checkpoint::write_model(folder, files);
+}
+
+void Saver::save(const RunState& state) {
+  checkpoint::PendingCheckpoint pending(output_, state.step);
+  write_model(pending.path());
+  resume_state([&] { return state; }).save(pending.resume_path());
+  const checkpoint::Checkpoint done = pending.commit();
+  if (const auto limit = loaded_.config.trainer.save_total_limit)
+    checkpoint::rotate_checkpoints(output_, *limit, done);
+}
+
+void Saver::publish() {
+  checkpoint::publish_model(output_, [&](const fs::path& folder) { write_model(folder); });
+}
+
+}  // namespace lmms::train

@@ -1,0 +1,60 @@
+#pragma once
+/// Checkpoints of a run: written, found, restored, and the model at the end.
+#include <filesystem>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+
+#include "checkpoint/checkpoint_dir.h"
+#include "checkpoint/resume.h"
+#include "train/config.h"
+#include "train/step.h"
+
+namespace lmms::train {
+
+/// What a run must know to go on, besides tensors.
+struct RunState {
+  int64_t step = 0;             ///< attempted updates
+  int64_t global_rows = 0;      ///< L, fixed at the first start
+  std::string loader;           ///< data::StepBatch::state()
+  int64_t applied_updates = 0;  ///< Adam's t
+  int64_t skipped_in_a_row = 0, skipped_steps = 0;
+  int64_t tokens = 0;  ///< trained so far
+  int threads = 0;     ///< of the math library: other numbers give other bits
+  std::string device;
+  std::string config;  ///< the resolved config
+};
+
+class Saver {
+ public:
+  /// The network must outlive the saver. `side_files`: a folder whose tokenizer and processor files
+  /// go into every checkpoint.
+  Saver(const LoadedConfig& loaded, Network& network, std::filesystem::path side_files);
+
+  /// The checkpoint that the config wants to go on from, if there is one. Removes what a killed run
+  /// left behind. Throws Error for a path that is no complete checkpoint.
+  static std::optional<checkpoint::Checkpoint> find(const LoadedConfig& loaded);
+  /// The values of a checkpoint without its tensors.
+  static RunState read_state(const checkpoint::Checkpoint& from);
+  /// Fills weights, masters and moments.
+  void restore(const checkpoint::Checkpoint& from);
+
+  /// Writes checkpoint-N whole, then deletes those beyond save_total_limit.
+  void save(const RunState& state);
+  /// Writes the model into the output folder itself.
+  void publish();
+
+ private:
+  void write_model(const std::filesystem::path& folder) const;
+  /// Registers every tensor that the HF files do not hold bit for bit.
+  checkpoint::ResumeState resume_state(const std::function<RunState()>& state) const;
+  bool files_hold_masters() const;
+
+  const LoadedConfig& loaded_;
+  Network& network_;
+  std::filesystem::path side_files_;
+  std::filesystem::path output_;
+  at::ScalarType saved_as_;
+};
+
+}  // namespace lmms::train

@@ -1,0 +1,36 @@
+#include "train/signals.h"
+
+#include <unistd.h>
+
+#include <atomic>
+#include <csignal>
+
+namespace lmms::train {
+namespace {
+
+std::atomic<int> received_signal{0};
+static_assert(std::atomic<int>::is_always_lock_free);
+
+void handle(int signal) {
+  const int before = received_signal.exchange(signal);
+  if (before == SIGINT && signal == SIGINT) ::_exit(128 + SIGINT);
+}
+
+}  // namespace
+
+StopSignals::StopSignals() {
+  received_signal = 0;
+  std::signal(SIGINT, handle);
+  std::signal(SIGTERM, handle);
+}
+
+StopSignals::~StopSignals() {
+  std::signal(SIGINT, SIG_DFL);
+  std::signal(SIGTERM, SIG_DFL);
+}
+
+int StopSignals::received() const {
+  return received_signal;
+}
+
+}  // namespace lmms::train

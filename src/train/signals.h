@@ -1,0 +1,17 @@
+#pragma once
+/// SIGINT and SIGTERM ask the run to finish its step, save and leave.
+namespace lmms::train {
+
+/// Installs the handlers for its lifetime and puts the old ones back. A second SIGINT ends the
+/// process at once.
+class StopSignals {
+ public:
+  StopSignals();
+  ~StopSignals();
+  StopSignals(const StopSignals&) = delete;
+  StopSignals& operator=(const StopSignals&) = delete;
+  /// The signal that came, or 0.
+  int received() const;
+};
+
+}  // namespace lmms::train

@@ -1,0 +1,108 @@
+#include "train/startup_table.h"
+
+#include <algorithm>
+
+#include "core/format.h"
+#include "kernels/attention/attention.h"
+#include "kernels/device.h"
+
+namespace lmms::train {
+namespace {
+
+std::string count(int64_t n) {
+  std::string digits = std::to_string(n);
+  for (auto i = static_cast<int64_t>(digits.size()) - 3; i > 0; i -= 3)
+    digits.insert(static_cast<size_t>(i), ",");
+  return digits;
+}
+
+std::string gib(int64_t bytes) {
+  return fmt::format("{:.1f} GiB", static_cast<double>(bytes) / (1 << 30));
+}
+
+std::string data_source(const data::SourceSummary& s) {
+  std::string text = fmt::format("{} ({}, {} rows", s.path, s.format, count(s.rows));
+  if (s.weight != 1.0)
+    text += fmt::format(", weight {}: {} samples an epoch", s.weight, count(s.samples_per_epoch));
+  return text + ")";
+}
+
+}  // namespace
+
+std::string render_table(const TableRows& rows, int width) {
+  size_t left = 0;
+  for (const auto& [name, value] : rows) left = std::max(left, name.size());
+  const size_t right =
+      std::max<size_t>(20, static_cast<size_t>(std::max(0, width)) -
+                               std::min<size_t>(left + 3, static_cast<size_t>(width)));
+  std::string out;
+  for (const auto& [name, value] : rows) {
+    std::string label = name;
+    for (size_t begin = 0; begin < value.size() || begin == 0;) {
+      size_t length = std::min(right, value.size() - begin);
+      if (begin + length < value.size()) {
+        const size_t space = value.rfind(' ', begin + length);
+        if (space != std::string::npos && space > begin) length = space - begin;
+      }
+      out += fmt::format("  {:<{}} {}\n", label, left, value.substr(begin, length));
+      label.clear();
+      begin += length;
+      while (begin < value.size() && value[begin] == ' ') ++begin;
+      if (value.empty()) break;
+    }
+  }
+  return out;
+}
+
+TableRows describe_run(const RunParts& parts, const RunState& state,
+                       const std::string& peak_source) {
+  const TrainConfig& config = parts.loaded.config;
+  const TrainerArgs& args = config.trainer;
+  const nn::ParamTable& params = parts.network.model->params();
+  const int64_t trained = params.elements(true), all = params.elements();
+  TableRows rows;
+  rows.emplace_back(
+      "model",
+      fmt::format("{} from {}", parts.network.model->config().value("model_type", "?"),
+                  config.model.load_from_pretrained_path.value_or("its config, random weights")));
+  rows.emplace_back("parameters",
+                    fmt::format("{} trained, {} frozen", count(trained), count(all - trained)));
+  for (const data::SourceSummary& s : parts.data.training->sources())
+    rows.emplace_back("data", data_source(s));
+  if (parts.data.evaluation) {
+    for (const data::SourceSummary& s : parts.data.evaluation->sources())
+      rows.emplace_back("evaluation", data_source(s));
+  }
+  rows.emplace_back("rows a step",
+                    fmt::format("{}{}", state.global_rows,
+                                config.dataset.packing ? fmt::format(", packed to {} tokens",
+                                                                     config.dataset.packing_length)
+                                                       : std::string(", one sample each")));
+  const auto total = parts.loader.total_steps();
+  rows.emplace_back("steps", total
+                                 ? count(*total)
+                                 : fmt::format("as many as {} epochs fill", args.num_train_epochs));
+  rows.emplace_back("optimiser",
+                    fmt::format("AdamW, learning rate {}, {}, weight decay {}, clip {}",
+                                args.optimizer.learning_rate, args.schedule.lr_scheduler_type,
+                                args.optimizer.weight_decay, args.optimizer.max_grad_norm));
+  rows.emplace_back("device", fmt::format("{}, {}", kernels::device_name(parts.device),
+                                          gib(kernels::total_memory_bytes(parts.device))));
+  rows.emplace_back("peak", fmt::format("{:.3g} TFLOP/s ({})",
+                                        parts.machine.peak_flops_per_second / 1e12, peak_source));
+  const at::ScalarType dtype = args.bf16 ? at::kBFloat16 : at::kFloat;
+  rows.emplace_back("numbers",
+                    args.bf16 ? "bf16, fp32 master weights and optimiser states" : "fp32");
+  rows.emplace_back(
+      "kernels",
+      fmt::format("attention: {}; head: chunked linear cross entropy; AdamW: one pass over buckets",
+                  kernels::causal_attention_kernel(parts.device, dtype)));
+  std::string layout;
+  for (const auto& [key, value] : args.layout) layout += (layout.empty() ? "" : ", ") + key;
+  if (!layout.empty())
+    rows.emplace_back("speed or layout",
+                      layout + ": accepted; the fused set that the device has is used");
+  return rows;
+}
+
+}  // namespace lmms::train

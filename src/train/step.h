@@ -1,0 +1,40 @@
+#pragma once
+/// One step: all its micro-steps forward and backward, then the update.
+#include <ATen/core/Tensor.h>
+
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "models/model.h"
+#include "nn/memory.h"
+#include "objectives/objective.h"
+#include "optim/adamw.h"
+
+namespace lmms::train {
+
+/// A network that is trained: DESIGN's list of them has one entry until an objective brings more.
+struct Network {
+  std::unique_ptr<models::Model> model;
+  nn::ModelMemory memory;
+  std::unique_ptr<optim::Adamw> optimizer;
+};
+
+/// Runs the micro-steps of a step and leaves the summed gradients in the buckets. Plain now;
+/// pipelined and captured runners take its place later.
+class StepRunner {
+ public:
+  virtual ~StepRunner() = default;
+  /// The summed loss of the step, a fp32 scalar on the device.
+  virtual at::Tensor run(Network& network, const objectives::Objective& objective,
+                         std::span<const nn::Batch> micro_steps, const nn::RunContext& context) = 0;
+};
+
+std::unique_ptr<StepRunner> plain_runner();
+
+/// Gradients to zero, the runner, the update. Returns the loss.
+at::Tensor train_step(Network& network, const objectives::Objective& objective, StepRunner& runner,
+                      std::span<const nn::Batch> micro_steps, const nn::RunContext& context,
+                      double learning_rate);
+
+}  // namespace lmms::train
