@@ -1,25 +1,9 @@
 #include "data/packer.h"
 
 #include <algorithm>
+#include <tuple>
 
 namespace lmms::data {
-namespace {
-
-/// Whether `a` is a better home than `b` for the next item; both have room.
-bool better(PackingStrategy strategy, const Bin& a, const Bin& b) {
-  switch (strategy) {
-    case PackingStrategy::best_fit:
-      return a.length > b.length;
-    case PackingStrategy::balanced:
-      return a.cost < b.cost;
-    case PackingStrategy::first_fit:
-    case PackingStrategy::sequential:
-      return false;  // the oldest, which was seen first
-  }
-  return false;
-}
-
-}  // namespace
 
 void Bin::add(const PackItem& item) {
   length += item.length;
@@ -29,27 +13,17 @@ void Bin::add(const PackItem& item) {
 
 std::vector<Bin> Packer::add(const PackItem& item) {
   std::vector<Bin> closed;
-  const auto close = [&](std::deque<Bin>::iterator bin) {
-    closed.push_back(std::move(*bin));
-    open_.erase(bin);
-  };
-  auto home = open_.end();
-  for (auto bin = open_.begin(); bin != open_.end(); ++bin) {
-    if (bin->length + item.length > options_.length) continue;
-    if (home == open_.end() || better(options_.strategy, *bin, *home)) home = bin;
-  }
-  if (home == open_.end()) {
-    const auto most = options_.strategy == PackingStrategy::sequential
-                          ? size_t{1}
-                          : static_cast<size_t>(options_.num_open_bins);
-    if (open_.size() >= most) {
-      close(std::max_element(open_.begin(), open_.end(),
-                             [](const Bin& a, const Bin& b) { return a.length < b.length; }));
+  const bool has_room = std::any_of(open_.begin(), open_.end(), [&](const Bin& bin) {
+    return bin.length + item.length <= options_.length;
+  });
+  if (!has_room && open_.size() >= most_open()) {
+    if (options_.strategy == PackingStrategy::balanced) {
+      deal_again(item, closed);
+      return closed;
     }
-    home = open_.emplace(open_.end());
+    close_fullest(closed);
   }
-  home->add(item);
-  if (home->length == options_.length) close(home);
+  place(item, closed);
   return closed;
 }
 
@@ -58,6 +32,82 @@ std::optional<Bin> Packer::flush_one() {
   Bin bin = std::move(open_.front());
   open_.pop_front();
   return bin;
+}
+
+size_t Packer::most_open() const {
+  const bool one = options_.strategy == PackingStrategy::sequential;
+  return one ? 1 : static_cast<size_t>(options_.num_open_bins);
+}
+
+/// Puts the item into an open bin with room, or into a new one.
+void Packer::place(const PackItem& item, std::vector<Bin>& closed) {
+  auto home = open_.end();
+  for (auto bin = open_.begin(); bin != open_.end(); ++bin) {
+    if (bin->length + item.length > options_.length) continue;
+    const bool fills_better = options_.strategy == PackingStrategy::best_fit &&
+                              home != open_.end() && bin->length > home->length;
+    if (home == open_.end() || fills_better) home = bin;
+  }
+  if (home == open_.end()) home = open_.emplace(open_.end());
+  home->add(item);
+  if (home->length == options_.length) close(home, closed);
+}
+
+/// Online placement cannot even out costs: nearly all open bins are nearly full. Dealing everything
+/// that waits anew can. Longest-processing-time-first with a capacity (Graham 1969).
+void Packer::deal_again(const PackItem& item, std::vector<Bin>& closed) {
+  std::vector<PackItem> waiting = {item};
+  for (const auto& bin : open_) waiting.insert(waiting.end(), bin.items.begin(), bin.items.end());
+  std::sort(waiting.begin(), waiting.end(), [](const PackItem& a, const PackItem& b) {
+    return std::tuple(-a.cost, -a.length, a.ordinal) < std::tuple(-b.cost, -b.length, b.ordinal);
+  });
+  const size_t bins = most_open();
+  open_.assign(bins, Bin());
+  for (const auto& next : waiting) {
+    const auto home = [&](size_t begin, size_t end) {
+      auto best = open_.size();
+      for (size_t b = begin; b < end; ++b) {
+        if (open_[b].length + next.length > options_.length) continue;
+        if (best == open_.size() || open_[b].cost < open_[best].cost) best = b;
+      }
+      return best;
+    };
+    // Further bins take what no other does, or the small ones would all wait in them.
+    size_t chosen = home(0, bins);
+    if (chosen == open_.size()) chosen = home(bins, open_.size());
+    if (chosen == open_.size()) open_.emplace_back();
+    open_[chosen].add(next);
+  }
+  std::erase_if(open_, [](const Bin& bin) { return bin.items.empty(); });
+  while (open_.size() > most_open()) close_oldest_full(closed);
+}
+
+void Packer::close(std::deque<Bin>::iterator bin, std::vector<Bin>& closed) {
+  closed.push_back(std::move(*bin));
+  open_.erase(bin);
+}
+
+void Packer::close_fullest(std::vector<Bin>& closed) {
+  close(std::max_element(open_.begin(), open_.end(),
+                         [](const Bin& a, const Bin& b) { return a.length < b.length; }),
+        closed);
+}
+
+void Packer::close_oldest_full(std::vector<Bin>& closed) {
+  const auto oldest_sample = [](const Bin& bin) {
+    return std::min_element(
+               bin.items.begin(), bin.items.end(),
+               [](const PackItem& a, const PackItem& b) { return a.ordinal < b.ordinal; })
+        ->ordinal;
+  };
+  int64_t fullest = 0;
+  for (const auto& bin : open_) fullest = std::max(fullest, bin.length);
+  auto choice = open_.end();
+  for (auto bin = open_.begin(); bin != open_.end(); ++bin) {
+    if (bin->length < fullest - fullest / 64) continue;
+    if (choice == open_.end() || oldest_sample(*bin) < oldest_sample(*choice)) choice = bin;
+  }
+  close(choice, closed);
 }
 
 }  // namespace lmms::data

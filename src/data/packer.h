@@ -12,7 +12,9 @@ namespace lmms::data {
 /// Where a sample goes among the open bins that have room for it:
 ///   first_fit   the oldest
 ///   best_fit    the one that it fills best (ties: the oldest)
-///   balanced    the one with the least cost so far (ties: the oldest): rows that take equal time
+///   balanced    the oldest; and when nothing has room, all waiting samples are dealt to the bins
+///               anew, the costliest first, each to the bin of least cost that has room: rows that
+///               take equal time
 ///   sequential  there is one open bin, and rows keep the order of samples; what the Python project
 ///               calls `first_fit`
 struct PackingOptions {
@@ -43,8 +45,10 @@ struct Bin {
 };
 
 /// Rows come out when their bin closes. A bin closes when it is exactly full (nothing could join
-/// it), or when a sample fits nowhere and all bins are open: then the fullest (ties: the oldest).
-/// Deterministic: the same items give the same rows. O(num_open_bins) an item.
+/// it), or when a sample fits nowhere and all bins are open: then the fullest (ties: the oldest;
+/// balanced: of the bins within 1/64 of the fullest the one whose sample waits longest).
+/// Deterministic: the same items give the same rows. O(num_open_bins) an item; balanced sorts the
+/// items of the open bins for each row.
 class Packer {
  public:
   explicit Packer(const PackingOptions& options) : options_(options) {}
@@ -58,6 +62,13 @@ class Packer {
   void restore(std::deque<Bin> bins) { open_ = std::move(bins); }
 
  private:
+  size_t most_open() const;
+  void place(const PackItem& item, std::vector<Bin>& closed);
+  void deal_again(const PackItem& item, std::vector<Bin>& closed);
+  void close(std::deque<Bin>::iterator bin, std::vector<Bin>& closed);
+  void close_fullest(std::vector<Bin>& closed);
+  void close_oldest_full(std::vector<Bin>& closed);
+
   PackingOptions options_;
   std::deque<Bin> open_;
 };
