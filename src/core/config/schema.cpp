@@ -10,6 +10,9 @@
 namespace lmms::config {
 namespace {
 
+/// Faults that get a nearest name; no more are shown anyway, and a file of garbage has thousands.
+constexpr size_t kMostSuggested = 100;
+
 std::string join(const std::string& section, std::string_view key) {
   return section.empty() ? std::string(key) : section + "." + std::string(key);
 }
@@ -31,14 +34,15 @@ void find_elsewhere(const Fields& fields, const std::string& section, std::strin
 }
 
 /// "unknown key; did you mean ...?"
-std::string unknown_key(const std::string& key, const Fields& fields, const Record& record) {
+std::string unknown_key(const std::string& key, const Fields& fields, const ReadContext& context) {
+  if (context.faults.count() > kMostSuggested) return "unknown key";
   std::vector<std::string> known;
   for (const Field& field : fields.all()) {
     known.emplace_back(field.name);
     for (std::string_view alias : field.aliases) known.emplace_back(alias);
   }
   std::vector<std::string> elsewhere;
-  if (record.root) find_elsewhere(*record.root, "", key, elsewhere);
+  if (context.record.root) find_elsewhere(*context.record.root, "", key, elsewhere);
   if (!elsewhere.empty())
     return fmt::format("unknown key here; did you mean '{}'?", elsewhere.front());
   if (const auto near = nearest_name(key, known))
@@ -74,6 +78,10 @@ void check_keys(const Node& node, const std::string& key, const Rule& rule, Faul
   const std::vector<std::string> known(rule.known_keys.begin(), rule.known_keys.end());
   for (const Entry& entry : node.entries) {
     if (std::find(known.begin(), known.end(), entry.key) != known.end()) continue;
+    if (faults.count() > kMostSuggested) {
+      faults.add(entry.at, join(key, entry.key), "unknown key");
+      continue;
+    }
     const auto near = nearest_name(entry.key, known);
     faults.add(entry.at, join(key, entry.key),
                near ? fmt::format("unknown key; did you mean '{}'?", *near)
@@ -137,7 +145,7 @@ void read_struct(const Node& node, Fields& fields, const ReadContext& context) {
     const Field* field = fields.find(entry.key);
     if (!field) {
       context.faults.add(entry.at, join(context.key, entry.key),
-                         unknown_key(entry.key, fields, context.record));
+                         unknown_key(entry.key, fields, context));
       continue;
     }
     const auto [first, is_new] = given.emplace(field->name, entry.key);

@@ -1,5 +1,6 @@
 #include "core/config/yaml.h"
 
+#include <yaml-cpp/depthguard.h>
 #include <yaml-cpp/eventhandler.h>
 #include <yaml-cpp/exceptions.h>
 #include <yaml-cpp/parser.h>
@@ -7,6 +8,7 @@
 #include <map>
 #include <optional>
 #include <sstream>
+#include <unordered_map>
 
 #include "core/format.h"
 
@@ -15,6 +17,8 @@ namespace {
 
 constexpr size_t kMostBytes = size_t{1} << 20;
 constexpr size_t kMostNodes = 100'000;
+constexpr size_t kLongestKey =
+    200;  // a closing quote was lost; YAML itself ends simple keys at 1024
 
 /// Ends the parse at once: what follows could not be trusted or would not fit.
 struct Stop {
@@ -83,8 +87,9 @@ class Builder final : public YAML::EventHandler {
   struct Frame {
     Node node;
     YAML::anchor_t anchor = 0;
-    std::optional<Node> key;   // read, its value not yet
-    std::vector<Node> merges;  // values of <<
+    std::optional<Node> key;                         // read, its value not yet
+    std::unordered_map<std::string, Position> keys;  // read so far, and where
+    std::vector<Node> merges;                        // values of <<
   };
 
   void check_tag(const YAML::Mark& mark, const std::string& tag) {
@@ -148,10 +153,12 @@ class Builder final : public YAML::EventHandler {
   void add_entry(Frame& frame, const Node& key, Node value) {
     if (key.kind != Node::Kind::scalar) {
       faults_.add(key.at, "", fmt::format("got {} as a key; expected a name", describe(key)));
+    } else if (key.text.size() > kLongestKey) {
+      faults_.add(key.at, "", fmt::format("a key of {} bytes; expected a name", key.text.size()));
     } else if (key.text == "<<" && !key.quoted) {
       frame.merges.push_back(std::move(value));
-    } else if (const Entry* first = frame.node.find(key.text)) {
-      faults_.add(key.at, key.text, fmt::format("given twice; first at {}", first->at.text()));
+    } else if (const auto [first, is_new] = frame.keys.emplace(key.text, key.at); !is_new) {
+      faults_.add(key.at, key.text, fmt::format("given twice; first at {}", first->second.text()));
     } else {
       if (value.kind == Node::Kind::null) value.at = key.at;  // yaml-cpp marks what follows
       frame.node.entries.push_back({key.text, key.at, std::move(value)});
@@ -173,7 +180,8 @@ class Builder final : public YAML::EventHandler {
           continue;
         }
         for (Entry& entry : map.entries) {
-          if (!frame.node.find(entry.key)) frame.node.entries.push_back(std::move(entry));
+          const bool is_new = frame.keys.emplace(entry.key, entry.at).second;
+          if (is_new) frame.node.entries.push_back(std::move(entry));
         }
       }
     }
@@ -255,6 +263,8 @@ Node parse_yaml(std::string_view text, const std::string& source, Faults& faults
       if (!root.at.known()) root.at = builder.position(YAML::Mark());
       return root;
     }
+  } catch (const YAML::DeepRecursion& error) {
+    faults.add(builder.position(error.mark), "", "nested too deeply; expected a config");
   } catch (const YAML::Exception& error) {
     faults.add(builder.position(error.mark), "", "no YAML: " + error.msg);
   } catch (const Stop& stop) {
