@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <stdio.h>
+#include <sys/file.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -51,6 +52,19 @@ void remove_or_warn(const fs::path& path) {
   std::error_code error;
   fs::remove_all(path, error);
   if (error) log::warning(fmt::format("{}: cannot be removed: {}", path.string(), error.message()));
+}
+
+/// What the folder holds, by name; nothing if there is no such folder.
+std::vector<fs::path> entries_of(const fs::path& folder) {
+  std::vector<fs::path> entries;
+  std::error_code error;
+  for (fs::directory_iterator entry(folder, error), end; !error && entry != end;
+       entry.increment(error))
+    entries.push_back(entry->path());
+  if (error && error != std::errc::no_such_file_or_directory)
+    fail(folder, "reading the folder", error.message());
+  std::sort(entries.begin(), entries.end());
+  return entries;
 }
 
 /// A name that no other folder of this process has.
@@ -180,17 +194,31 @@ std::optional<Fault> incomplete(const fs::path& checkpoint, int64_t step) {
   return std::nullopt;
 }
 
+OutputLock::OutputLock(const fs::path& output) {
+  create_directories_or_throw(output);
+  descriptor_ = ::open(output.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (descriptor_ < 0) fail(output, "opening the folder", std::strerror(errno));
+  if (::flock(descriptor_, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) {
+    ::close(descriptor_);
+    throw Error(output.string(), "another run is writing here",
+                "wait for it to end, or choose another trainer_args.output_dir", Exit::failed);
+  }
+}
+
+OutputLock::~OutputLock() {
+  ::close(descriptor_);
+}
+
 FoundCheckpoints find_checkpoints(const fs::path& output) {
   FoundCheckpoints found;
-  std::error_code absent;
-  for (const auto& entry : fs::directory_iterator(output, absent)) {
-    const auto step = step_of(entry.path().filename().string());
+  for (const auto& path : entries_of(output)) {
+    const auto step = step_of(path.filename().string());
     std::error_code ignored;
-    if (!step || !entry.is_directory(ignored)) continue;
-    if (auto fault = incomplete(entry.path(), *step))
+    if (!step || !fs::is_directory(path, ignored)) continue;
+    if (auto fault = incomplete(path, *step))
       found.ignored.push_back(std::move(*fault));
     else
-      found.complete.push_back({*step, entry.path()});
+      found.complete.push_back({*step, path});
   }
   std::sort(found.complete.begin(), found.complete.end(),
             [](const Checkpoint& a, const Checkpoint& b) { return a.step < b.step; });
@@ -198,10 +226,7 @@ FoundCheckpoints find_checkpoints(const fs::path& output) {
 }
 
 void remove_leftovers(const fs::path& output) {
-  std::vector<fs::path> entries;
-  std::error_code absent;
-  for (const auto& entry : fs::directory_iterator(output, absent)) entries.push_back(entry.path());
-  for (const auto& path : entries) {
+  for (const auto& path : entries_of(output)) {
     const std::string name = path.filename().string();
     if (name.starts_with(kReplaced)) {
       const std::string original = name.substr(kReplaced.size());
@@ -289,10 +314,11 @@ void publish_model(const fs::path& output, const std::function<void(const fs::pa
     rename_or_throw(staging / name, output / name);
   };
   for (const auto& name : others) move_in(name);
-  std::error_code ignored;
-  const bool sharded = fs::exists(staging / index, ignored);
+  std::error_code error;
+  const bool sharded = fs::exists(staging / index, error);
   if (sharded) {  // no index may stand while the shards of two models stand side by side
-    fs::remove(output / index, ignored);
+    fs::remove(output / index, error);
+    if (error) fail(output / index, "removing it", error.message());
     sync_directory(output);
   }
   for (const auto& name : weights) move_in(name);
@@ -302,8 +328,8 @@ void publish_model(const fs::path& output, const std::function<void(const fs::pa
     sync_directory(output);
   }
   std::vector<fs::path> stale;
-  for (const auto& entry : fs::directory_iterator(output)) {
-    const fs::path name = entry.path().filename();
+  for (const auto& path : entries_of(output)) {
+    const fs::path name = path.filename();
     const bool kept = std::find(weights.begin(), weights.end(), name) != weights.end();
     if ((is_weights(name) && !kept) || (name == index && !sharded)) stale.push_back(name);
   }

@@ -84,6 +84,20 @@ std::vector<std::string> names_in(const fs::path& folder) {
   return names;
 }
 
+TEST(OutputLock, keeps_a_second_run_out_until_the_first_has_ended) {
+  ScratchFolder output;
+  {
+    const OutputLock first(output / "new");
+    try {
+      const OutputLock second(output / "new");
+      FAIL() << "two runs in one folder";
+    } catch (const Error& error) {
+      EXPECT_THAT(error.what(), HasSubstr("another run is writing here"));
+    }
+  }
+  const OutputLock third(output / "new");
+}
+
 TEST(Checkpoints, a_committed_one_is_found_and_its_temporary_is_gone) {
   ScratchFolder output;
   const auto saved = save(output.path(), 5, 50);
@@ -106,6 +120,12 @@ TEST(Checkpoints, an_output_folder_that_does_not_exist_holds_none) {
   ScratchFolder output;
   EXPECT_THAT(steps_in(output / "absent"), IsEmpty());
   remove_leftovers(output / "absent");
+}
+
+TEST(Checkpoints, an_output_folder_that_cannot_be_read_is_an_error_not_a_fresh_start) {
+  ScratchFolder output;
+  OutputFile(output / "file").write("no folder");
+  EXPECT_THROW(find_checkpoints(output / "file"), Error);
 }
 
 TEST(Checkpoints, an_uncommitted_one_disappears) {

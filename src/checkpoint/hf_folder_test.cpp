@@ -207,6 +207,11 @@ TEST(HfFolder, a_weight_map_that_leaves_the_folder_is_refused) {
   }
 }
 
+TEST(HfFolder, a_number_that_does_not_fit_is_refused) {
+  EXPECT_THAT(parse_json_object(R"({"eps": 1e999})", "config.json").fault().text(),
+              HasSubstr("config.json: holds a number that does not fit"));
+}
+
 TEST(HfFolder, deeply_nested_json_is_refused) {
   EXPECT_THAT(parse_json_object("{\"a\":" + std::string(200000, '['), "x").fault().text(),
               HasSubstr("x: "));

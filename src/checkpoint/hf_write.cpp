@@ -75,7 +75,11 @@ void copy_auxiliary(const fs::path& from, const fs::path& to) {
   for (const auto& name : auxiliary_files(from)) {
     auto file = MappedFile::open(from / name);
     if (!file) throw Error(file.fault());
-    if (name.has_parent_path()) fs::create_directories(to / name.parent_path());
+    std::error_code error;
+    fs::create_directories((to / name).parent_path(), error);
+    if (error)
+      throw Error((to / name).string(), "creating its folder failed: " + error.message(), "",
+                  Exit::failed);
     OutputFile copy(to / name);
     copy.write(file->bytes());
     copy.sync();

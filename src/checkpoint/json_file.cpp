@@ -22,6 +22,8 @@ Result<nlohmann::json> parse_json_object(std::string_view text, const std::strin
   } catch (const nlohmann::json::parse_error& error) {
     return Fault{where, fmt::format("is no valid JSON at byte {}", error.byte),
                  "correct the file, or copy it again"};
+  } catch (const nlohmann::json::out_of_range& error) {
+    return Fault{where, std::string("holds a number that does not fit: ") + error.what(), ""};
   }
 }
 
