@@ -44,11 +44,11 @@ struct Bin {
   bool operator==(const Bin&) const = default;
 };
 
-/// Rows come out when their bin closes. A bin closes when it is exactly full (nothing could join
-/// it), or when a sample fits nowhere and all bins are open: then the fullest (ties: the oldest;
-/// balanced: of the bins within 1/64 of the fullest the one whose sample waits longest).
-/// Deterministic: the same items give the same rows. O(num_open_bins) an item; balanced sorts the
-/// items of the open bins for each row.
+/// Rows come out when their bin closes. A bin closes when a sample makes it exactly full
+/// (nothing could join it), or when a sample fits nowhere and all bins are open: then the fullest
+/// (ties: the oldest; balanced: of the bins within 1/64 of the fullest the one whose sample waits
+/// longest). Deterministic: the same items give the same rows. O(num_open_bins) an item; balanced
+/// sorts the items of the open bins for each row.
 class Packer {
  public:
   explicit Packer(const PackingOptions& options) : options_(options) {}

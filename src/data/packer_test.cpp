@@ -225,9 +225,7 @@ TEST(Packer, fills_rows_well_and_balanced_evens_their_cost) {
   EXPECT_GT(balanced.fill, 0.995);
   EXPECT_LT(sequential.fill, first.fill);
   EXPECT_LT(balanced.spread, 0.4 * first.spread);
-  for (const auto& quality : {sequential, first, best, balanced}) {
-    fprintf(stderr, "%f %f %ld\n", quality.fill, quality.spread, quality.longest_wait);
-  }
+  for (const auto& quality : {first, best, balanced}) EXPECT_LT(quality.longest_wait, 5000);
 }
 
 }  // namespace
