@@ -1,0 +1,256 @@
+#include "text/chat_template.h"
+
+#include <algorithm>
+#include <numeric>
+
+#include "core/format.h"
+#include "text/unicode/utf8.h"
+
+namespace lmms::text {
+namespace {
+
+constexpr std::string_view kStart = "<|im_start|>", kEnd = "<|im_end|>";
+
+/// A medium in the rendered turn: what stands before the pad, the pad, what stands behind.
+struct Placeholder {
+  std::string_view before, pad, behind;
+};
+
+Placeholder placeholder(PartKind kind) {
+  switch (kind) {
+    case PartKind::image:
+      return {"<|vision_start|>", "<|image_pad|>", "<|vision_end|>\n"};
+    case PartKind::video:
+      return {"<|vision_start|>", "<|video_pad|>", "<|vision_end|>\n"};
+    default:
+      return {"", "<|AUDIO|>", "\n"};
+  }
+}
+
+std::string_view name_of(PartKind kind) {
+  static constexpr std::string_view names[] = {"text", "image", "video", "audio"};
+  return names[static_cast<size_t>(kind)];
+}
+
+std::string valid_utf8(std::string_view text) {
+  return unicode::valid_prefix(text) == text.size() ? std::string(text)
+                                                    : unicode::replace_invalid(text);
+}
+
+bool contains(std::span<const int32_t> ids, int32_t id) {
+  return std::ranges::find(ids, id) != ids.end();
+}
+
+}  // namespace
+
+/// A rendered message. Places are byte offsets in `text`.
+struct ChatTemplate::Turn {
+  struct Pad {
+    size_t begin;
+    int32_t tokens;
+  };
+  struct Span {
+    size_t begin, end;
+  };
+  std::string text;
+  std::vector<Pad> pads;
+  std::vector<Span> targets;  ///< apart from each other, in order
+
+  void add_target(size_t begin) {
+    if (!targets.empty() && targets.back().end == begin) {
+      targets.back().end = text.size();
+    } else if (begin < text.size()) {
+      targets.push_back({begin, text.size()});
+    }
+  }
+};
+
+std::vector<int32_t> LabelledIds::shifted_labels() const {
+  std::vector<int32_t> labels(ids.size(), kIgnoredLabel);
+  for (size_t t = 0; t + 1 < ids.size(); ++t) {
+    if (trained[t + 1]) labels[t] = ids[t + 1];
+  }
+  return labels;
+}
+
+int64_t LabelledIds::trained_count() const {
+  return std::accumulate(trained.begin(), trained.end(), int64_t{0});
+}
+
+Result<ChatTemplate> ChatTemplate::create(Tokenizer tokenizer, ChatOptions options) {
+  ChatTemplate chat(std::move(tokenizer), std::move(options));
+  const std::vector<AddedToken>& added = chat.tokenizer_.added_tokens();
+  for (const std::string_view marker : {kStart, kEnd}) {
+    const auto token = std::ranges::find(added, marker, &AddedToken::content);
+    if (token == added.end()) {
+      return Fault{
+          "",
+          fmt::format("the tokenizer has no added token '{}', which the chat layout needs", marker),
+          "use a checkpoint with the ChatML tokens (Qwen2, Qwen2.5, Qwen3), or processor_type: "
+          "pure_text"};
+    }
+  }
+  chat.special_ = chat.tokenizer_.all_special_ids();
+  for (const std::string_view marker : {kStart, kEnd})
+    chat.special_.push_back(*chat.tokenizer_.id(marker));
+  std::ranges::sort(chat.special_);
+  for (const PartKind kind : {PartKind::image, PartKind::video, PartKind::audio}) {
+    if (const auto id = chat.tokenizer_.id(placeholder(kind).pad)) chat.pads_.push_back(*id);
+  }
+  return chat;
+}
+
+Result<ChatTemplate::Turn> ChatTemplate::render(const ChatMessage& message,
+                                                const std::string& where) const {
+  Turn turn;
+  turn.text = fmt::format("{}{}\n", kStart, valid_utf8(message.role));
+  const bool answers = message.role == "assistant";
+  for (size_t i = 0; i < message.parts.size(); ++i) {
+    const ChatPart& part = message.parts[i];
+    const size_t begin = turn.text.size();
+    if (part.kind == PartKind::text) {
+      turn.text += valid_utf8(part.text);
+      if (answers) turn.add_target(begin);
+      continue;
+    }
+    const Placeholder medium = placeholder(part.kind);
+    const std::string here = fmt::format("{}.parts[{}]", where, i);
+    if (!options_.media) {
+      return Fault{here, fmt::format("the processor takes text only, got {}", name_of(part.kind)),
+                   "choose a processor_type that reads media, or take the part out"};
+    }
+    if (!tokenizer_.id(medium.pad)) {
+      return Fault{here,
+                   fmt::format("the tokenizer has no '{}' for {}", medium.pad, name_of(part.kind)),
+                   ""};
+    }
+    if (part.tokens < 1)
+      return Fault{here, fmt::format("{} of {} tokens", name_of(part.kind), part.tokens), ""};
+    turn.text += medium.before;
+    turn.pads.push_back({turn.text.size(), part.tokens});
+    turn.text += medium.pad;
+    turn.text += medium.behind;
+  }
+  const size_t end = turn.text.size();
+  turn.text += kEnd;
+  if (answers) turn.add_target(end);
+  turn.text += '\n';
+  return turn;
+}
+
+/// Tokenises a turn. An ordinary token is a target if all of it lies in a target span: generation
+/// never asks for one that also ends the header.
+std::optional<Fault> ChatTemplate::append(const Turn& turn, const std::string& where,
+                                          Tokenizer::Scratch& scratch, LabelledIds& out) const {
+  const auto put = [&out](int32_t id, bool trained, int32_t times = 1) {
+    out.ids.insert(out.ids.end(), static_cast<size_t>(times), id);
+    out.trained.insert(out.trained.end(), static_cast<size_t>(times), trained);
+  };
+  std::vector<int32_t> ids;
+  std::vector<Turn::Span> targets;
+  for (const TextPart& part : tokenizer_.split_added(turn.text)) {
+    if (part.id >= 0) {
+      const auto pad = std::ranges::find(turn.pads, part.begin, &Turn::Pad::begin);
+      const bool is_pad = options_.media && contains(pads_, part.id);
+      if (is_pad && pad == turn.pads.end()) {
+        return Fault{where,
+                     fmt::format("a text contains '{}', which stands for a medium",
+                                 *tokenizer_.token(part.id)),
+                     "take it out of the text; media are parts of their own"};
+      }
+      const bool trained = std::ranges::any_of(turn.targets, [&](const Turn::Span& span) {
+        return part.begin < span.end && span.begin < part.end;
+      });
+      put(part.id, trained && !is_pad, is_pad ? pad->tokens : 1);
+      continue;
+    }
+    const std::string_view chunk =
+        std::string_view(turn.text).substr(part.begin, part.end - part.begin);
+    const size_t length = tokenizer_.normalize(chunk).size();
+    // Where a place in the turn comes to lie in the normalised chunk. Before it stands a line break
+    // or an added token, across which nothing composes.
+    const auto place = [&](size_t at) {
+      if (at <= part.begin) return size_t{0};
+      return at >= part.end ? length
+                            : tokenizer_.normalize(chunk.substr(0, at - part.begin)).size();
+    };
+    targets.clear();
+    for (const Turn::Span& span : turn.targets)
+      targets.push_back({place(span.begin), place(span.end)});
+    ids.clear();
+    tokenizer_.encode(chunk, scratch, ids);
+    size_t begin = 0;
+    for (const int32_t id : ids) {
+      const size_t end = begin + tokenizer_.bytes(id).size();
+      put(id, std::ranges::any_of(targets, [&](const Turn::Span& span) {
+            return span.begin <= begin && end <= span.end;
+          }));
+      begin = end;
+    }
+    if (begin != length) {
+      return Fault{
+          where, "the tokens do not spell this text, so that targets cannot be told from the rest",
+          "use a tokenizer with all 256 bytes and without add_prefix_space"};
+    }
+  }
+  return std::nullopt;
+}
+
+/// The Python project's labels of one turn, over those of append().
+void ChatTemplate::relabel(const ChatMessage& message, size_t first, LabelledIds& out) const {
+  constexpr size_t kHeader = 3;  // <|im_start|>, a role of one token, the line break
+  const bool prompt = message.role == "user" || message.role == "system";
+  for (size_t t = first; t < out.ids.size(); ++t) {
+    const bool special = std::ranges::binary_search(special_, out.ids[t]);
+    const bool pad = options_.media && contains(pads_, out.ids[t]);
+    out.trained[t] = !pad && (special || (!prompt && t >= first + kHeader));
+  }
+}
+
+Result<LabelledIds> ChatTemplate::encode(std::span<const ChatMessage> messages,
+                                         Tokenizer::Scratch& scratch) const {
+  if (messages.empty()) return Fault{"messages", "a conversation without a message", ""};
+  LabelledIds out;
+  const auto add = [&](const ChatMessage& message,
+                       const std::string& where) -> std::optional<Fault> {
+    const auto turn = render(message, where);
+    if (!turn) return turn.fault();
+    const size_t first = out.ids.size();
+    if (auto fault = append(*turn, where, scratch, out)) return fault;
+    if (options_.labels == LabelForm::lmms_engine) relabel(message, first, out);
+    return std::nullopt;
+  };
+  if (messages[0].role != "system") {
+    const ChatMessage system{"system", {ChatPart{PartKind::text, options_.system, 0}}};
+    if (auto fault = add(system, "the default system turn")) return *fault;
+  }
+  for (size_t i = 0; i < messages.size(); ++i) {
+    if (auto fault = add(messages[i], fmt::format("messages[{}]", i))) return *fault;
+  }
+  return out;
+}
+
+Result<std::vector<int32_t>> ChatTemplate::encode_prompt(std::span<const ChatMessage> messages,
+                                                         Tokenizer::Scratch& scratch) const {
+  auto prompt = encode(messages, scratch);
+  if (!prompt) return prompt.fault();
+  tokenizer_.encode(fmt::format("{}assistant\n", kStart), scratch, prompt->ids);
+  return std::move(prompt->ids);
+}
+
+LabelledIds encode_plain_text(const Tokenizer& tokenizer, std::string_view text, bool append_eos,
+                              Tokenizer::Scratch& scratch) {
+  LabelledIds out;
+  tokenizer.encode(text, scratch, out.ids);
+  if (append_eos) {
+    const auto eos = tokenizer.eos();
+    if (!eos)
+      throw Error("", "the tokenizer names no eos_token to append",
+                  "set eos_token in its tokenizer_config.json");
+    out.ids.push_back(*eos);
+  }
+  out.trained.assign(out.ids.size(), 1);
+  return out;
+}
+
+}  // namespace lmms::text

@@ -1,0 +1,107 @@
+#pragma once
+/// Conversations to ids and targets, in the ChatML layout of the Qwen families:
+///
+///     <|im_start|>ROLE\n PARTS <|im_end|>\n
+///
+/// Text stands as it is; an image is <|vision_start|><|image_pad|><|vision_end|>\n with the pad
+/// repeated, a video the same with
+/// <|video_pad|>, audio is <|AUDIO|>\n. A conversation that does not begin with a system turn gets
+/// one in front. Every turn is tokenised by itself, as a whole: a text that begins with a line
+/// break may share a token with the one that ends the header. Special tokens written out in a text
+/// ("<|im_end|>") become those tokens, as in the Python project.
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/error.h"
+#include "text/tokenizer.h"
+
+namespace lmms::text {
+
+/// HF's ignore index.
+inline constexpr int32_t kIgnoredLabel = -100;
+
+enum class PartKind : uint8_t { text, image, video, audio };
+
+struct ChatPart {
+  PartKind kind = PartKind::text;
+  std::string text;    ///< of a text part
+  int32_t tokens = 1;  ///< of a medium: how many pads stand for it
+};
+
+struct ChatMessage {
+  std::string role;
+  std::vector<ChatPart> parts;
+};
+
+/// Which tokens are targets.
+enum class LabelForm : uint8_t {
+  assistant,    ///< the assistant's text and its closing <|im_end|>, nothing else
+  lmms_engine,  ///< compat: [labels]: of every role but user and system all but the first three
+                ///< tokens of the turn; and the special tokens of every turn
+};
+
+/// Ids with the tokens that are targets. Labels in HF's sense, unshifted, are ids[t] where
+/// trained[t], else -100.
+struct LabelledIds {
+  std::vector<int32_t> ids;      ///< [n]
+  std::vector<uint8_t> trained;  ///< [n] 1: the model is to predict this token
+
+  /// [n] labels[t] is the target of position t: ids[t + 1] if that is trained, else -100; the last
+  /// is -100.
+  std::vector<int32_t> shifted_labels() const;
+  int64_t trained_count() const;
+};
+
+struct ChatOptions {
+  LabelForm labels = LabelForm::assistant;
+  std::string system = "You are a helpful assistant";  ///< of the turn put in front; no period, as
+                                                       ///< in the Python project
+  bool media = false;  ///< whether the processor takes images, videos and audio; if so, pads are
+                       ///< never targets
+};
+
+class ChatTemplate {
+ public:
+  /// Faults if the vocabulary lacks <|im_start|> or <|im_end|> as added tokens, or turns do not
+  /// begin with them.
+  static Result<ChatTemplate> create(Tokenizer tokenizer, ChatOptions options = {});
+
+  /// A conversation of at least one message. Thread-safe. Faults name "messages[i].parts[k]".
+  Result<LabelledIds> encode(std::span<const ChatMessage> messages,
+                             Tokenizer::Scratch& scratch) const;
+  /// The same followed by "<|im_start|>assistant\n", for generation; nothing is trained.
+  Result<std::vector<int32_t>> encode_prompt(std::span<const ChatMessage> messages,
+                                             Tokenizer::Scratch& scratch) const;
+
+  const Tokenizer& tokenizer() const { return tokenizer_; }
+
+ private:
+  struct Turn;
+  ChatTemplate(Tokenizer tokenizer, ChatOptions options)
+      : tokenizer_(std::move(tokenizer)), options_(std::move(options)) {}
+  Result<Turn> render(const ChatMessage& message, const std::string& where) const;
+  std::optional<Fault> append(const Turn& turn, const std::string& where,
+                              Tokenizer::Scratch& scratch, LabelledIds& out) const;
+  void relabel(const ChatMessage& message, size_t first, LabelledIds& out) const;
+
+  Tokenizer tokenizer_;
+  ChatOptions options_;
+  std::vector<int32_t> special_;  ///< sorted, of LabelForm::lmms_engine
+  std::vector<int32_t> pads_;     ///< ids of the pads that the vocabulary has
+};
+
+/// Plain text for pretraining (processor pure_text): every token is a target. The Python project
+/// appends no EOS.
+LabelledIds encode_plain_text(const Tokenizer& tokenizer, std::string_view text, bool append_eos,
+                              Tokenizer::Scratch& scratch);
+
+/// How a checkpoint's own Jinja template (which is never run) departs from the layout above, for a
+/// notice; nullopt if it does not.
+std::optional<std::string> describe_template_difference(std::string_view jinja,
+                                                        const ChatOptions& options = {});
+
+}  // namespace lmms::text
