@@ -78,7 +78,7 @@ void fields(Fields& f, ScheduleArguments& c) {
     Rule().at_least(0).at_most(1));
   f("lr_end", c.lr_end, "last learning rate of polynomial", Rule().at_least(0));
   f("power", c.power, "exponent of polynomial", Rule().more_than(0));
-  f("timescale", c.timescale, "steps in which inverse_sqrt halves squared; absent: the warm-up's",
+  f("timescale", c.timescale, "scale of inverse_sqrt in steps; absent: the warm-up's",
     Rule().more_than(0));
   f("num_decay_steps", c.num_decay_steps, "steps of the decay of warmup_stable_decay",
     Rule().at_least(1));

@@ -372,11 +372,31 @@ INSTANTIATE_TEST_SUITE_P(
         Rejection{"{lr_scheduler_type: cosine_with_min_lr, lr_scheduler_kwargs: {min_lr: 1, "
                   "min_lr_rate: 0.1}}",
                   "", "",
-                  "a.yaml:1:77: trainer_args.lr_scheduler_kwargs.min_lr: got 1; expected at most "
+                  "a.yaml:1:77: trainer_args.lr_scheduler_kwargs.min_lr: 1; expected at most "
                   "learning_rate=5e-05\n"
                   "a.yaml:1:88: trainer_args.lr_scheduler_kwargs.min_lr_ratio: given beside "
                   "min_lr; expected one of "
                   "them"}));
+
+TEST_F(TrainConfigTest, a_fault_of_a_key_is_not_followed_by_faults_of_its_default) {
+  EXPECT_EQ(
+      faults(right("{learning_rate: fast, max_steps: many, warmup_steps: 5, lr_scheduler_type: "
+                   "cosine_with_min_lr, lr_scheduler_kwargs: {min_lr: 1}}")),
+      "a.yaml:1:31: trainer_args.learning_rate: got 'fast'; expected a number >= 0\n"
+      "a.yaml:1:48: trainer_args.max_steps: got 'many'; expected a whole number >= -1");
+  EXPECT_EQ(faults(right("{eval_strategy: steps}", "  eval_dataset_path: [a]\n")),
+            "a.yaml:8:22: dataset_config.eval_dataset_path: got a list; expected text");
+}
+
+TEST_F(TrainConfigTest, the_ramp_of_constant_needs_its_compat) {
+  const std::string args =
+      "{lr_scheduler_type: constant, lr_scheduler_kwargs: {start_factor: 0.5}}";
+  EXPECT_EQ(faults(right(args)),
+            "a.yaml:1:67: trainer_args.lr_scheduler_kwargs.start_factor: belongs to the Python "
+            "project's ramp; expected "
+            "compat: schedule beside it");
+  EXPECT_EQ(faults(right(args, "", "compat: schedule\n")), "");
+}
 
 TEST_F(TrainConfigTest, a_model_comes_from_a_folder_or_from_a_config) {
   const auto with_model = [&](const std::string& model) {

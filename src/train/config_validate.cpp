@@ -14,13 +14,17 @@ using config::Position;
 
 namespace {
 
-/// Adds a fault at a key.
+/// Adds a fault of several keys at the first of them, unless one of them has a fault already: its
+/// value is then a default or nonsense, and what follows from it would only confuse.
 class Checker {
  public:
   Checker(const Places& places, Faults& faults) : places_(places), faults_(faults) {}
   bool given(const std::string& key) const { return places_.given(key); }
-  void fault(const std::string& key, const std::string& what) const {
-    faults_.add(places_.of(key), key, what);
+  void fault(std::initializer_list<std::string> keys, const std::string& what) const {
+    for (const std::string& key : keys) {
+      if (faults_.about(key)) return;
+    }
+    faults_.add(places_.of(*keys.begin()), *keys.begin(), what);
   }
 
  private:
@@ -32,27 +36,29 @@ void check_model(const models::ModelConfig& model, const Checker& check) {
   const bool pretrained = model.load_from_pretrained_path.has_value();
   const bool from_config = !model.load_from_config.is_null();
   if (pretrained && from_config) {
-    check.fault("model_config.load_from_config",
+    check.fault({"model_config.load_from_config", "model_config.load_from_pretrained_path"},
                 "given beside load_from_pretrained_path; expected one of them");
   } else if (!pretrained && !from_config) {
-    check.fault("model_config", "no model; expected load_from_pretrained_path or load_from_config");
+    check.fault(
+        {"model_config", "model_config.load_from_config", "model_config.load_from_pretrained_path"},
+        "no model; expected load_from_pretrained_path or load_from_config");
   } else if (pretrained && model.load_from_pretrained_path->empty()) {
-    check.fault("model_config.load_from_pretrained_path",
+    check.fault({"model_config.load_from_pretrained_path"},
                 "empty; expected the folder of a checkpoint");
   }
   if (!from_config) return;
   const config::Value* type = model.load_from_config.find("model_type");
   if (!type || !type->string()) {
-    check.fault("model_config.load_from_config.model_type",
+    check.fault({"model_config.load_from_config.model_type"},
                 "missing; expected a model type such as qwen3");
   }
   const config::Value* inner = model.load_from_config.find("config");
   if (inner && !inner->map())
-    check.fault("model_config.load_from_config.config", "no map; expected the model's fields");
+    check.fault({"model_config.load_from_config.config"}, "no map; expected the model's fields");
   if (inner) {
     for (const auto& [key, value] : *model.load_from_config.map()) {
       if (key == "model_type" || key == "config") continue;
-      check.fault("model_config.load_from_config." + key,
+      check.fault({"model_config.load_from_config." + key},
                   "stands beside 'config'; expected it inside");
     }
   }
@@ -63,17 +69,19 @@ void check_data(const data::DataConfig& data, const models::ModelConfig& model,
   const bool path = data.dataset_path.has_value();
   const bool list = !data.datasets.empty();
   if (path && list) {
-    check.fault("dataset_config.datasets", "given beside dataset_path; expected one of them");
+    check.fault({"dataset_config.datasets", "dataset_config.dataset_path"},
+                "given beside dataset_path; expected one of them");
   } else if (!path && !list && check.given("dataset_config")) {
-    check.fault("dataset_config", "no data; expected dataset_path or datasets");
+    check.fault({"dataset_config", "dataset_config.datasets", "dataset_config.dataset_path"},
+                "no data; expected dataset_path or datasets");
   }
   if (list && data.dataset_format != data::DatasetFormat::yaml) {
-    check.fault("dataset_config.dataset_format",
+    check.fault({"dataset_config.dataset_format"},
                 "datasets is a mixture; expected dataset_format: yaml");
   }
   for (size_t i = 0; i < data.datasets.size(); ++i) {
     if (data.datasets[i].path.empty()) {
-      check.fault(fmt::format("dataset_config.datasets[{}].path", i),
+      check.fault({fmt::format("dataset_config.datasets[{}].path", i)},
                   "empty; expected a file or folder");
     }
   }
@@ -81,34 +89,37 @@ void check_data(const data::DataConfig& data, const models::ModelConfig& model,
   if (processor.processor_name.empty() && !model.load_from_pretrained_path &&
       check.given("dataset_config.processor_config")) {
     check.fault(
-        "dataset_config.processor_config.processor_name",
+        {"dataset_config.processor_config.processor_name", "dataset_config.processor_config",
+         "model_config.load_from_pretrained_path", "model_config"},
         "missing; a model of random weights brings no tokenizer; expected the folder of one");
   }
   const bool plain_data = data.dataset_type == "fineweb_edu";
   const bool plain_processor = processor.processor_type == "pure_text";
   if (plain_data != plain_processor && !data.dataset_type.empty() &&
       !processor.processor_type.empty()) {
-    check.fault("dataset_config.processor_config.processor_type",
+    check.fault({"dataset_config.processor_config.processor_type", "dataset_config.dataset_type"},
                 fmt::format("got '{}' with dataset_type '{}'; expected {}",
                             processor.processor_type, data.dataset_type,
                             plain_data ? "pure_text"
                                        : "a processor of chats, or dataset_type: fineweb_edu"));
   }
   if (data.on_overlong && !data.length_limit()) {
-    check.fault("dataset_config.on_overlong",
-                "nothing is over-long without a limit; expected packing: true or max_length");
+    check.fault(
+        {"dataset_config.on_overlong", "dataset_config.packing", "dataset_config.max_length"},
+        "nothing is over-long without a limit; expected packing: true or max_length");
   }
   if (data.video.min_pixels > data.video.max_pixels) {
-    check.fault("dataset_config.video_min_pixels",
+    check.fault({"dataset_config.video_min_pixels", "dataset_config.video_max_pixels"},
                 fmt::format("got {}; expected at most video_max_pixels={}", data.video.min_pixels,
                             data.video.max_pixels));
   }
 }
 
-void check_schedule(const TrainerArgs& args, const Checker& check) {
+void check_schedule(const TrainerArgs& args, const Compat& compat, const Checker& check) {
   const optim::ScheduleConfig& schedule = args.schedule;
   const optim::ScheduleArguments& kwargs = schedule.lr_scheduler_kwargs;
   const std::string& type = schedule.lr_scheduler_type;
+  const std::string type_key = "trainer_args.lr_scheduler_type";
   const std::string prefix = "trainer_args.lr_scheduler_kwargs.";
   const auto takes = optim::schedule_kwargs(type);
   config::Fields list;
@@ -116,44 +127,59 @@ void check_schedule(const TrainerArgs& args, const Checker& check) {
   for (const config::Field& field : list.all()) {
     if (!check.given(prefix + std::string(field.name))) continue;
     if (std::find(takes.begin(), takes.end(), field.name) != takes.end()) continue;
-    check.fault(prefix + std::string(field.name),
+    check.fault({prefix + std::string(field.name), type_key},
                 takes.empty() ? fmt::format("the schedule '{}' takes no arguments", type)
                               : fmt::format("no argument of the schedule '{}'; expected {}", type,
                                             config::listed(takes)));
   }
   if (type == "warmup_stable_decay" && !kwargs.num_decay_steps) {
-    check.fault(prefix + "num_decay_steps", "missing; the schedule 'warmup_stable_decay' needs it");
+    check.fault({prefix + "num_decay_steps", "trainer_args.lr_scheduler_kwargs"},
+                "missing; the schedule 'warmup_stable_decay' needs it");
   }
   if (type == "cosine_with_min_lr" || type == "cosine_warmup_with_min_lr") {
     if (kwargs.min_lr && kwargs.min_lr_ratio) {
-      check.fault(prefix + "min_lr_ratio", "given beside min_lr; expected one of them");
+      check.fault({prefix + "min_lr_ratio", prefix + "min_lr"},
+                  "given beside min_lr; expected one of them");
     } else if (!kwargs.min_lr && !kwargs.min_lr_ratio) {
-      check.fault("trainer_args.lr_scheduler_type",
+      check.fault({type_key, "trainer_args.lr_scheduler_kwargs", prefix + "min_lr",
+                   prefix + "min_lr_ratio"},
                   fmt::format("the schedule '{}' needs lr_scheduler_kwargs: {{min_lr: ...}} or "
                               "{{min_lr_ratio: ...}}",
                               type));
     }
   }
-  for (const auto& [key, value] :
-       {std::pair("min_lr", kwargs.min_lr), std::pair("lr_end", kwargs.lr_end)}) {
+  constexpr double kPolynomialEnd = 1e-7;  // of Hugging Face, if lr_end is absent
+  const std::optional<double> end =
+      type == "polynomial" ? kwargs.lr_end.value_or(kPolynomialEnd) : kwargs.lr_end;
+  for (const auto& [key, value] : {std::pair("min_lr", kwargs.min_lr), std::pair("lr_end", end)}) {
     if (value && *value > args.optimizer.learning_rate) {
-      check.fault(prefix + key, fmt::format("got {}; expected at most learning_rate={}", *value,
-                                            args.optimizer.learning_rate));
+      check.fault({prefix + key, "trainer_args.learning_rate", type_key},
+                  fmt::format("{}; expected at most learning_rate={}", *value,
+                              args.optimizer.learning_rate));
+    }
+  }
+  if (type == "constant" && !compat.schedule) {
+    for (const char* key : {"start_factor", "end_factor"}) {
+      if (!check.given(prefix + key)) continue;
+      check.fault({prefix + key, "compat"},
+                  "belongs to the Python project's ramp; expected compat: schedule beside it");
     }
   }
   if (schedule.warmup_ratio > 0 && schedule.warmup_steps > 0) {
-    check.fault("trainer_args.warmup_steps", "given beside warmup_ratio; expected one of them");
+    check.fault({"trainer_args.warmup_steps", "trainer_args.warmup_ratio"},
+                "given beside warmup_ratio; expected one of them");
   }
   if (args.max_steps > 0 && schedule.warmup_steps > static_cast<double>(args.max_steps)) {
-    check.fault("trainer_args.warmup_steps", fmt::format("got {}; expected at most max_steps={}",
-                                                         schedule.warmup_steps, args.max_steps));
+    check.fault({"trainer_args.warmup_steps", "trainer_args.max_steps"},
+                fmt::format("got {}; expected at most max_steps={}", schedule.warmup_steps,
+                            args.max_steps));
   }
 }
 
 void check_trainer(const TrainerArgs& args, const data::DataConfig& data, const Checker& check) {
   if (args.max_steps == 0)
-    check.fault("trainer_args.max_steps", "got 0; expected -1 (by epochs) or a number of steps");
-  if (args.output_dir.empty()) check.fault("trainer_args.output_dir", "empty; expected a folder");
+    check.fault({"trainer_args.max_steps"}, "got 0; expected -1 (by epochs) or a number of steps");
+  if (args.output_dir.empty()) check.fault({"trainer_args.output_dir"}, "empty; expected a folder");
   const std::array counts = {std::pair("logging_steps", args.logging_steps),
                              std::pair("save_steps", args.save_steps),
                              std::pair("eval_steps", args.eval_steps.value_or(1)),
@@ -161,22 +187,23 @@ void check_trainer(const TrainerArgs& args, const data::DataConfig& data, const 
   for (const auto& [key, value] : counts) {
     if (value > 1 && value != std::floor(value)) {
       check.fault(
-          std::string("trainer_args.") + key,
+          {std::string("trainer_args.") + key},
           fmt::format("got {}; expected whole steps, or a share of all steps below 1", value));
     }
     if (value > 1e15) {
-      check.fault(std::string("trainer_args.") + key,
+      check.fault({std::string("trainer_args.") + key},
                   fmt::format("got {}; expected at most 1e15 steps", value));
     }
   }
   const bool evaluates = args.eval_strategy != Every::no || args.eval_on_start;
   if (evaluates && !data.eval_dataset_path) {
-    check.fault(args.eval_on_start ? "trainer_args.eval_on_start" : "trainer_args.eval_strategy",
+    check.fault({args.eval_on_start ? "trainer_args.eval_on_start" : "trainer_args.eval_strategy",
+                 "dataset_config.eval_dataset_path"},
                 "no evaluation data; expected dataset_config.eval_dataset_path");
   }
   if (args.data_seed && check.given("dataset_config.data_seed") &&
       *args.data_seed != data.data_seed) {
-    check.fault("trainer_args.data_seed",
+    check.fault({"trainer_args.data_seed", "dataset_config.data_seed"},
                 fmt::format("got {}, but dataset_config.data_seed={}; expected one of them",
                             *args.data_seed, data.data_seed));
   }
@@ -201,7 +228,7 @@ void validate(const TrainConfig& config, const Places& places, Faults& faults) {
   const Checker check(places, faults);
   if (check.given("model_config")) check_model(config.model, check);
   check_data(config.dataset, config.model, check);
-  check_schedule(config.trainer, check);
+  check_schedule(config.trainer, config.compat, check);
   check_trainer(config.trainer, config.dataset, check);
 }
 

@@ -13,6 +13,7 @@ std::string Position::text() const {
 }
 
 void Faults::add(const Position& at, const std::string& key, const std::string& what) {
+  keys_.insert(key);
   std::string text = at.text();
   for (const std::string& part : {key, what}) {
     if (part.empty()) continue;
@@ -20,6 +21,12 @@ void Faults::add(const Position& at, const std::string& key, const std::string& 
     text += part;
   }
   faults_.push_back({at, std::move(text)});
+}
+
+void Faults::add_not_built(const Position& at, const std::string& key, const std::string& value,
+                           const std::string& expected) {
+  keys_.insert(key);
+  add(at, "", fmt::format("not built yet: {}={}; expected {}", key, value, expected));
 }
 
 std::string Faults::text() const {

@@ -1,5 +1,6 @@
 #pragma once
 /// Gathers every fault of a config, so that the user mends all of them at once.
+#include <set>
 #include <string>
 #include <vector>
 
@@ -11,6 +12,11 @@ class Faults {
  public:
   /// "POSITION: KEY: WHAT"; an empty key is left out.
   void add(const Position& at, const std::string& key, const std::string& what);
+  /// "POSITION: not built yet: KEY=VALUE; expected EXPECTED".
+  void add_not_built(const Position& at, const std::string& key, const std::string& value,
+                     const std::string& expected);
+  /// True if a fault names the key itself.
+  bool about(const std::string& key) const { return keys_.count(key) != 0; }
   bool empty() const { return faults_.empty(); }
   size_t count() const { return faults_.size(); }
   /// One line a fault, sorted by position. Of very many, the first hundred and a count.
@@ -24,6 +30,7 @@ class Faults {
     std::string text;
   };
   std::vector<Entry> faults_;
+  std::set<std::string> keys_;
 };
 
 }  // namespace lmms::config

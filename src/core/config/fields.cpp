@@ -21,9 +21,7 @@ void check_name(const Node& node, const std::string& text, const ReadContext& co
     known.emplace_back(name.name);
   }
   if (std::find(known.begin(), known.end(), text) != known.end()) {
-    context.faults.add(
-        node.at, "",
-        fmt::format("not built yet: {}={}; expected one of {}", context.key, text, listed(built)));
+    context.faults.add_not_built(node.at, context.key, text, "one of " + listed(built));
     return;
   }
   const auto near = nearest_name(text, known);

@@ -68,8 +68,7 @@ bool is_among(const Node& node, const std::vector<std::string_view>& texts) {
 bool check_built(const Node& node, const Field& field, const std::string& key, Faults& faults) {
   const std::vector<std::string_view>& built = field.rule.built_only;
   if (built.empty() || is_among(node, built)) return true;
-  faults.add(node.at, "",
-             fmt::format("not built yet: {}={}; expected {}", key, yaml_of(node), listed(built)));
+  faults.add_not_built(node.at, key, yaml_of(node), listed(built));
   return false;
 }
 
