@@ -63,9 +63,9 @@ def qwen(path, special):
     return tokenizer
 
 
-def translations(rng, budget):
-    """Messages of installed translations, all languages in turn."""
-    files = glob.glob("/usr/share/locale/*/LC_MESSAGES/*.mo")
+def translations(rng, budget, language="*"):
+    """Messages of installed translations, languages mixed."""
+    files = glob.glob(f"/usr/share/locale/{language}/LC_MESSAGES/*.mo")
     rng.shuffle(files)
     for name in files:
         try:
