@@ -39,7 +39,7 @@ void add_train(CLI::App& app, Outcome& outcome) {
   command->footer([] { return "\nKeys of the config:\n" + train::describe_fields(""); });
   command->callback([words, &outcome] {
     const train::LoadedConfig loaded = train::load_train_config(*words);
-    train::check_paths(loaded);
+    train::check_paths(loaded, hub_cache());
     outcome.exit = train::train(loaded, {hub_cache(), local_rank()});
   });
 }

@@ -526,13 +526,13 @@ TEST_F(TrainConfigTest, paths_that_do_not_exist_are_named_before_anything_is_loa
       "    - {path: 'a.*ml'}\n"
       "  eval_dataset_path: e.jsonl\n");
   try {
-    check_paths(loaded);
+    check_paths(loaded, "");
     FAIL();
   } catch (const Error& error) {
     EXPECT_EQ(std::string(error.what()),
-              "a.yaml:1:16: model_config.load_from_pretrained_path: 'Qwen/Qwen3-8B' does not "
-              "exist; expected the folder of a "
-              "checkpoint; names on the Hugging Face hub are not fetched: download it first\n"
+              "a.yaml:1:16: model_config.load_from_pretrained_path: 'Qwen/Qwen3-8B' is no folder; "
+              "nothing is downloaded "
+              "while training: run `hf download Qwen/Qwen3-8B` first, or give a folder\n"
               "a.yaml:2:16: trainer_args.resume_from_checkpoint: 'gone' does not exist; expected "
               "the folder of a checkpoint\n"
               "a.yaml:8:8: dataset_config.datasets[0].path: 'none-*.parquet' does not exist; "
@@ -546,9 +546,21 @@ TEST_F(TrainConfigTest, paths_that_do_not_exist_are_named_before_anything_is_loa
   fs::create_directory("model");
   write("a.jsonl", "{}");
   const LoadedConfig other = load(right());
-  EXPECT_THROW(check_paths(other), Error);  // no config.json
+  EXPECT_THROW(check_paths(other, ""), Error);  // no config.json
   write("model/config.json", "{}");
-  EXPECT_NO_THROW(check_paths(other));
+  EXPECT_NO_THROW(check_paths(other, ""));
+}
+
+TEST_F(TrainConfigTest, a_name_of_the_hub_is_found_in_its_cache) {
+  fs::create_directories("hub/models--Qwen--Qwen3-8B/refs");
+  fs::create_directories("hub/models--Qwen--Qwen3-8B/snapshots/abc");
+  write("hub/models--Qwen--Qwen3-8B/refs/main", "abc");
+  write("hub/models--Qwen--Qwen3-8B/snapshots/abc/config.json", "{}");
+  write("a.jsonl", "{}");
+  const LoadedConfig loaded =
+      load(right(), {"model_config.load_from_pretrained_path=Qwen/Qwen3-8B"});
+  EXPECT_NO_THROW(check_paths(loaded, "hub"));
+  EXPECT_THROW(check_paths(loaded, ""), Error);
 }
 
 TEST_F(TrainConfigTest, help_tells_of_every_key) {
