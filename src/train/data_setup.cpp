@@ -1,0 +1,109 @@
+#include "train/data_setup.h"
+
+#include "checkpoint/hf_folder.h"
+#include "core/format.h"
+#include "core/log.h"
+#include "data/chat_processor.h"
+#include "data/mixture.h"
+
+namespace lmms::train {
+namespace {
+
+namespace fs = std::filesystem;
+
+std::shared_ptr<const data::Processor> make_processor(const LoadedConfig& loaded,
+                                                      const text::Tokenizer& tokenizer) {
+  const data::ProcessorConfig& c = loaded.config.dataset.processor;
+  const config::Value* eos = c.extra_kwargs.find("append_eos");
+  if (c.processor_type == "pure_text") {
+    const bool append =
+        eos != nullptr && std::holds_alternative<bool>(eos->data) && std::get<bool>(eos->data);
+    return std::make_shared<data::PlainTextProcessor>(tokenizer, append);
+  }
+  text::ChatOptions options;
+  options.labels =
+      loaded.config.compat.labels ? text::LabelForm::lmms_engine : text::LabelForm::assistant;
+  if (tokenizer.chat_template()) {
+    if (const auto difference =
+            text::describe_template_difference(*tokenizer.chat_template(), options)) {
+      log::notice(*difference);
+    }
+  }
+  return std::make_shared<data::ChatProcessor>(
+      text::ChatTemplate::create(tokenizer, options).take());
+}
+
+data::Policies policies(const data::DataConfig& c) {
+  return {c.on_bad_sample, c.overlong(), c.length_limit().value_or(0)};
+}
+
+}  // namespace
+
+RunData open_data(const LoadedConfig& loaded, const fs::path& model_folder,
+                  const fs::path& hub_cache) {
+  const data::DataConfig& c = loaded.config.dataset;
+  fs::path folder = model_folder;
+  if (!c.processor.processor_name.empty()) {
+    auto found = checkpoint::locate_checkpoint(c.processor.processor_name, hub_cache);
+    if (!found)
+      throw Error(loaded.where("dataset_config.processor_config.processor_name"),
+                  found.fault().text());
+    folder = std::move(found).take();
+  }
+  if (folder.empty()) {
+    throw Error(loaded.where("dataset_config.processor_config"),
+                "no tokenizer: the model is made from its config and has none",
+                "set processor_name to a folder with tokenizer.json");
+  }
+  text::Tokenizer tokenizer = text::Tokenizer::load(folder).take();
+  auto processor = make_processor(loaded, tokenizer);
+
+  data::DatasetOptions options;
+  options.sources = data::sources_of(c).take();
+  options.shuffle = c.shuffle;
+  options.seed = static_cast<uint64_t>(loaded.config.trainer.data_seed.value_or(c.data_seed));
+  std::shared_ptr<const data::Dataset> training = data::Dataset::open(options).take();
+
+  std::shared_ptr<const data::Dataset> evaluation;
+  if (c.eval_dataset_path) {
+    data::DatasetOptions eval;
+    eval.sources = data::sources_of(c, c.eval_dataset_path).take();
+    eval.shuffle = false;
+    evaluation = data::Dataset::open(eval).take();
+  }
+  data::EvaluationOptions evaluation_options;
+  evaluation_options.policies = policies(c);
+  evaluation_options.batch_samples = loaded.config.trainer.per_device_eval_batch_size;
+  evaluation_options.threads = static_cast<int>(loaded.config.trainer.dataloader_num_workers);
+  evaluation_options.pad_id = tokenizer.pad().value_or(0);
+  return {std::move(training),
+          std::move(evaluation),
+          std::move(processor),
+          std::move(tokenizer),
+          folder,
+          evaluation_options};
+}
+
+data::LoaderOptions loader_options(const TrainConfig& config, int64_t global_rows, int32_t pad_id) {
+  const TrainerArgs& args = config.trainer;
+  const data::DataConfig& c = config.dataset;
+  data::LoaderOptions o;
+  if (c.packing) {
+    o.packing = data::PackingOptions{};
+    o.packing->length = c.packing_length;
+    o.packing->strategy = c.packing_strategy;
+    o.packing->num_open_bins = static_cast<int>(c.packing_kwargs.num_open_bins);
+  }
+  o.policies = policies(c);
+  o.global_rows = global_rows;
+  o.rows_per_micro_step = args.per_device_train_batch_size;
+  o.epochs = args.num_train_epochs;
+  o.max_steps = args.max_steps;
+  o.drop_last = args.dataloader_drop_last;
+  o.threads = static_cast<int>(args.dataloader_num_workers);
+  o.steps_ahead = args.dataloader_prefetch_factor.value_or(o.steps_ahead);
+  o.pad_id = pad_id;
+  return o;
+}
+
+}  // namespace lmms::train

@@ -1,0 +1,162 @@
+// Schedules against transformers and lmms_engine, AdamW against torch.
+#include <ATen/TensorOperators.h>
+#include <ATen/ops/zeros.h>
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <fstream>
+#include <nlohmann/json.hpp>
+
+#include "models/tensor_io.h"
+#include "optim/adamw.h"
+#include "optim/schedule.h"
+
+namespace lmms {
+namespace {
+
+namespace fs = std::filesystem;
+const fs::path kData = fs::path(LMMS_SOURCE_DIR) / "tests/parity/data";
+
+optim::ScheduleArguments arguments(const nlohmann::json& kwargs) {
+  optim::ScheduleArguments a;
+  for (const auto& [key, value] : kwargs.items()) {
+    if (key == "num_cycles")
+      a.num_cycles = value.get<double>();
+    else if (key == "min_lr")
+      a.min_lr = value.get<double>();
+    else if (key == "min_lr_ratio" || key == "min_lr_rate")
+      a.min_lr_ratio = value.get<double>();
+    else if (key == "warmup_lr_rate")
+      a.warmup_lr_rate = value.get<double>();
+    else if (key == "lr_end")
+      a.lr_end = value.get<double>();
+    else if (key == "power")
+      a.power = value.get<double>();
+    else if (key == "timescale")
+      a.timescale = value.get<double>();
+    else if (key == "num_decay_steps")
+      a.num_decay_steps = value.get<int64_t>();
+    else if (key == "num_stable_steps")
+      a.num_stable_steps = value.get<int64_t>();
+    else if (key == "warmup_type")
+      a.warmup_type = value.get<std::string>();
+    else if (key == "decay_type")
+      a.decay_type = value.get<std::string>();
+    else if (key == "stable_ratio")
+      a.stable_ratio = value.get<double>();
+    else if (key == "start_factor")
+      a.start_factor = value.get<double>();
+    else if (key == "end_factor")
+      a.end_factor = value.get<double>();
+    else
+      throw std::runtime_error("unknown argument " + key);
+  }
+  return a;
+}
+
+TEST(Schedules, give_the_multipliers_of_the_references) {
+  std::ifstream in(kData / "schedules.json");
+  size_t compared = 0;
+  for (const nlohmann::json& one : nlohmann::json::parse(in)) {
+    if (one.contains("metrics")) continue;  // schedules that follow a metric have a test of their own
+    const bool compat = one["source"] == "lmms_engine";
+    optim::ScheduleConfig config;
+    config.lr_scheduler_type = one["name"];
+    config.lr_scheduler_kwargs = arguments(one["kwargs"]);
+    config.warmup_steps = one["warmup_steps"].get<double>();
+    const double peak = one["learning_rate"];
+    const int64_t total = one["total_steps"];
+    const optim::Schedule schedule(config, peak, total, compat);
+    const std::vector<double> theirs = one["multipliers"];
+    for (size_t step = 0; step < theirs.size(); ++step) {
+      const double ours = schedule(static_cast<int64_t>(step),
+                                   static_cast<double>(step) / static_cast<double>(total)) /
+                          peak;
+      EXPECT_NEAR(ours, theirs[step], 1e-12 * std::max(1.0, std::abs(theirs[step])))
+          << one["source"] << " " << one["name"] << " " << one["kwargs"] << " warm-up "
+          << one["warmup_steps"] << " step " << step;
+      ++compared;
+    }
+  }
+  EXPECT_GT(compared, 1000u);
+}
+
+TEST(Schedules, run_on_progress_where_steps_are_not_known) {
+  optim::ScheduleConfig config;
+  config.lr_scheduler_type = "linear";
+  config.warmup_ratio = 0.1;
+  const optim::Schedule schedule(config, 1.0, std::nullopt);
+  EXPECT_NEAR(schedule(3, 0.05), 0.5, 1e-6);
+  EXPECT_NEAR(schedule(7, 0.1), 1.0, 1e-6);
+  EXPECT_NEAR(schedule(9, 0.55), 0.5, 1e-6);
+  config.lr_scheduler_type = "warmup_stable_decay";
+  EXPECT_THROW(optim::Schedule(config, 1.0, std::nullopt), Error);
+}
+
+TEST(Adamw, eight_updates_equal_those_of_torch) {
+  const auto file = checkpoint::SafetensorsFile::open(kData / "adamw.safetensors").take();
+  const nlohmann::json settings = nlohmann::json::parse(file.metadata().at("settings"));
+  const auto tensor = [&](const std::string& name) {
+    return models::to_tensor(*file.find(name), name);
+  };
+  const std::vector<std::string> names{"matrix", "wide", "norm", "bias"};
+
+  std::vector<parallel::BucketEntry> entries;
+  for (const std::string& name : names) {
+    entries.push_back(
+        {name, file.find("parameter.0." + name)->shape, name == "matrix" || name == "wide"});
+  }
+  std::vector<parallel::Bucket> buckets;
+  buckets.emplace_back(parallel::BucketLayout{"unit", at::kFloat, at::kFloat, true}, entries,
+                       at::kCPU);
+  const auto segment = [&](const std::string& name) {
+    for (size_t i = 0; i < names.size(); ++i) {
+      if (buckets[0].segments()[i].entry.name == name) return i;
+    }
+    throw std::runtime_error(name);
+  };
+  for (const std::string& name : names)
+    buckets[0].weight(segment(name)).copy_(tensor("parameter.0." + name));
+
+  optim::OptimizerConfig config;
+  config.adam_beta1 = settings.at("beta1");
+  config.adam_beta2 = settings.at("beta2");
+  config.adam_epsilon = settings.at("eps");
+  config.weight_decay = settings.at("weight_decay");
+  config.max_grad_norm = settings.at("max_grad_norm");
+  optim::Adamw adamw(buckets, config, /*decay_everything=*/false);
+  const at::Tensor rates = tensor("learning_rate");
+  for (int64_t k = 1; k <= rates.numel(); ++k) {
+    const std::string update = std::to_string(k);
+    for (const std::string& name : names)
+      buckets[0].gradient(segment(name)).copy_(tensor("gradient." + update + "." + name));
+    adamw.step(rates[k - 1].item<double>(), at::zeros({}, at::kFloat));
+    const double norm = tensor("norm." + update).item<double>();
+    EXPECT_NEAR(adamw.control().norm, norm, 1e-6 * norm) << update;
+    for (const std::string& name : names) {
+      const at::Tensor theirs = tensor("parameter." + update + "." + name);
+      const double distance =
+          (buckets[0].weight(segment(name)) - theirs).abs().max().item<double>();
+      EXPECT_LE(distance, 2e-6) << name << " after update " << update;
+    }
+  }
+  for (const std::string& name : names) {
+    const at::Tensor m = tensor("exp_avg.8." + name), v = tensor("exp_avg_sq.8." + name);
+    const auto of = [&](const at::Tensor& flat) { return buckets[0].view(flat, segment(name)); };
+    EXPECT_LE((of(adamw.first_moment(0)) - m).norm().item<double>(),
+              1e-6 * m.norm().item<double>() + 1e-12)
+        << name;
+    EXPECT_LE((of(adamw.second_moment(0)) - v).norm().item<double>(),
+              2e-6 * v.norm().item<double>() + 1e-12)
+        << name;
+  }
+  // the gaps between parameters stay zero: flat arithmetic over the bucket is exact
+  at::Tensor rest = buckets[0].weights().clone();
+  for (size_t i = 0; i < names.size(); ++i) {
+    rest.narrow(0, buckets[0].segments()[i].offset, buckets[0].segments()[i].length).zero_();
+  }
+  EXPECT_EQ(rest.abs().max().item<double>(), 0.0);
+}
+
+}  // namespace
+}  // namespace lmms
