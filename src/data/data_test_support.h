@@ -37,9 +37,8 @@ class TempFolder {
   std::filesystem::path path_;
 };
 
-inline std::string fixture(const std::string& name) {
-  return std::string(LMMS_SOURCE_DIR) + "/tests/fixtures/data/" + name;
-}
+/// A file of tests/fixtures/data.
+std::string fixture(const std::string& name);
 
 inline std::string file_text(const std::string& path) {
   std::ifstream in(path, std::ios::binary);
