@@ -44,8 +44,12 @@ class Bpe {
     std::vector<Word> remembered_;
     const Bpe* owner_ = nullptr;
     std::vector<int32_t> ids_;
-    std::vector<uint64_t> pairs_;
+    std::vector<uint32_t> ranks_;  ///< of joining ids_[i] and ids_[i + 1]
   };
+
+  static constexpr uint32_t kMaxMerges = (1u << 20) - 1;
+  static constexpr int32_t kMaxId = (1 << 22) - 1;
+  static constexpr uint32_t kNoMerge = std::numeric_limits<uint32_t>::max();
 
   struct Token {
     std::string bytes;
@@ -64,39 +68,56 @@ class Bpe {
  private:
   /// A word of at most 15 bytes, zero-padded, its length in the last byte.
   struct Key {
-    uint64_t low, high;
+    uint64_t low = 0, high = 0;
     bool operator==(const Key&) const = default;
   };
-  struct ShortWord {
-    Key key{0, 0};
-    int32_t id = -1;
+  /// A place in the table of short words: 8 bytes, so that the table of a full vocabulary (2 MB)
+  /// stays near the core; the word itself is looked at only where the tag agrees.
+  struct WordSlot {
+    uint32_t tag = 0;
+    int32_t word = -1;  ///< index in words_
   };
-  struct Pair {
-    uint64_t key = kNoPair;
-    uint64_t merge = kNoMerge;
+  struct Word {
+    Key key;
+    int32_t id;
+    bool merges;  ///< merging its bytes ends in it; else it is a token only as a whole word
+                  ///< (ignore_merges)
   };
-  static constexpr uint64_t kNoPair = std::numeric_limits<uint64_t>::max();
-  /// A merge as one number: rank above result, so that the smallest is the next to do.
-  static constexpr uint64_t kNoMerge = std::numeric_limits<uint64_t>::max();
-  static constexpr size_t kShortest = 15;
+  static constexpr size_t kLongestKey = 15;
 
   static Key key_of(std::string_view word);
   static uint64_t hash(Key key);
-  uint64_t merge_of(int32_t left, int32_t right) const;
-  int32_t find_short(Key key) const;
-  void add_word(std::string_view word, int32_t id);
+  /// The rank of joining two tokens, or kNoMerge.
+  uint32_t rank_of(int32_t left, int32_t right) const;
+  const Word* find_word(Key key, uint64_t hashed) const;
+  void add_merges(const std::vector<Merge>& merges);
+  void add_word(std::string_view word, int32_t id, bool merges);
+  void add_borders(std::string_view token);
+  bool may_join(const char* border) const;
+  void encode_part(std::string_view part, Scratch& scratch, std::vector<int32_t>& out) const;
+  void encode_short(std::string_view word, bool whole, Scratch& scratch,
+                    std::vector<int32_t>& out) const;
   void merge(std::string_view word, Scratch& scratch) const;
   void merge_few(Scratch& scratch) const;
   void merge_many(Scratch& scratch) const;
 
   BpeOptions options_;
   std::array<int32_t, 256> bytes_{};
-  std::vector<Pair> pairs_;
+  /// Open addressing: left (22 bits), right (22), rank (20) in one number.
+  std::vector<uint64_t> pairs_;
   int pair_shift_ = 0;
-  std::vector<ShortWord> short_words_;
+  std::vector<int32_t> results_;  ///< by rank
+  std::vector<WordSlot> slots_;
   int word_shift_ = 0;
+  std::vector<Word> words_;
   StringIndex long_words_;
   std::vector<int32_t> long_ids_;
+  // Where a word may be cut before merging (see add_borders): a filter of neighbouring three-byte
+  // characters that some token holds side by side, and the bytes on both sides of borders at which
+  // a token holds less than two whole such characters.
+  std::vector<uint64_t> joined_characters_;
+  std::vector<uint64_t> joined_bytes_;
+  bool may_cut_ = false;
 };
 
 }  // namespace lmms::text

@@ -33,6 +33,13 @@ std::vector<Bpe::Token> words_of(const StringIndex& written, const std::vector<i
   return words;
 }
 
+std::vector<Merge> bounded(std::vector<Merge> merges, const std::string& where) {
+  if (merges.size() > Bpe::kMaxMerges)
+    throw Error(where,
+                fmt::format("{} merges; at most {} are supported", merges.size(), Bpe::kMaxMerges));
+  return merges;
+}
+
 }  // namespace
 
 TokenizerParts::TokenizerParts(TokenizerSpec spec, TokenizerConfig from_config)
@@ -40,7 +47,7 @@ TokenizerParts::TokenizerParts(TokenizerSpec spec, TokenizerConfig from_config)
       ids(std::move(spec.ids)),
       normalizer(std::move(spec.normalizer)),
       pre_tokenizer(std::move(spec.pre_tokenizer)),
-      bpe(words_of(written, ids), spec.merges, spec.bpe),
+      bpe(words_of(written, ids), bounded(std::move(spec.merges), spec.where), spec.bpe),
       config(std::move(from_config)) {
   for (uint32_t i = 0; i < ids.size(); ++i) {
     if (static_cast<size_t>(ids[i]) < has_token.size() && has_token[static_cast<size_t>(ids[i])]) {

@@ -18,7 +18,7 @@ namespace lmms::text {
 class Json;
 
 /// A larger id would only cost memory: no vocabulary is near it.
-inline constexpr int64_t kLargestId = (int64_t{1} << 22) - 1;
+inline constexpr int64_t kLargestId = Bpe::kMaxId;
 
 /// A vocabulary as read from a file.
 struct TokenizerSpec {
