@@ -1,6 +1,7 @@
 # lmms_room(NAME DEPS ...): everything under src/NAME as one static library lmms_NAME, with its tests found beside the code.
 #   *_test.cpp        one program NAME_test, run by ctest under the label unit
 #   *_gpu_test.cpp    one program NAME_gpu_test with CUDA, label gpu, built by the target gpu_tests
+#   *_testing.cpp     what both kinds of test share
 #   *_bench.cpp       one program NAME_bench, built by the target benchmarks
 #   *_none.cpp        what a build without CUDA links for a *_cuda.cpp of the same name; in lmms_NAME_none
 #   *_cuda.cpp, *.cu  in lmms_NAME_cuda; no other object depends on CUDA, so nothing is compiled twice
@@ -27,6 +28,8 @@ function(lmms_room name)
   set(gpu_tests ${tests})
   list(FILTER gpu_tests INCLUDE REGEX "_gpu_test\\.cpp$")
   list(FILTER tests EXCLUDE REGEX "_gpu_test\\.cpp$")
+  set(testing ${sources})
+  list(FILTER testing INCLUDE REGEX "_testing\\.cpp$")
   set(benches ${sources})
   list(FILTER benches INCLUDE REGEX "_bench\\.cpp$")
   set(parts_none ${sources})
@@ -34,7 +37,7 @@ function(lmms_room name)
   set(parts_cuda ${sources})
   list(FILTER parts_cuda INCLUDE REGEX "_cuda\\.cpp$")
   list(APPEND parts_cuda ${kernels})
-  list(FILTER sources EXCLUDE REGEX "_(test|bench|none|cuda)\\.cpp$")
+  list(FILTER sources EXCLUDE REGEX "_(test|testing|bench|none|cuda)\\.cpp$")
 
   if(sources)
     add_library(lmms_${name} STATIC ${sources})
@@ -65,10 +68,10 @@ function(lmms_room name)
   endif()
 
   if(LMMS_TESTS AND tests)
-    lmms_test(${name}_test unit DEPS lmms_${name} SOURCES ${tests})
+    lmms_test(${name}_test unit DEPS lmms_${name} SOURCES ${tests} ${testing})
   endif()
   if(LMMS_TESTS AND LMMS_HAS_CUDA AND gpu_tests)
-    lmms_test(${name}_gpu_test gpu FLAVOUR cuda DEPS lmms_${name} SOURCES ${gpu_tests})
+    lmms_test(${name}_gpu_test gpu FLAVOUR cuda DEPS lmms_${name} SOURCES ${gpu_tests} ${testing})
     set_target_properties(${name}_gpu_test PROPERTIES EXCLUDE_FROM_ALL ON)
     add_dependencies(gpu_tests ${name}_gpu_test)
   endif()

@@ -5,10 +5,10 @@
 
 #include "kernels/add_norm/add_norm.h"
 #include "kernels/glu/glu.h"
+#include "kernels/op_testing.h"
 #include "kernels/qk_norm_rope/qk_norm_rope.h"
 #include "kernels/rms_norm/rms_norm.h"
 #include "kernels/rope/rope.h"
-#include "kernels/testing.h"
 
 namespace lmms::kernels {
 namespace {

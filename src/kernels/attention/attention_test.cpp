@@ -10,7 +10,7 @@
 
 #include <limits>
 
-#include "kernels/testing.h"
+#include "kernels/op_testing.h"
 
 namespace lmms::kernels {
 namespace {

@@ -11,7 +11,7 @@
 #include <c10/core/GradMode.h>
 #include <torch/csrc/autograd/autograd.h>
 
-#include "kernels/testing.h"
+#include "kernels/op_testing.h"
 
 namespace lmms::kernels {
 namespace {

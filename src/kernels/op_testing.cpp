@@ -1,3 +1,5 @@
+#include "kernels/op_testing.h"
+
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/empty.h>
 #include <c10/util/BFloat16.h>
@@ -6,7 +8,6 @@
 #include <limits>
 
 #include "core/rng.h"
-#include "kernels/testing.h"
 
 namespace lmms::kernels::testing {
 
@@ -32,7 +33,7 @@ Outcome run(const Op& op, const Tensors& inputs) {
     leaves.push_back(leaf);
   }
   const at::Tensor value = op(leaves);
-  const at::Tensor d = random("d", value.sizes(), at::kFloat).to(value.scalar_type());
+  const at::Tensor d = random("d", value.sizes()).to(value.options());
   Tensors gradients =
       torch::autograd::grad({value}, wanted, {d}, std::nullopt, false, /*allow_unused=*/true);
   return {value.detach(), gradients};
