@@ -1,11 +1,10 @@
 #!/usr/bin/env bash
 # Trains examples/quickstart/config.yaml and says what came of it.
-# usage: examples/quickstart/run.sh PROGRAM [key=value ...]     from the top of the repository
+# usage: examples/quickstart/run.sh PROGRAM     from the top of the repository
 set -euo pipefail
 program=$1
-shift
 output=out/quickstart
-"$program" train examples/quickstart/config.yaml "$@"
+"$program" train examples/quickstart/config.yaml
 
 losses=$(sed -n 's/.*"eval_loss":[ ]*\([0-9.eE+-]*\).*/\1/p' "$output/metrics.jsonl")
 before=$(head -n 1 <<<"$losses")
