@@ -2,6 +2,7 @@
 /// Cuts a text into the words that byte-pair encoding never joins: the `pre_tokenizer` of
 /// tokenizer.json.
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
