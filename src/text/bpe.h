@@ -49,14 +49,13 @@ class Bpe {
 
   static constexpr uint32_t kMaxMerges = (1u << 20) - 1;
   static constexpr int32_t kMaxId = (1 << 22) - 1;
-  static constexpr uint32_t kNoMerge = std::numeric_limits<uint32_t>::max();
 
   struct Token {
     std::string bytes;
     int32_t id;
   };
-  /// `tokens` are those that words can become, with distinct bytes and ids >= 0; of merges of the
-  /// same pair the last counts.
+  /// `tokens` are those that words can become, with distinct bytes and ids of 0 to kMaxId; of
+  /// merges of the same pair the last counts. At most kMaxMerges merges.
   Bpe(const std::vector<Token>& tokens, const std::vector<Merge>& merges, BpeOptions options);
   Bpe(Bpe&&) noexcept = default;
   Bpe& operator=(Bpe&&) noexcept = default;
@@ -84,6 +83,7 @@ class Bpe {
                   ///< (ignore_merges)
   };
   static constexpr size_t kLongestKey = 15;
+  static constexpr uint32_t kNoMerge = std::numeric_limits<uint32_t>::max();
 
   static Key key_of(std::string_view word);
   static uint64_t hash(Key key);

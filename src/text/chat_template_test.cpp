@@ -227,6 +227,18 @@ TEST(TemplateDifference, names_another_default_system_text) {
   EXPECT_EQ(difference->find(";"), std::string::npos) << *difference;
 }
 
+TEST(TemplateDifference, says_that_a_template_writes_no_system_turn_by_itself) {
+  const auto difference = describe_template_difference(
+      "{%- if messages[0].role == 'system' %}{{- '<|im_start|>system\\n' + messages[0].content + "
+      "'<|im_end|>\\n' }}{%- endif %}"
+      "{%- for message in messages %}{{- '<|im_start|>' + message.role + '\\n' + message.content + "
+      "'<|im_end|>' + '\\n' }}{%- endfor %}"
+      "{%- if add_generation_prompt %}{{- '<|im_start|>assistant\\n' }}{%- endif %}");
+  ASSERT_TRUE(difference.has_value());
+  EXPECT_NE(difference->find("it writes none"), std::string::npos) << *difference;
+  EXPECT_EQ(difference->find(";"), std::string::npos) << *difference;
+}
+
 TEST(TemplateDifference, names_another_frame_a_missing_line_break_and_thinking) {
   const auto llama = describe_template_difference(
       "{{ bos_token }}{% for m in messages %}<|start_header_id|>{{ m.role }}<|end_header_id|>");

@@ -71,7 +71,10 @@ std::optional<std::string> describe_template_difference(std::string_view jinja,
     if (!has("<|im_start|>assistant"))
       say("it has no header '<|im_start|>assistant' for the answer");
     const auto system = default_system(text);
-    if (system && *system != options.system) {
+    if (!system) {
+      say(fmt::format("without a system turn it writes none, training writes '{}'",
+                      options.system));
+    } else if (*system != options.system) {
       say(fmt::format("without a system turn it writes '{}', training writes '{}'", *system,
                       options.system));
     }
