@@ -48,6 +48,11 @@ std::span<const std::string_view> schedule_kwargs(std::string_view schedule) {
         "num_cycles"}},
       {"wsd", {"stable_ratio", "min_lr_ratio", "num_cycles"}},
       {"constant", {"start_factor", "end_factor"}},
+      {"reduce_lr_on_plateau",
+       {"mode", "factor", "patience", "threshold", "threshold_mode", "cooldown", "min_lr", "eps"}},
+      {"greedy",
+       {"mode", "factor", "patience", "threshold", "threshold_mode", "cooldown", "warmup", "min_lr",
+        "max_lr", "eps", "verbose", "smooth", "window_size", "reset_start"}},
   };
   for (const Arguments& row : table) {
     if (row.schedule == schedule) return row.names;
@@ -95,6 +100,22 @@ void fields(Fields& f, ScheduleArguments& c) {
     "first share of learning_rate of constant, under compat: schedule", Rule().at_least(0));
   f("end_factor", c.end_factor, "last share of learning_rate of constant, under compat: schedule",
     Rule().at_least(0));
+  f("mode", c.mode, "whether a lower or a higher metric is better", Rule().one_of({"min", "max"}));
+  f("factor", c.factor, "of a reduction; an increase of greedy divides by it",
+    Rule().more_than(0).less_than(1));
+  f("patience", c.patience, "evaluations in a row that change nothing", Rule().at_least(0));
+  f("threshold", c.threshold, "least improvement of the metric", Rule().at_least(0));
+  f("threshold_mode", c.threshold_mode, "threshold as a share of the best metric or as it is",
+    Rule().one_of({"rel", "abs"}));
+  f("cooldown", c.cooldown, "evaluations ignored after a reduction", Rule().at_least(0));
+  f("warmup", c.warmup, "evaluations ignored after an increase by greedy", Rule().at_least(0));
+  f("max_lr", c.max_lr, "ceiling of greedy, as a learning rate", Rule().more_than(0));
+  f("eps", c.eps, "changes of the learning rate up to this are not made", Rule().at_least(0));
+  f("smooth", c.smooth, "greedy averages the metric over window_size evaluations");
+  f("window_size", c.window_size, "evaluations that smooth averages over", Rule().at_least(1));
+  f("reset_start", c.reset_start, "reductions at min_lr until greedy starts over",
+    Rule().at_least(0));
+  f.ignored("verbose", "every change of the learning rate is told");
 }
 
 void fields(Fields& f, ScheduleConfig& c) {

@@ -27,11 +27,15 @@ struct OptimizerConfig {
   bool operator==(const OptimizerConfig&) const = default;
 };
 
+/// The floor of `greedy` without min_lr, as transformers has it: above most learning rates, which
+/// then never fall.
+inline constexpr double kGreedyMinLr = 1e-3;
+
 /// `lr_scheduler_kwargs`: each schedule takes the few that its formula has (`schedule_kwargs`);
 /// absent means its own default.
 struct ScheduleArguments {
   std::optional<double> num_cycles;        ///< cosine family
-  std::optional<double> min_lr;            ///< floor as a learning rate
+  std::optional<double> min_lr;            ///< floor as a learning rate; greedy: kGreedyMinLr
   std::optional<double> min_lr_ratio;      ///< floor as a share of learning_rate
   std::optional<double> warmup_lr_rate;    ///< cosine_warmup_with_min_lr: start of the warm-up as a
                                            ///< share of learning_rate
@@ -45,6 +49,19 @@ struct ScheduleArguments {
   std::optional<double> stable_ratio;       ///< wsd
   std::optional<double> start_factor;       ///< constant under compat: schedule
   std::optional<double> end_factor;         ///< constant under compat: schedule
+  // reduce_lr_on_plateau and greedy
+  std::optional<std::string> mode;            ///< min | max: what of the metric is better
+  std::optional<double> factor;               ///< of a reduction; an increase divides by it
+  std::optional<int64_t> patience;            ///< evaluations in a row that change nothing
+  std::optional<double> threshold;            ///< least improvement
+  std::optional<std::string> threshold_mode;  ///< rel | abs
+  std::optional<int64_t> cooldown;            ///< evaluations ignored after a reduction
+  std::optional<int64_t> warmup;              ///< greedy: evaluations ignored after an increase
+  std::optional<double> max_lr;               ///< greedy: ceiling as a learning rate
+  std::optional<double> eps;                  ///< smaller changes are not made
+  std::optional<bool> smooth;          ///< greedy: average the metric over window_size evaluations
+  std::optional<int64_t> window_size;  ///< greedy
+  std::optional<int64_t> reset_start;  ///< greedy: reductions at min_lr until it starts over
 
   bool operator==(const ScheduleArguments&) const = default;
 };

@@ -85,7 +85,8 @@ double Schedule::factor(double step) const {
   if (type == "constant") {
     if (!compat_) return 1.0;
     const double start = a.start_factor.value_or(0.01), end = a.end_factor.value_or(1.0);
-    return warmup_ == 0 || step >= warmup_ ? end : start + (end - start) * step / warmup_;
+    if (warmup_ == 0) return start;  // as torch's LinearLR over no steps: it never leaves its start
+    return step >= warmup_ ? end : start + (end - start) * step / warmup_;
   }
   if (type == "cosine_warmup_with_min_lr") {
     if (step < warmup_) {

@@ -77,6 +77,8 @@ struct TrainerArgs {
   Every eval_strategy = Every::no;
   std::optional<double> eval_steps;  ///< steps; below 1 a share of all steps; absent: logging_steps
   bool eval_on_start = false;
+  std::optional<std::string>
+      metric_for_best_model;  ///< that lr_scheduler_type follows; absent: loss
   int64_t per_device_eval_batch_size = 8;
 
   int64_t dataloader_num_workers =

@@ -156,7 +156,8 @@ void save_fields(Fields& f, TrainerArgs& c) {
   f.unbuilt("ignore_data_skip", Type::boolean, {"false"}, "resume at the first sample");
   f.unbuilt("load_best_model_at_end", Type::boolean, {"false"},
             "keep the checkpoint of the best evaluation");
-  f.ignored("metric_for_best_model", "only with load_best_model_at_end, which is not built yet");
+  f("metric_for_best_model", c.metric_for_best_model,
+    "what reduce_lr_on_plateau and greedy follow; absent: loss, the only one that is built");
   f.ignored("greater_is_better", "only with load_best_model_at_end, which is not built yet");
   f.ignored("overwrite_output_dir", "resume_from_checkpoint: false starts anew");
   f.ignored("save_safetensors", "weights are always safetensors");

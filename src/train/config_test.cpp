@@ -369,6 +369,24 @@ INSTANTIATE_TEST_SUITE_P(
             "{lr_scheduler_type: cosine_with_min_lr}", "", "",
             "a.yaml:1:16: trainer_args.lr_scheduler_type: the schedule 'cosine_with_min_lr' needs "
             "lr_scheduler_kwargs: {min_lr: ...} or {min_lr_ratio: ...}"},
+        Rejection{"{lr_scheduler_type: greedy}", "", "",
+                  "a.yaml:1:16: trainer_args.lr_scheduler_type: the schedule 'greedy' follows the "
+                  "evaluation; expected eval_strategy: steps or epoch"},
+        Rejection{"{lr_scheduler_type: reduce_lr_on_plateau, eval_strategy: epoch, "
+                  "metric_for_best_model: accuracy, lr_scheduler_kwargs: {factor: 1, warmup: 2}}",
+                  "  eval_dataset_path: e.jsonl\n", "",
+                  "a.yaml:1:81: trainer_args.metric_for_best_model: got 'accuracy'; expected loss, "
+                  "the metric that an evaluation has\n"
+                  "a.yaml:1:135: trainer_args.lr_scheduler_kwargs.factor: got 1; expected a number "
+                  "in (0, 1)\n"
+                  "a.yaml:1:146: trainer_args.lr_scheduler_kwargs.warmup: no argument of the "
+                  "schedule 'reduce_lr_on_plateau'; expected mode, factor, patience, threshold, "
+                  "threshold_mode, cooldown, min_lr, eps"},
+        Rejection{"{lr_scheduler_type: greedy, eval_strategy: epoch, lr_scheduler_kwargs: {max_lr: "
+                  "1e-6}}",
+                  "  eval_dataset_path: e.jsonl\n", "",
+                  "a.yaml:1:85: trainer_args.lr_scheduler_kwargs.max_lr: 1e-06; expected at least "
+                  "learning_rate=5e-05"},
         Rejection{"{lr_scheduler_type: cosine_with_min_lr, lr_scheduler_kwargs: {min_lr: 1, "
                   "min_lr_rate: 0.1}}",
                   "", "",
@@ -511,6 +529,32 @@ TEST_F(TrainConfigTest, says_what_was_given_without_effect) {
                           "dataset_config.eval_dataset_path is given, but "
                           "trainer_args.eval_strategy is 'no': nothing is evaluated",
                           "dataset_config.extra_kwargs: frames_upbound: not read for text"));
+}
+
+TEST_F(TrainConfigTest, says_what_a_schedule_that_follows_a_metric_does_not_read) {
+  const std::string data = "  eval_dataset_path: e.jsonl\n";
+  EXPECT_THAT(
+      load(right("{lr_scheduler_type: greedy, eval_strategy: epoch, warmup_steps: 3, "
+                 "lr_scheduler_kwargs: {verbose: true}}",
+                 data))
+          .notices,
+      ElementsAre(
+          "no meaning here: trainer_args.lr_scheduler_kwargs.verbose (every change of the "
+          "learning rate is told)",
+          "trainer_args.lr_scheduler_type: 'greedy' has no warm-up; as in transformers, "
+          "warmup_steps and warmup_ratio are not read",
+          "trainer_args.lr_scheduler_kwargs.min_lr: 'greedy' takes 0.001 where it is absent, "
+          "so that learning_rate=5e-05 never falls; give one below it"));
+  EXPECT_THAT(load(right("{lr_scheduler_type: reduce_lr_on_plateau, eval_strategy: epoch, "
+                         "metric_for_best_model: eval_loss}",
+                         data))
+                  .notices,
+              IsEmpty());
+  EXPECT_THAT(load(right("{metric_for_best_model: accuracy}")).notices,
+              ElementsAre("trainer_args.metric_for_best_model: read only by the schedules "
+                          "reduce_lr_on_plateau and greedy"));
+  EXPECT_THAT(load(right("{lr_scheduler_type: constant}", "", "compat: schedule\n")).notices,
+              ElementsAre(HasSubstr("stays at start_factor (0.01) of learning_rate")));
 }
 
 TEST_F(TrainConfigTest, paths_that_do_not_exist_are_named_before_anything_is_loaded) {

@@ -6,6 +6,7 @@
 
 #include "core/config/fields.h"
 #include "core/format.h"
+#include "optim/metric_schedule.h"
 
 namespace lmms::train {
 
@@ -158,6 +159,25 @@ void check_schedule(const TrainerArgs& args, const Compat& compat, const Checker
                               args.optimizer.learning_rate));
     }
   }
+  if (kwargs.max_lr && *kwargs.max_lr < args.optimizer.learning_rate) {
+    check.fault({prefix + "max_lr", "trainer_args.learning_rate", type_key},
+                fmt::format("{}; expected at least learning_rate={}", *kwargs.max_lr,
+                            args.optimizer.learning_rate));
+  }
+  if (optim::follows_metric(type)) {
+    if (args.eval_strategy == Every::no) {
+      check.fault({type_key, "trainer_args.eval_strategy"},
+                  fmt::format("the schedule '{}' follows the evaluation; expected eval_strategy: "
+                              "steps or epoch",
+                              type));
+    }
+    const std::string metric = args.metric_for_best_model.value_or("loss");
+    if (metric != "loss" && metric != "eval_loss") {
+      check.fault(
+          {"trainer_args.metric_for_best_model"},
+          fmt::format("got '{}'; expected loss, the metric that an evaluation has", metric));
+    }
+  }
   if (type == "constant" && !compat.schedule) {
     for (const char* key : {"start_factor", "end_factor"}) {
       if (!check.given(prefix + key)) continue;
@@ -248,6 +268,31 @@ std::vector<std::string> advice(const TrainConfig& config) {
         "trainer_args.lr_scheduler_type: 'constant' has no warm-up; 'constant_with_warmup' has "
         "one, and compat: schedule "
         "gives the Python project's ramp");
+  }
+  if (schedule == "constant" && !warms_up && config.compat.schedule) {
+    out.push_back(
+        "trainer_args.lr_scheduler_type: 'constant' under compat: schedule without a warm-up stays "
+        "at start_factor (0.01) of learning_rate, as in the Python project");
+  }
+  if (optim::follows_metric(schedule)) {
+    const optim::ScheduleArguments& kwargs = config.trainer.schedule.lr_scheduler_kwargs;
+    if (warms_up) {
+      out.push_back(
+          fmt::format("trainer_args.lr_scheduler_type: '{}' has no warm-up; as in transformers, "
+                      "warmup_steps and warmup_ratio are not read",
+                      schedule));
+    }
+    if (schedule == "greedy" && !kwargs.min_lr &&
+        config.trainer.optimizer.learning_rate <= optim::kGreedyMinLr) {
+      out.push_back(
+          fmt::format("trainer_args.lr_scheduler_kwargs.min_lr: 'greedy' takes {} where it is "
+                      "absent, so that learning_rate={} never falls; give one below it",
+                      optim::kGreedyMinLr, config.trainer.optimizer.learning_rate));
+    }
+  } else if (config.trainer.metric_for_best_model) {
+    out.push_back(
+        "trainer_args.metric_for_best_model: read only by the schedules reduce_lr_on_plateau and "
+        "greedy");
   }
   if (config.dataset.eval_dataset_path && config.trainer.eval_strategy == Every::no &&
       !config.trainer.eval_on_start) {

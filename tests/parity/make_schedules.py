@@ -41,11 +41,14 @@ TRANSFORMERS = {
     ],
 }
 METRIC_DRIVEN = {
-    "reduce_lr_on_plateau": [{}, {"factor": 0.5, "patience": 2, "min_lr": 1e-6}, {"patience": 1, "cooldown": 3, "mode": "max"}],
+    "reduce_lr_on_plateau": [{}, {"factor": 0.5, "patience": 2, "min_lr": 1e-6}, {"patience": 1, "cooldown": 3, "mode": "max"},
+                             {"patience": 1, "threshold": 0.05, "threshold_mode": "abs", "eps": 1e-5}],
     "greedy": [
         {}, {"factor": 0.9, "patience": 2, "min_lr": 1e-5, "max_lr": 1e-3},
         {"patience": 1, "cooldown": 2, "warmup": 2, "min_lr": 1e-5, "max_lr": 4e-4, "smooth": True, "window_size": 4,
-         "threshold_mode": "rel", "threshold": 1e-3}],
+         "threshold_mode": "rel", "threshold": 1e-3},
+        {"patience": 0, "factor": 0.5, "min_lr": 1e-4, "max_lr": 4e-4, "reset_start": 3, "smooth": True, "window_size": 3},
+        {"patience": 0, "factor": 0.5, "min_lr": 1e-4, "mode": "max", "reset_start": 2, "cooldown": 1, "eps": 1e-3}],
 }
 ENGINE = {
     "cosine": [{}, {"min_lr_ratio": 0.1}, {"min_lr_ratio": 0.2, "num_cycles": 1.0}],

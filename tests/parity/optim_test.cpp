@@ -9,6 +9,7 @@
 
 #include "models/tensor_io.h"
 #include "optim/adamw.h"
+#include "optim/learning_rate.h"
 #include "optim/schedule.h"
 
 namespace lmms {
@@ -48,6 +49,30 @@ optim::ScheduleArguments arguments(const nlohmann::json& kwargs) {
       a.start_factor = value.get<double>();
     else if (key == "end_factor")
       a.end_factor = value.get<double>();
+    else if (key == "mode")
+      a.mode = value.get<std::string>();
+    else if (key == "factor")
+      a.factor = value.get<double>();
+    else if (key == "patience")
+      a.patience = value.get<int64_t>();
+    else if (key == "threshold")
+      a.threshold = value.get<double>();
+    else if (key == "threshold_mode")
+      a.threshold_mode = value.get<std::string>();
+    else if (key == "cooldown")
+      a.cooldown = value.get<int64_t>();
+    else if (key == "warmup")
+      a.warmup = value.get<int64_t>();
+    else if (key == "max_lr")
+      a.max_lr = value.get<double>();
+    else if (key == "eps")
+      a.eps = value.get<double>();
+    else if (key == "smooth")
+      a.smooth = value.get<bool>();
+    else if (key == "window_size")
+      a.window_size = value.get<int64_t>();
+    else if (key == "reset_start")
+      a.reset_start = value.get<int64_t>();
     else
       throw std::runtime_error("unknown argument " + key);
   }
@@ -56,9 +81,8 @@ optim::ScheduleArguments arguments(const nlohmann::json& kwargs) {
 
 TEST(Schedules, give_the_multipliers_of_the_references) {
   std::ifstream in(kData / "schedules.json");
-  size_t compared = 0;
+  size_t compared = 0, observed = 0;
   for (const nlohmann::json& one : nlohmann::json::parse(in)) {
-    if (one.contains("metrics")) continue;  // schedules that follow a metric have a test of their own
     const bool compat = one["source"] == "lmms_engine";
     optim::ScheduleConfig config;
     config.lr_scheduler_type = one["name"];
@@ -66,19 +90,24 @@ TEST(Schedules, give_the_multipliers_of_the_references) {
     config.warmup_steps = one["warmup_steps"].get<double>();
     const double peak = one["learning_rate"];
     const int64_t total = one["total_steps"];
-    const optim::Schedule schedule(config, peak, total, compat);
+    optim::LearningRate learning_rate(config, peak, total, compat);
     const std::vector<double> theirs = one["multipliers"];
+    const auto metrics = one.value("metrics", std::vector<double>());
     for (size_t step = 0; step < theirs.size(); ++step) {
-      const double ours = schedule(static_cast<int64_t>(step),
-                                   static_cast<double>(step) / static_cast<double>(total)) /
+      const double ours = learning_rate(static_cast<int64_t>(step),
+                                        static_cast<double>(step) / static_cast<double>(total)) /
                           peak;
       EXPECT_NEAR(ours, theirs[step], 1e-12 * std::max(1.0, std::abs(theirs[step])))
           << one["source"] << " " << one["name"] << " " << one["kwargs"] << " warm-up "
           << one["warmup_steps"] << " step " << step;
       ++compared;
+      if (metrics.empty()) continue;
+      learning_rate.observe(metrics.at(step));
+      ++observed;
     }
   }
   EXPECT_GT(compared, 1000u);
+  EXPECT_GT(observed, 300u);
 }
 
 TEST(Schedules, run_on_progress_where_steps_are_not_known) {
