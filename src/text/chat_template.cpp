@@ -187,7 +187,7 @@ std::optional<Fault> ChatTemplate::append(const Turn& turn, const std::string& w
           }));
       begin = end;
     }
-    if (begin != length) {
+    if (begin != length && !targets.empty()) {
       return Fault{
           where, "the tokens do not spell this text, so that targets cannot be told from the rest",
           "use a tokenizer with all 256 bytes and without add_prefix_space"};

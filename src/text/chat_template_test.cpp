@@ -178,6 +178,25 @@ TEST(ChatTemplate, names_what_it_cannot_encode) {
   EXPECT_NE(none.fault().what.find("<|im_start|>"), std::string::npos);
 }
 
+TEST(ChatTemplate, refuses_an_answer_whose_tokens_do_not_spell_it) {
+  // A vocabulary without most bytes: what it drops would shift the border between header and
+  // answer.
+  const fs::path place = fs::temp_directory_path() / ("lmms_spell_" + std::to_string(::getpid()));
+  fs::create_directories(place);
+  fs::copy_file(folder().parent_path() / "vanishing_bytes" / "tokenizer.json",
+                place / "tokenizer.json", fs::copy_options::overwrite_existing);
+  write_atomically(place / "tokenizer_config.json",
+                   R"({"additional_special_tokens": ["<|im_start|>", "<|im_end|>"]})");
+  const ChatTemplate chat = ChatTemplate::create(Tokenizer::load(place).take()).take();
+  fs::remove_all(place);
+  Tokenizer::Scratch scratch;
+  EXPECT_TRUE(chat.encode(std::vector{message("user", "quiz")}, scratch).ok());
+  const auto refused =
+      chat.encode(std::vector{message("user", "x"), message("assistant", "quiz")}, scratch);
+  ASSERT_FALSE(refused.ok());
+  EXPECT_EQ(refused.fault().where, "messages[1]");
+}
+
 TEST(ChatTemplate, asks_for_an_answer) {
   Tokenizer::Scratch scratch;
   const auto ids =

@@ -87,25 +87,31 @@ std::optional<Merge> derive_merge(const RankedTokens& tokens, uint32_t number) {
 }
 
 RankedTokens read_ranks(std::string_view text, const std::string& where) {
+  constexpr size_t kLongestToken = 1024;  // deriving a merge takes quadratic time
   RankedTokens tokens;
   std::string_view line;
   int64_t number = 0;
+  const auto fail = [&](const std::string& what, const std::string& fix = "") {
+    throw Error(fmt::format("{}:{}", where, number), what, fix);
+  };
   while (take_line(text, line)) {
-    const std::string here = fmt::format("{}:{}", where, ++number);
+    ++number;
     if (line.empty()) continue;
-    const size_t space = line.find(' ');
+    const size_t space = std::min(line.find(' '), line.size() - 1);
     const auto bytes = decode_base64(line.substr(0, space));
+    const char* end = line.data() + line.size();
     int32_t rank = -1;
-    if (space != std::string_view::npos)
-      std::from_chars(line.data() + space + 1, line.data() + line.size(), rank);
-    if (!bytes || bytes->empty() || rank < 0 || rank > kLargestId) {
-      throw Error(here, "expected a token in base64, a space and its rank");
+    const auto parsed = std::from_chars(line.data() + space + 1, end, rank);
+    if (!bytes || bytes->empty() || parsed.ec != std::errc() || parsed.ptr != end || rank < 0 ||
+        rank > kLargestId) {
+      fail("expected a token in base64, a space and its rank");
     }
-    if (!tokens.ranks.empty() && rank <= tokens.ranks.back()) {
-      throw Error(here, fmt::format("rank {} does not rise", rank), "sort the lines by rank");
-    }
-    if (tokens.bytes.add(*bytes) != tokens.ranks.size())
-      throw Error(here, "this token stands there twice");
+    if (bytes->size() > kLongestToken)
+      fail(fmt::format("a token of {} bytes; at most {} are supported", bytes->size(),
+                       kLongestToken));
+    if (!tokens.ranks.empty() && rank <= tokens.ranks.back())
+      fail(fmt::format("rank {} does not rise", rank), "sort the lines by rank");
+    if (tokens.bytes.add(*bytes) != tokens.ranks.size()) fail("this token stands there twice");
     tokens.ranks.push_back(rank);
   }
   for (int byte = 0; byte < 256; ++byte) {

@@ -334,6 +334,8 @@ TEST(TiktokenFile, derives_merges_from_ranks_and_appends_qwens_special_tokens) {
   EXPECT_THAT(fault("IQ== 0\nIg==\n"), HasSubstr("small.tiktoken:2: expected a token in base64"));
   EXPECT_THAT(fault("I?== 0\n"), HasSubstr("small.tiktoken:1"));
   EXPECT_THAT(fault("IQ== 99999999999\n"), HasSubstr("small.tiktoken:1"));
+  EXPECT_THAT(fault("IQ== 1x\n"), HasSubstr("small.tiktoken:1"));
+  EXPECT_THAT(fault(std::string(4000, 'Q') + " 1\n"), HasSubstr("a token of 3000 bytes"));
   EXPECT_THAT(fault("IQ== 5\nIg== 5\n"), HasSubstr("rank 5 does not rise"));
   EXPECT_THAT(fault("IQ== 5\nIQ== 6\n"), HasSubstr("twice"));
 }
