@@ -1,4 +1,5 @@
 // The program `lmms`. Everything that reads the environment or the command line is in this folder.
+#include <csignal>
 #include <cstdio>
 #include <exception>
 
@@ -23,6 +24,7 @@ int main(int argc, char** argv) {
   app.require_subcommand(1);
   app.footer(
       "Exit codes: 0 done, 2 bad config or data, 3 interrupted after saving, 1 anything else.");
+  std::signal(SIGXFSZ, SIG_IGN);  // a file too large is then an error of its write
   lmms::app::Outcome outcome;
   lmms::app::add_train(app, outcome);
   lmms::app::add_list(app, outcome);

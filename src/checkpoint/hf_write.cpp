@@ -71,8 +71,13 @@ void write_weights(const fs::path& folder, const std::vector<TensorSource>& tens
               {"weight_map", std::move(weight_map)}});
 }
 
-void copy_auxiliary(const fs::path& from, const fs::path& to) {
-  for (const auto& name : auxiliary_files(from)) {
+/// Belongs to a model, not to its tokenizer or processor.
+bool is_of_model(const fs::path& name) {
+  return name == "generation_config.json" || name.extension() == ".py";
+}
+
+void copy_files(const fs::path& from, const std::vector<fs::path>& names, const fs::path& to) {
+  for (const auto& name : names) {
     auto file = MappedFile::open(from / name);
     if (!file) throw Error(file.fault());
     std::error_code error;
@@ -106,7 +111,15 @@ std::string torch_name(DType dtype) {
 }  // namespace
 
 void write_model(const fs::path& folder, const ModelFiles& model) {
-  if (!model.auxiliary.empty()) copy_auxiliary(model.auxiliary, folder);
+  std::vector<fs::path> names;
+  if (!model.auxiliary.empty()) names = auxiliary_files(model.auxiliary);
+  if (!model.origin.empty()) {
+    std::erase_if(names, is_of_model);
+    std::vector<fs::path> of_model = auxiliary_files(model.origin);
+    std::erase_if(of_model, [](const fs::path& name) { return !is_of_model(name); });
+    copy_files(model.origin, of_model, folder);
+  }
+  copy_files(model.auxiliary, names, folder);
   write_json(folder / "config.json", model.config);
   write_weights(folder, model.tensors, model.max_shard_bytes);
 }

@@ -10,17 +10,22 @@
 
 namespace lmms::train {
 
-EvaluationResult evaluate(const models::Model& model, const objectives::Objective& objective,
-                          std::shared_ptr<const data::Dataset> dataset,
-                          std::shared_ptr<const data::Processor> processor,
-                          const data::EvaluationOptions& options, c10::Device device) {
+std::optional<EvaluationResult> evaluate(const models::Model& model,
+                                         const objectives::Objective& objective,
+                                         std::shared_ptr<const data::Dataset> dataset,
+                                         std::shared_ptr<const data::Processor> processor,
+                                         const data::EvaluationOptions& options, c10::Device device,
+                                         const std::function<bool()>& stop) {
   const auto start = std::chrono::steady_clock::now();
   const c10::NoGradGuard no_grad;
   const int64_t vocab_size = model.language_model()->vocab_size();
   data::EvaluationLoader loader(std::move(dataset), std::move(processor), options);
   EvaluationResult result;
   at::Tensor sum;  // fp64: thousands of batches add up
-  while (const auto batch = loader.next()) {
+  for (;;) {
+    if (stop()) return std::nullopt;
+    const auto batch = loader.next();
+    if (!batch) break;
     if (batch->supervised_tokens == 0) continue;
     const nn::Batch on_device = to_device(*batch, /*denominator=*/1.0, vocab_size, device);
     const at::Tensor loss = objective.losses(model, on_device, {}).total.to(at::kDouble);

@@ -2,7 +2,9 @@
 /// eval_loss: over all supervised tokens of the whole evaluation set.
 #include <c10/core/Device.h>
 
+#include <functional>
 #include <memory>
+#include <optional>
 
 #include "data/dataset.h"
 #include "data/evaluation.h"
@@ -17,10 +19,13 @@ struct EvaluationResult {
   int64_t skipped_samples = 0;
 };
 
-/// One pass without gradients. Throws Error if the set has no supervised token.
-EvaluationResult evaluate(const models::Model& model, const objectives::Objective& objective,
-                          std::shared_ptr<const data::Dataset> dataset,
-                          std::shared_ptr<const data::Processor> processor,
-                          const data::EvaluationOptions& options, c10::Device device);
+/// One pass without gradients. `stop` is asked before every batch; true ends the pass without a
+/// result. Throws Error if the set has no supervised token.
+std::optional<EvaluationResult> evaluate(const models::Model& model,
+                                         const objectives::Objective& objective,
+                                         std::shared_ptr<const data::Dataset> dataset,
+                                         std::shared_ptr<const data::Processor> processor,
+                                         const data::EvaluationOptions& options, c10::Device device,
+                                         const std::function<bool()>& stop);
 
 }  // namespace lmms::train

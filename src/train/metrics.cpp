@@ -52,8 +52,14 @@ std::string to_json_line(const EvaluationResult& result, int64_t step, double ep
   return j.dump();
 }
 
-MetricsFile::MetricsFile(const std::filesystem::path& dir, int64_t last_step)
+MetricsFile::MetricsFile(const std::filesystem::path& dir, int64_t last_step, bool evaluation_due)
     : path_(dir / "metrics.jsonl") {
+  const auto stays = [&](const nlohmann::json& row) {
+    if (!row.is_object() || !row.contains("step") || !row["step"].is_number_integer()) return false;
+    const auto step = row["step"].get<int64_t>();
+    return step < last_step ||
+           (step == last_step && !(evaluation_due && row.contains("eval_loss")));
+  };
   std::string kept;
   if (last_step > 0) {
     if (const auto text = read_file(path_)) {
@@ -62,10 +68,9 @@ MetricsFile::MetricsFile(const std::filesystem::path& dir, int64_t last_step)
         const auto row = nlohmann::json::parse(text->begin() + static_cast<int64_t>(begin),
                                                text->begin() + static_cast<int64_t>(end), nullptr,
                                                /*allow_exceptions=*/false);
-        if (row.is_object() && row.contains("step") && row["step"].is_number_integer() &&
-            row["step"] <= last_step) {
-          kept.append(*text, begin, end + 1 - begin);
-        }
+        if (!stays(row)) continue;
+        kept.append(*text, begin, end + 1 - begin);
+        if (row.contains("eval_loss")) last_evaluation_ = row["step"].get<int64_t>();
       }
     }
   }

@@ -43,11 +43,16 @@ class MetricsFile {
  public:
   /// Opens DIR/metrics.jsonl and cuts off every row beyond `last_step` (those of a run that was
   /// killed after its last checkpoint) and a torn last line. `last_step` 0 starts anew.
-  MetricsFile(const std::filesystem::path& dir, int64_t last_step);
+  /// `evaluation_due`: the evaluation after `last_step` is still to be made; a row of it is cut off
+  /// too.
+  MetricsFile(const std::filesystem::path& dir, int64_t last_step, bool evaluation_due = false);
   void write(const std::string& line);
+  /// The step of the last evaluation among the rows that were kept; -1: none.
+  int64_t last_evaluation() const { return last_evaluation_; }
 
  private:
   std::filesystem::path path_;
+  int64_t last_evaluation_ = -1;
 };
 
 }  // namespace lmms::train

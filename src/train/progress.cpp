@@ -80,7 +80,9 @@ Progress::Progress(bool enabled) : terminal_(::isatty(STDERR_FILENO) == 1), enab
 }
 
 Progress::~Progress() {
-  if (terminal_ && enabled_) log::set_line_hooks({}, {});
+  if (!terminal_ || !enabled_) return;
+  log::set_line_hooks({}, {});
+  if (last_) std::fputc('\n', stderr);  // an error ends the run: its message gets its own line
 }
 
 void Progress::update(const ProgressLine& line) {

@@ -2,16 +2,19 @@
 
 #include <ATen/ops/empty.h>
 
-#include <algorithm>
 #include <chrono>
 #include <cmath>
 #include <cstring>
+#include <limits>
 
 #include "core/format.h"
 #include "core/log.h"
+#include "data/loader_state.h"
 #include "kernels/device.h"
+#include "train/batch_text.h"
 #include "train/device_batch.h"
 #include "train/evaluation.h"
+#include "train/finished.h"
 
 namespace lmms::train {
 namespace {
@@ -22,14 +25,15 @@ double seconds_between(Clock::time_point from, Clock::time_point to) {
   return std::chrono::duration<double>(to - from).count();
 }
 
-int64_t steps_or_throw(const LoadedConfig& loaded, const char* key, double value,
-                       std::optional<int64_t> total) {
+Rhythm::Beat beat(const LoadedConfig& loaded, Every strategy, const char* key, double value,
+                  std::optional<int64_t> total) {
+  if (strategy != Every::steps) return {0, strategy == Every::epoch};
   if (value < 1 && !total) {
     throw Error(loaded.where(std::string("trainer_args.") + key),
                 "a share of all steps, and with packing their number is not known",
                 "give steps, or set trainer_args.max_steps");
   }
-  return steps_of(value, total.value_or(0));
+  return {steps_of(value, total.value_or(0)), false};
 }
 
 /// What of a step waits to be read from the device.
@@ -38,6 +42,7 @@ struct PendingRow {
   at::Tensor control;  // a copy on the host, complete once `copied` is reached
   std::shared_ptr<void> copied;
   double progress = 0;
+  bool logged = false;  // goes into metrics.jsonl
 };
 
 class Loop {
@@ -49,41 +54,58 @@ class Loop {
         total_(parts.loader.total_steps()),
         rhythm_(rhythm_of(parts.loaded, total_)),
         runner_(plain_runner()),
-        metrics_(args_.output_dir, state.step),
+        metrics_(args_.output_dir, state.step, state.evaluation_due),
         progress_(!args_.disable_tqdm),
+        evaluated_at_(metrics_.last_evaluation()),
         saved_at_(state.step) {
     context_.recompute = args_.gradient_checkpointing == GradientCheckpointing::on;
   }
 
   Exit run() {
-    if (parts_.data.evaluation && args_.eval_on_start && state_.step == 0) evaluate_now();
-    started_ = last_read_ = Clock::now();
-    progress_at_start_ = -1;
-    for (;;) {
-      const auto wait_from = Clock::now();
-      std::optional<data::StepBatch> batch = parts_.loader.next();
-      if (!batch) break;
-      const double waited = seconds_between(wait_from, Clock::now());
-      if (progress_at_start_ < 0) progress_at_start_ = batch->progress_before;
-      train(*batch, waited);
-      const bool epoch_ended = std::floor(batch->epoch + 1e-9) > std::floor(epoch_ + 1e-9);
-      epoch_ = batch->epoch;
-      const int64_t step = batch->step;
-      const auto due = [&](int64_t every, bool epochs) {
-        return (every > 0 && step % every == 0) || (epochs && epoch_ended);
-      };
-      const bool stop = signals_.received() != 0;
-      if (due(rhythm_.evaluate, rhythm_.evaluate_epochs) && parts_.data.evaluation && !stop)
-        evaluate_now();
-      if (due(rhythm_.save, rhythm_.save_epochs) || stop) save_now();
-      if (stop) return interrupted();
+    std::optional<data::StepBatch> batch = next();
+    if (!batch && finished_steps(args_.output_dir) == state_.step) {
+      log::notice(fmt::format("{} holds the model of all {} steps: the run is finished",
+                              args_.output_dir, state_.step));
+      return Exit::done;
     }
-    return finish();
+    mark_begun(args_.output_dir, state_.config);
+    if (parts_.data.evaluation && args_.eval_on_start && state_.step == 0) evaluate_now();
+    if (parts_.data.evaluation && state_.evaluation_due) evaluate_on_time();
+    started_ = Clock::now();
+    last_read_ = started_ - waited_;
+    progress_at_start_ = batch ? batch->progress_before : 1;
+    for (; batch && !stopped(); batch = next()) {
+      train(*batch);
+      if (parts_.data.evaluation && due(rhythm_.evaluate)) evaluate_on_time();
+      if (due(rhythm_.save)) save_now();
+    }
+    return stopped() ? interrupted() : finish();
   }
 
  private:
-  void train(const data::StepBatch& batch, double waited) {
+  std::optional<data::StepBatch> next() {
+    const auto from = Clock::now();
+    auto batch = parts_.loader.next();
+    waited_ = Clock::now() - from;
+    return batch;
+  }
+
+  bool stopped() const { return signals_.received() != 0; }
+
+  /// After the last step.
+  bool due(const Rhythm::Beat& beat) const {
+    return (beat.steps > 0 && state_.step % beat.steps == 0) || (beat.epochs && epoch_ended_);
+  }
+
+  void train(const data::StepBatch& batch) {
+    epoch_ended_ = std::floor(batch.epoch + 1e-9) > std::floor(state_.epoch + 1e-9);
+    state_.epoch = batch.epoch;
+    state_.step = batch.step;
+    state_.tokens += batch.tokens;
+    last_ = batch.snapshot;
+
     PendingRow pending;
+    pending.logged = due(rhythm_.log) || (rhythm_.log_first && batch.step == 1);
     pending.progress = batch.progress;
     StepMetrics& row = pending.row;
     row.step = batch.step;
@@ -91,17 +113,18 @@ class Loop {
     row.tokens = batch.tokens;
     row.supervised_tokens = batch.supervised_tokens;
     row.samples = batch.samples;
-    row.data_wait_seconds = waited;
+    row.data_wait_seconds = std::chrono::duration<double>(waited_).count();
     row.skipped_samples = batch.skipped.total();
-    row.learning_rate = parts_.schedule(batch.step - 1, batch.progress_before);
-    state_.step = batch.step;
-    state_.tokens += batch.tokens;
-    last_ = batch.snapshot;
+    row.learning_rate = parts_.learning_rate(batch.step - 1, batch.progress_before);
+    if (args_.print_batch_input_steps > 0 && batch.step % args_.print_batch_input_steps == 0) {
+      log::info(fmt::format("step {}, ", batch.step) +
+                first_sample_text(batch.micro_steps.front(), parts_.data.tokenizer));
+    }
 
     const models::Model& model = *parts_.network.model;
-    if (batch.supervised_tokens ==
-        0) {  // every record of the step was skipped: nothing to learn from
+    if (batch.supervised_tokens == 0) {  // every record was skipped: nothing to learn from
       row.skipped = true;
+      row.loss = row.grad_norm = std::numeric_limits<double>::quiet_NaN();
       read_pending();
       write(pending);
       return;
@@ -185,8 +208,7 @@ class Loop {
     const auto now = Clock::now();
     row.step_seconds = seconds_between(std::exchange(last_read_, now), now);
     row.peak_memory_bytes = kernels::peak_memory_bytes(parts_.device);
-    if (row.step % rhythm_.log == 0 || (rhythm_.log_first && row.step == 1))
-      metrics_.write(to_json_line(row, parts_.machine));
+    if (pending.logged) metrics_.write(to_json_line(row, parts_.machine));
 
     ProgressLine line;
     line.step = row.step;
@@ -202,17 +224,33 @@ class Loop {
     progress_.update(line);
   }
 
-  void evaluate_now() {
+  /// An evaluation that the rhythm asks for: the learning rate may follow it. If a signal comes
+  /// first, it is left to the run that goes on.
+  void evaluate_on_time() {
+    const std::optional<double> eval_loss = evaluate_now();
+    state_.evaluation_due = !eval_loss;
+    if (!eval_loss) return;
+    if (parts_.learning_rate.observe(*eval_loss)) {
+      log::notice(fmt::format("step {}: the learning rate is {} from here on", state_.step,
+                              parts_.learning_rate(state_.step, 0)));
+    }
+    state_.metric_schedule = parts_.learning_rate.state();
+  }
+
+  /// eval_loss; nothing if a signal came first.
+  std::optional<double> evaluate_now() {
     read_pending();
-    const EvaluationResult result =
-        evaluate(*parts_.network.model, parts_.objective, parts_.data.evaluation,
-                 parts_.data.processor, parts_.data.evaluation_options, parts_.device);
-    evaluated_at_ = state_.step;
-    metrics_.write(to_json_line(result, state_.step, epoch_));
-    log::info(fmt::format("step {}: eval_loss {:.4f} over {} supervised tokens of {} samples ({})",
-                          state_.step, result.loss, result.supervised_tokens, result.samples,
-                          text_of_seconds(result.seconds)));
+    const std::optional<EvaluationResult> result = evaluate(
+        *parts_.network.model, parts_.objective, parts_.data.evaluation, parts_.data.processor,
+        parts_.data.evaluation_options, parts_.device, [this] { return stopped(); });
     last_read_ = Clock::now();
+    if (!result) return std::nullopt;
+    evaluated_at_ = state_.step;
+    metrics_.write(to_json_line(*result, state_.step, state_.epoch));
+    log::info(fmt::format("step {}: eval_loss {:.4f} over {} supervised tokens of {} samples ({})",
+                          state_.step, result->loss, result->supervised_tokens, result->samples,
+                          text_of_seconds(result->seconds)));
+    return result->loss;
   }
 
   void save_now() {
@@ -226,10 +264,17 @@ class Loop {
   }
 
   Exit interrupted() {
+    read_pending();
+    if (saved_at_ != state_.step) save_now();
     progress_.finish();
-    log::notice(
-        fmt::format("interrupted by signal {}; saved step {}, the same command goes on from there",
-                    signals_.received(), state_.step));
+    tell_skipped();
+    const std::string what = fmt::format("interrupted by signal {}", signals_.received());
+    if (state_.step == 0) {
+      log::notice(what + " before the first step: nothing was there to save");
+    } else {
+      log::notice(
+          fmt::format("{}; saved step {}, the same command goes on from there", what, state_.step));
+    }
     return Exit::interrupted;
   }
 
@@ -237,10 +282,19 @@ class Loop {
     read_pending();
     if (parts_.data.evaluation && evaluated_at_ != state_.step && args_.eval_strategy != Every::no)
       evaluate_now();
-    if (args_.save_strategy != Every::no && saved_at_ != state_.step && last_) save_now();
+    if (stopped()) return interrupted();
+    if (args_.save_strategy != Every::no && saved_at_ != state_.step) save_now();
     parts_.saver.publish();
+    mark_finished(args_.output_dir, state_.step);
     progress_.finish();
+    tell_skipped();
     return Exit::done;
+  }
+
+  /// What of the data was not trained, since the start.
+  void tell_skipped() const {
+    const std::string text = last_ ? last_->skipped.text() : "";
+    if (!text.empty()) log::warning(text);
   }
 
   const RunParts& parts_;
@@ -255,28 +309,24 @@ class Loop {
   StopSignals signals_;
   std::optional<PendingRow> pending_;
   std::shared_ptr<const data::LoaderSnapshot>
-      last_;  // where the loader goes on after the last step
-  double epoch_ = 0, progress_at_start_ = -1;
-  int64_t evaluated_at_ = -1, saved_at_;
+      last_;                  // where the loader goes on after the last step
+  bool epoch_ended_ = false;  // by the last step
+  double progress_at_start_ = 0;
+  int64_t evaluated_at_, saved_at_;
   Clock::time_point started_, last_read_;
+  Clock::duration waited_{};  // for the batch
 };
 
 }  // namespace
 
 Rhythm rhythm_of(const LoadedConfig& loaded, std::optional<int64_t> total_steps) {
   const TrainerArgs& args = loaded.config.trainer;
+  const double eval_steps = args.eval_steps.value_or(args.logging_steps);
   Rhythm r;
-  if (args.logging_strategy == Every::steps)
-    r.log = steps_or_throw(loaded, "logging_steps", args.logging_steps, total_steps);
+  r.log = beat(loaded, args.logging_strategy, "logging_steps", args.logging_steps, total_steps);
+  r.save = beat(loaded, args.save_strategy, "save_steps", args.save_steps, total_steps);
+  r.evaluate = beat(loaded, args.eval_strategy, "eval_steps", eval_steps, total_steps);
   r.log_first = args.logging_first_step;
-  if (args.save_strategy == Every::steps)
-    r.save = steps_or_throw(loaded, "save_steps", args.save_steps, total_steps);
-  r.save_epochs = args.save_strategy == Every::epoch;
-  if (args.eval_strategy == Every::steps) {
-    r.evaluate = steps_or_throw(loaded, "eval_steps", args.eval_steps.value_or(args.logging_steps),
-                                total_steps);
-  }
-  r.evaluate_epochs = args.eval_strategy == Every::epoch;
   return r;
 }
 

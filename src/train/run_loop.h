@@ -5,7 +5,7 @@
 
 #include "core/error.h"
 #include "data/loader.h"
-#include "optim/schedule.h"
+#include "optim/learning_rate.h"
 #include "train/data_setup.h"
 #include "train/metrics.h"
 #include "train/progress.h"
@@ -15,10 +15,14 @@
 
 namespace lmms::train {
 
-/// When evaluation, saves and log lines are due, in steps.
+/// When evaluation, saves and rows of metrics are due.
 struct Rhythm {
-  int64_t log = 1, save = 0, evaluate = 0;  ///< 0: never by steps
-  bool log_first = false, save_epochs = false, evaluate_epochs = false;
+  struct Beat {
+    int64_t steps = 0;    ///< every so many; 0: not by steps
+    bool epochs = false;  ///< at the end of each
+  };
+  Beat log, save, evaluate;
+  bool log_first = false;
 };
 
 /// From the config; shares of all steps need their number. Throws Error where it is not known.
@@ -31,7 +35,7 @@ struct RunParts {
   const objectives::Objective& objective;
   data::Loader& loader;
   const RunData& data;
-  const optim::Schedule& schedule;
+  optim::LearningRate& learning_rate;
   Saver& saver;
   Machine machine;
   c10::Device device;

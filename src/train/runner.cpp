@@ -5,12 +5,12 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
-#include <algorithm>
-
-#include "core/files.h"
+#include "checkpoint/checkpoint_dir.h"
 #include "core/format.h"
 #include "core/log.h"
 #include "kernels/device.h"
+#include "train/config_changes.h"
+#include "train/finished.h"
 #include "train/peak.h"
 #include "train/run_loop.h"
 #include "train/startup_table.h"
@@ -40,30 +40,15 @@ c10::Device choose_device(const TrainerArgs& args, const Place& place) {
   return device;
 }
 
-// The lines of two resolved configs that differ, except those that change neither mathematics nor
-// data order.
-std::vector<std::string> changed_lines(const std::string& before, const std::string& after) {
-  const auto lines = [](const std::string& text) {
-    std::vector<std::string> out;
-    for (size_t begin = 0; begin < text.size();) {
-      const size_t end = std::min(text.find('\n', begin), text.size());
-      out.push_back(text.substr(begin, end - begin));
-      begin = end + 1;
-    }
-    return out;
-  };
-  const auto a = lines(before), b = lines(after);
-  std::vector<std::string> out;
-  for (const std::string& line : b) {
-    if (std::find(a.begin(), a.end(), line) == a.end())
-      out.push_back(line.substr(line.find_first_not_of(' ')));
+void tell_differences(const RunState& before, const RunState& now, const TrainConfig& config) {
+  for (const std::string& change : config_changes(before.config, config))
+    log::notice("changed since the checkpoint: " + change);
+  if (!config.trainer.global_rows && before.global_rows != now.global_rows) {
+    log::notice(
+        fmt::format("a step keeps its {} rows, as at the first start, though "
+                    "per_device_train_batch_size and gradient_accumulation_steps make {}",
+                    before.global_rows, now.global_rows));
   }
-  return out;
-}
-
-void tell_differences(const RunState& before, const RunState& now) {
-  for (const std::string& line : changed_lines(before.config, now.config))
-    log::notice("changed since the checkpoint: " + line);
   if (before.threads != now.threads) {
     log::notice(
         fmt::format("the checkpoint was written with {} threads, this run has {}: results agree to "
@@ -81,6 +66,16 @@ void tell_differences(const RunState& before, const RunState& now) {
 Exit train(const LoadedConfig& loaded, const Place& place) {
   const TrainConfig& config = loaded.config;
   const TrainerArgs& args = config.trainer;
+  const std::string resolved = write_resolved(config);
+  if (args.resume_from_checkpoint == Resume{}) {
+    if (const auto steps = finished_steps(args.output_dir, resolved)) {
+      log::notice(
+          fmt::format("{}: this run is finished, after {} steps; nothing is left to do. "
+                      "trainer_args.resume_from_checkpoint=false trains anew",
+                      args.output_dir, *steps));
+      return Exit::done;
+    }
+  }
   const c10::Device device = choose_device(args, place);
   for (const std::string& notice : loaded.notices) log::notice(notice);
 
@@ -94,18 +89,13 @@ Exit train(const LoadedConfig& loaded, const Place& place) {
                                                 args.gradient_accumulation_steps);
   state.threads = at::get_num_threads();
   state.device = kernels::device_name(device);
-  state.config = write_resolved(config);
+  state.config = resolved;
 
-  std::error_code failed;
-  fs::create_directories(args.output_dir, failed);
-  if (failed)
-    throw Error(loaded.where("trainer_args.output_dir"),
-                args.output_dir + " cannot be created: " + failed.message());
-
+  const checkpoint::OutputLock lock(args.output_dir);
   const auto checkpoint = Saver::find(loaded);
   if (checkpoint) {
     RunState before = Saver::read_state(*checkpoint);
-    tell_differences(before, state);
+    tell_differences(before, state, config);
     before.threads = state.threads;
     before.device = state.device;
     before.config = state.config;
@@ -121,22 +111,22 @@ Exit train(const LoadedConfig& loaded, const Place& place) {
   }
   const int64_t micro_steps =
       (state.global_rows + args.per_device_train_batch_size - 1) / args.per_device_train_batch_size;
-  const fs::path side_files = data.tokenizer_folder;
+  const fs::path model_folder = source.folder;
   Network network =
       make_network(std::move(source), loaded, micro_steps, device, /*load=*/!checkpoint);
-  Saver saver(loaded, network, side_files);
+  Saver saver(loaded, network, data.tokenizer_folder, model_folder);
   if (checkpoint) saver.restore(*checkpoint);
 
   data::Loader loader(data.training, data.processor,
                       loader_options(config, state.global_rows, data.tokenizer.pad().value_or(0)));
   if (checkpoint) loader.restore(state.loader);
-  const optim::Schedule schedule(args.schedule, args.optimizer.learning_rate, loader.total_steps(),
-                                 config.compat.schedule);
+  optim::LearningRate learning_rate(args.schedule, args.optimizer.learning_rate,
+                                    loader.total_steps(), config.compat.schedule);
+  learning_rate.restore(state.metric_schedule);
 
   const Peak peak = peak_of(device, args.bf16 ? at::kBFloat16 : at::kFloat);
-  write_atomically(fs::path(args.output_dir) / "config.resolved.yaml", state.config);
-  const RunParts parts{loaded, network,  *objective, loader,
-                       data,   schedule, saver,      Machine{peak.flops_per_second, 1},
+  const RunParts parts{loaded, network,       *objective, loader,
+                       data,   learning_rate, saver,      Machine{peak.flops_per_second, 1},
                        device};
   log::info(render_table(describe_run(parts, state, peak.source), screen_width()));
   if (checkpoint) log::notice(fmt::format("going on from {}", checkpoint->path.string()));

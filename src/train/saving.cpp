@@ -8,6 +8,7 @@
 #include "core/format.h"
 #include "core/log.h"
 #include "models/tensor_io.h"
+#include "train/metric_schedule_json.h"
 
 namespace lmms::train {
 namespace {
@@ -28,12 +29,16 @@ at::ScalarType scalar_type(NumberType type) {
 
 nlohmann::json to_json(const RunState& s) {
   return {{"step", s.step},
+          {"epoch", s.epoch},
           {"global_rows", s.global_rows},
           {"loader", nlohmann::json::parse(s.loader)},
           {"applied_updates", s.applied_updates},
           {"skipped_in_a_row", s.skipped_in_a_row},
           {"skipped_steps", s.skipped_steps},
           {"tokens", s.tokens},
+          {"metric_schedule",
+           s.metric_schedule ? train::to_json(*s.metric_schedule) : nlohmann::json()},
+          {"evaluation_due", s.evaluation_due},
           {"threads", s.threads},
           {"device", s.device},
           {"config", s.config}};
@@ -42,12 +47,16 @@ nlohmann::json to_json(const RunState& s) {
 RunState from_json(const nlohmann::json& j) {
   RunState s;
   j.at("step").get_to(s.step);
+  j.at("epoch").get_to(s.epoch);
   j.at("global_rows").get_to(s.global_rows);
   s.loader = j.at("loader").dump();
   j.at("applied_updates").get_to(s.applied_updates);
   j.at("skipped_in_a_row").get_to(s.skipped_in_a_row);
   j.at("skipped_steps").get_to(s.skipped_steps);
   j.at("tokens").get_to(s.tokens);
+  if (!j.at("metric_schedule").is_null())
+    s.metric_schedule = metric_schedule_from(j.at("metric_schedule"));
+  j.at("evaluation_due").get_to(s.evaluation_due);
   j.at("threads").get_to(s.threads);
   j.at("device").get_to(s.device);
   j.at("config").get_to(s.config);
@@ -64,12 +73,20 @@ fs::path moved_aside(const fs::path& path) {
   return to;
 }
 
+void move_aside_beyond(const fs::path& output, int64_t step) {
+  for (const checkpoint::Checkpoint& old : checkpoint::find_checkpoints(output).complete) {
+    if (old.step > step) log::notice("moved aside: " + moved_aside(old.path).string());
+  }
+}
+
 }  // namespace
 
-Saver::Saver(const LoadedConfig& loaded, Network& network, fs::path side_files)
+Saver::Saver(const LoadedConfig& loaded, Network& network, fs::path tokenizer_folder,
+             fs::path model_folder)
     : loaded_(loaded),
       network_(network),
-      side_files_(std::move(side_files)),
+      tokenizer_folder_(std::move(tokenizer_folder)),
+      model_folder_(std::move(model_folder)),
       output_(loaded.config.trainer.output_dir) {
   const TrainerArgs& args = loaded.config.trainer;
   saved_as_ = args.save_dtype ? scalar_type(*args.save_dtype)
@@ -89,16 +106,20 @@ std::optional<checkpoint::Checkpoint> Saver::find(const LoadedConfig& loaded) {
     if (name.starts_with("checkpoint-")) step = std::atoll(name.c_str() + 11);
     if (const auto fault = checkpoint::incomplete(path, step))
       throw Error(where, fault->text(), fault->fix);
+    move_aside_beyond(output, step);
     return checkpoint::Checkpoint{step, path};
+  }
+  if (!resume.automatic) {
+    move_aside_beyond(output, -1);
+    return std::nullopt;
   }
   const checkpoint::FoundCheckpoints found = checkpoint::find_checkpoints(output);
   for (const Fault& fault : found.ignored) log::warning("not gone on from " + fault.text());
   if (found.complete.empty()) return std::nullopt;
-  if (resume.automatic) return found.complete.back();
-  // start anew: a later start must not take an older run's checkpoint for this one's
-  for (const checkpoint::Checkpoint& old : found.complete)
-    log::notice("moved aside: " + moved_aside(old.path).string());
-  return std::nullopt;
+  // a kill may have come between the last save and its rotation
+  if (const auto limit = loaded.config.trainer.save_total_limit)
+    checkpoint::rotate_checkpoints(output, *limit, found.complete.back());
+  return found.complete.back();
 }
 
 RunState Saver::read_state(const checkpoint::Checkpoint& from) {
@@ -155,7 +176,8 @@ void Saver::restore(const checkpoint::Checkpoint& from) {
 void Saver::write_model(const fs::path& folder) const {
   checkpoint::ModelFiles files;
   files.config = checkpoint::with_dtype(network_.model->config(), models::dtype_of(saved_as_));
-  files.auxiliary = side_files_;
+  files.auxiliary = tokenizer_folder_;
+  files.origin = model_folder_;
   // fp32 files come from the masters, all others from what the forward reads
   const auto& buckets = network_.memory.buckets;
   files.tensors = models::sources(

@@ -7,6 +7,7 @@
 
 #include "checkpoint/checkpoint_dir.h"
 #include "checkpoint/resume.h"
+#include "optim/metric_schedule.h"
 #include "train/config.h"
 #include "train/step.h"
 
@@ -15,24 +16,29 @@ namespace lmms::train {
 /// What a run must know to go on, besides tensors.
 struct RunState {
   int64_t step = 0;             ///< attempted updates
+  double epoch = 0;             ///< passes over the data after that step
   int64_t global_rows = 0;      ///< L, fixed at the first start
   std::string loader;           ///< data::StepBatch::state()
   int64_t applied_updates = 0;  ///< Adam's t
   int64_t skipped_in_a_row = 0, skipped_steps = 0;
-  int64_t tokens = 0;  ///< trained so far
-  int threads = 0;     ///< of the math library: other numbers give other bits
+  int64_t tokens = 0;                                         ///< trained so far
+  std::optional<optim::MetricScheduleState> metric_schedule;  ///< where the schedule has one
+  bool evaluation_due = false;  ///< a signal came first: the run that goes on begins with it
+  int threads = 0;              ///< of the math library: other numbers give other bits
   std::string device;
   std::string config;  ///< the resolved config
 };
 
 class Saver {
  public:
-  /// The network must outlive the saver. `side_files`: a folder whose tokenizer and processor files
-  /// go into every checkpoint.
-  Saver(const LoadedConfig& loaded, Network& network, std::filesystem::path side_files);
+  /// The network must outlive the saver. Into every checkpoint go the tokenizer and processor files
+  /// of `tokenizer_folder`, and the generation settings of `model_folder` (may be empty).
+  Saver(const LoadedConfig& loaded, Network& network, std::filesystem::path tokenizer_folder,
+        std::filesystem::path model_folder);
 
   /// The checkpoint that the config wants to go on from, if there is one. Removes what a killed run
-  /// left behind. Throws Error for a path that is no complete checkpoint.
+  /// left behind, and moves checkpoints aside that belong to a run that is left: a later start must
+  /// not take them for this one's. Throws Error for a path that is no complete checkpoint.
   static std::optional<checkpoint::Checkpoint> find(const LoadedConfig& loaded);
   /// The values of a checkpoint without its tensors.
   static RunState read_state(const checkpoint::Checkpoint& from);
@@ -52,7 +58,7 @@ class Saver {
 
   const LoadedConfig& loaded_;
   Network& network_;
-  std::filesystem::path side_files_;
+  std::filesystem::path tokenizer_folder_, model_folder_;
   std::filesystem::path output_;
   at::ScalarType saved_as_;
 };
