@@ -1,0 +1,62 @@
+// The program without a run.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "tests/e2e/program.h"
+
+namespace lmms::e2e {
+namespace {
+
+using testing::HasSubstr;
+using testing::StartsWith;
+
+TEST(CommandLine, without_words_shows_its_sub_commands_and_fails) {
+  const Ended ended = run({});
+  EXPECT_EQ(ended.exit, 2);
+  EXPECT_THAT(ended.err, HasSubstr("train"));
+  EXPECT_THAT(ended.err, HasSubstr("list"));
+}
+
+TEST(CommandLine, helps) {
+  const Ended ended = run({"--help"});
+  EXPECT_EQ(ended.exit, 0);
+  for (const char* text : {"train", "list", "--version", "Exit codes: 0 done, 2 bad config"})
+    EXPECT_THAT(ended.out, HasSubstr(text));
+  EXPECT_EQ(ended.err, "");
+}
+
+TEST(CommandLine, explains_every_key_of_the_config) {
+  const Ended ended = run({"train", "--help"});
+  EXPECT_EQ(ended.exit, 0);
+  for (const char* key :
+       {"trainer_args.learning_rate", "dataset_config.packing_strategy", "trainer_args.bf16",
+        "model_config.load_from_pretrained_path", "dataset_config.on_bad_sample", "compat",
+        "trainer_args.fsdp_config", "first_fit, best_fit, balanced"}) {
+    EXPECT_THAT(ended.out, HasSubstr(key));
+  }
+}
+
+TEST(CommandLine, lists_what_a_config_can_name) {
+  const Ended ended = run({"list"});
+  EXPECT_EQ(ended.exit, 0);
+  for (const char* name : {"qwen2", "qwen3", "Qwen3ForCausalLM", "fsdp2_trainer", "adamw_torch",
+                           "cosine", "pure_text", "vision", "labels", "not built yet"}) {
+    EXPECT_THAT(ended.out, HasSubstr(name));
+  }
+  EXPECT_EQ(run({"list", "--help"}).exit, 0);
+}
+
+TEST(CommandLine, says_its_version) {
+  const Ended ended = run({"--version"});
+  EXPECT_EQ(ended.exit, 0);
+  EXPECT_THAT(ended.out, StartsWith("lmms 0."));
+}
+
+TEST(CommandLine, refuses_what_it_does_not_know) {
+  EXPECT_EQ(run({"tarin"}).exit, 2);
+  EXPECT_EQ(run({"--no-such-flag"}).exit, 2);
+  EXPECT_EQ(run({"train"}).exit, 2);
+}
+
+}  // namespace
+}  // namespace lmms::e2e
