@@ -1,0 +1,119 @@
+// What config.json may say, and what is said of a wrong one.
+#include "models/config_reader.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "core/error.h"
+#include "models/registry.h"
+#include "models/rope_config.h"
+
+namespace lmms::models {
+namespace {
+
+using nlohmann::json;
+using testing::AllOf;
+using testing::HasSubstr;
+
+template <class F>
+std::string message(F f) {
+  try {
+    f();
+  } catch (const Error& e) {
+    return e.what();
+  }
+  return "";
+}
+
+nn::RopeConfig rope(const json& config) {
+  return read_rope(ConfigReader(config, "m/config.json"), 10000.0, 4096);
+}
+
+TEST(ConfigReader, takes_the_default_of_keys_that_are_absent_or_null) {
+  const json config = {{"a", nullptr}, {"b", 3}};
+  const ConfigReader reader(config, "m/config.json");
+  EXPECT_EQ(reader.integer("a", 7), 7);
+  EXPECT_EQ(reader.integer("none", 7), 7);
+  EXPECT_EQ(reader.integer("b", 7), 3);
+  EXPECT_TRUE(reader.stated("a"));
+  EXPECT_FALSE(reader.has("a"));
+  EXPECT_EQ(reader.number("b", 0), 3.0);
+}
+
+TEST(ConfigReader, names_file_key_what_was_expected_and_what_is_there) {
+  const json config = {{"layers", "12"}, {"flag", 1}, {"name", 2.5}, {"eps", "x"}, {"big", 1e300}};
+  const ConfigReader reader(config, "m/config.json");
+  EXPECT_THAT(message([&] { reader.integer("layers", 1); }),
+              AllOf(HasSubstr("m/config.json: layers: expected an integer from 1 to"),
+                    HasSubstr("got \"12\""), HasSubstr("model_config.overwrite_config.layers")));
+  EXPECT_THAT(message([&] { reader.integer("big", 1); }), HasSubstr("got 1e+300"));
+  EXPECT_THAT(message([&] { reader.boolean("flag", true); }),
+              HasSubstr("flag: expected true or false, got 1"));
+  EXPECT_THAT(message([&] { reader.text("name", ""); }),
+              HasSubstr("name: expected a string, got 2.5"));
+  EXPECT_THAT(message([&] { reader.number("eps", 0); }),
+              HasSubstr("eps: expected a number, got \"x\""));
+}
+
+TEST(ConfigReader, refuses_integers_outside_their_range) {
+  const json config = {{"a", 0}, {"b", std::numeric_limits<uint64_t>::max()}};
+  const ConfigReader reader(config, "m/config.json");
+  EXPECT_THROW(reader.integer("a", 1), Error);
+  EXPECT_EQ(reader.integer("a", 1, 0), 0);
+  EXPECT_THROW(reader.integer("b", 1), Error);
+}
+
+TEST(RopeConfig, is_read_in_the_form_of_the_hub_and_of_transformers_5) {
+  const json scaling = {{"type", "yarn"}, {"factor", 4.0}, {"beta_fast", 16}};
+  const auto old = rope({{"rope_theta", 5e5}, {"rope_scaling", scaling}});
+  EXPECT_EQ(old.kind, nn::RopeConfig::Kind::yarn);
+  EXPECT_EQ(old.theta, 5e5);
+  EXPECT_EQ(old.original_positions, 4096);
+  EXPECT_EQ(old.beta_fast, 16);
+  json parameters = scaling;
+  parameters["rope_theta"] = 5e5;
+  EXPECT_EQ(rope({{"rope_parameters", parameters}}), old);
+}
+
+TEST(RopeConfig, is_plain_where_nothing_is_said) {
+  EXPECT_EQ(rope(json::object()), nn::RopeConfig{});
+  EXPECT_EQ(rope({{"rope_scaling", nullptr}}), nn::RopeConfig{});
+  EXPECT_EQ(rope({{"rope_scaling", {{"rope_type", "default"}}}}), nn::RopeConfig{});
+}
+
+TEST(RopeConfig, refuses_what_is_not_built_and_what_makes_no_sense) {
+  const auto scaled = [](json scaling) {
+    return message([&] { rope({{"rope_scaling", scaling}}); });
+  };
+  EXPECT_THAT(scaled({{"rope_type", "llama3"}, {"factor", 8}}),
+              HasSubstr("m/config.json: rope_scaling: not built yet: rope_type 'llama3'"));
+  EXPECT_THAT(scaled(json::array({1})), HasSubstr("rope_scaling: expected a map, got [1]"));
+  EXPECT_THAT(scaled({{"type", "linear"}, {"factor", 0.5}}),
+              HasSubstr("factor: expected a number of at least 1"));
+  EXPECT_THAT(scaled({{"type", "linear"}, {"factor", "2"}}), HasSubstr("got \"2\""));
+  EXPECT_THAT(scaled({{"type", "yarn"}, {"factor", 2}, {"beta_slow", 0}}),
+              HasSubstr("beta_slow must be above 0"));
+  EXPECT_THAT(message([&] { rope({{"rope_theta", 1}}); }), HasSubstr("rope_theta"));
+}
+
+TEST(Registry, finds_every_model_by_its_type) {
+  EXPECT_FALSE(all_models().empty());
+  for (const ModelEntry& entry : all_models()) {
+    const ModelEntry& found = model_entry({{"model_type", entry.model_type}}, "here");
+    EXPECT_STREQ(found.architecture, entry.architecture);
+  }
+}
+
+TEST(Registry, names_the_nearest_type_of_an_unknown_one) {
+  const auto of = [](json config) { return message([&] { model_entry(config, "a.yaml:2:3"); }); };
+  EXPECT_THAT(of({{"model_type", "qwen33"}}),
+              HasSubstr("a.yaml:2:3: not built yet: model_type 'qwen33'; did you mean 'qwen3'?"));
+  const std::string far = of({{"model_type", "mamba"}});
+  EXPECT_THAT(far, HasSubstr("not built yet: model_type 'mamba'"));
+  EXPECT_EQ(far.find("did you mean"), std::string::npos);
+  EXPECT_THAT(of(json::object()), HasSubstr("no model_type"));
+  EXPECT_THAT(of({{"model_type", 3}}), HasSubstr("no model_type"));
+}
+
+}  // namespace
+}  // namespace lmms::models

@@ -1,0 +1,116 @@
+#include "nn/param.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "core/error.h"
+#include "nn/memory.h"
+
+namespace lmms::nn {
+namespace {
+
+using testing::HasSubstr;
+
+ParamTable two_layers() {
+  ParamTable table;
+  table.add("root", "model.embed.weight", {6, 4}, {}, ParamClass::embedding);
+  for (const std::string layer : {"model.layers.1", "model.layers.10"}) {
+    table.add_stacked(layer, layer + ".qkv.weight",
+                      {layer + ".q.weight", layer + ".k.weight", layer + ".v.weight"}, {4, 2, 2},
+                      {8, 4}, {}, ParamClass::matrix);
+    table.add(layer, layer + ".norm.weight", {4}, {Init::Law::ones, 0, -1}, ParamClass::vector);
+  }
+  return table;
+}
+
+std::string message_of_freezing(const std::string& module) {
+  ParamTable table = two_layers();
+  try {
+    table.freeze(module, "a.yaml:3:5: trainer_args.freeze_modules");
+  } catch (const Error& e) {
+    return e.what();
+  }
+  return "";
+}
+
+TEST(ParamTable, stacks_tensors_of_the_checkpoint_in_rows) {
+  const ParamTable table = two_layers();
+  const Param* p = table.find_part("model.layers.1.v.weight");
+  ASSERT_NE(p, nullptr);
+  EXPECT_EQ(p->name, "model.layers.1.qkv.weight");
+  EXPECT_EQ(p->parts[2].first_row, 6);
+  EXPECT_EQ(p->parts[2].hub_shape, (std::vector<int64_t>{2, 4}));
+  EXPECT_EQ(table.find_part("model.layers.1.qkv.weight"), nullptr);
+  EXPECT_EQ(table.elements(), 24 + 2 * (32 + 4));
+}
+
+TEST(ParamTable, refuses_two_tensors_of_one_name) {
+  ParamTable table = two_layers();
+  EXPECT_THROW(table.add("root", "model.layers.1.k.weight", {2, 4}, {}, ParamClass::matrix), Error);
+}
+
+TEST(ParamTable, freezes_whole_modules_by_dotted_name) {
+  ParamTable table = two_layers();
+  table.freeze("model.layers.1", "");  // and not model.layers.10
+  for (const Param& p : table.all()) EXPECT_EQ(p.trainable, p.unit != "model.layers.1") << p.name;
+  EXPECT_EQ(table.elements(/*trainable_only=*/true), 24 + 36);
+}
+
+TEST(ParamTable, freezes_a_single_tensor_by_its_full_name) {
+  ParamTable table = two_layers();
+  table.freeze("model.layers.1.norm.weight", "");
+  EXPECT_EQ(table.elements(true), table.elements() - 4);
+}
+
+TEST(ParamTable, names_the_nearest_module_where_none_has_the_name) {
+  EXPECT_THAT(message_of_freezing("model.layer.1"), HasSubstr("did you mean 'model.layers.1'?"));
+  EXPECT_THAT(message_of_freezing("model.layer.1"),
+              HasSubstr("a.yaml:3:5: trainer_args.freeze_modules: the model has no module"));
+}
+
+TEST(ParamTable, refuses_to_freeze_a_part_of_one_matrix) {
+  EXPECT_THAT(message_of_freezing("model.layers.1.k"),
+              HasSubstr("in one matrix with model.layers.1.q.weight, model.layers.1.k.weight"));
+}
+
+TEST(ModelMemory, has_a_bucket_for_each_unit_and_for_what_is_frozen_of_it) {
+  ParamTable table = two_layers();
+  table.freeze("model.layers.10.norm", "");
+  const ModelMemory memory = allocate(table, {});
+  std::vector<std::pair<std::string, bool>> found;
+  for (const auto& bucket : memory.buckets)
+    found.emplace_back(bucket.layout().unit, bucket.layout().trainable);
+  EXPECT_EQ(found, (std::vector<std::pair<std::string, bool>>{{"root", true},
+                                                              {"model.layers.1", true},
+                                                              {"model.layers.10", true},
+                                                              {"model.layers.10", false}}));
+  for (const Param& p : table.all()) EXPECT_EQ(p.value.requires_grad(), p.trainable) << p.name;
+}
+
+TEST(ModelMemory, starts_from_numbers_that_hang_on_names_alone) {
+  ParamTable together = two_layers();
+  ModelMemory memory = allocate(together, {});
+  initialise(together, memory, 7);
+  // the same tensor, stored alone and in another order
+  ParamTable apart;
+  apart.add("x", "other", {3}, {}, ParamClass::vector);
+  apart.add("x", "model.layers.1.k.weight", {2, 4}, {}, ParamClass::matrix);
+  ModelMemory alone = allocate(apart, {});
+  initialise(apart, alone, 7);
+  const at::Tensor k = apart.all()[1].value;
+  EXPECT_TRUE(k.equal(together.find_part("model.layers.1.k.weight")->value.narrow(0, 4, 2)));
+  initialise(apart, alone, 8);
+  EXPECT_FALSE(k.equal(together.find_part("model.layers.1.k.weight")->value.narrow(0, 4, 2)));
+}
+
+TEST(ModelMemory, zeroes_the_row_of_the_pad_token) {
+  ParamTable table;
+  table.add("root", "embed", {4, 8}, {Init::Law::normal, 0.02, 2}, ParamClass::embedding);
+  ModelMemory memory = allocate(table, {});
+  initialise(table, memory, 7);
+  const at::Tensor sums = table.all()[0].value.detach().abs().sum(1);
+  for (int64_t row = 0; row < 4; ++row) EXPECT_EQ(sums[row].item<float>() == 0, row == 2) << row;
+}
+
+}  // namespace
+}  // namespace lmms::nn

@@ -1,0 +1,74 @@
+#include "nn/rotary.h"
+
+#include <ATen/ops/arange.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "core/error.h"
+
+namespace lmms::nn {
+namespace {
+
+TEST(Rotary, turns_dimension_i_by_theta_to_the_minus_2i_over_D) {
+  RopeConfig config;
+  config.theta = 500;
+  const Rotary rotary(config, 8);
+  ASSERT_EQ(rotary.inverse_frequencies().size(), 4u);
+  for (int i = 0; i < 4; ++i) {
+    EXPECT_NEAR(rotary.inverse_frequencies()[static_cast<size_t>(i)],
+                std::pow(500.0, -2.0 * i / 8.0), 1e-7);
+  }
+}
+
+TEST(Rotary, tables_hold_cosine_and_sine_of_position_times_frequency) {
+  const Rotary rotary({}, 6);
+  const at::Tensor positions = at::arange(0, 40, at::kInt);
+  const auto [cos, sin] = rotary.tables(positions, at::kFloat);
+  ASSERT_EQ(cos.sizes(), (at::IntArrayRef{40, 3}));
+  for (int64_t t : {0, 1, 39}) {
+    for (int64_t i = 0; i < 3; ++i) {
+      const double angle =
+          static_cast<double>(t) * rotary.inverse_frequencies()[static_cast<size_t>(i)];
+      EXPECT_NEAR(cos[t][i].item<float>(), std::cos(angle), 1e-5) << t << " " << i;
+      EXPECT_NEAR(sin[t][i].item<float>(), std::sin(angle), 1e-5) << t << " " << i;
+    }
+  }
+}
+
+TEST(Rotary, computes_angles_in_fp32_whatever_the_tables_hold) {
+  const Rotary rotary({}, 4);
+  const at::Tensor positions = at::arange(3000, 3010, at::kInt);  // bf16 cannot count so far
+  const auto [half, _] = rotary.tables(positions, at::kBFloat16);
+  EXPECT_TRUE(half.equal(rotary.tables(positions, at::kFloat).first.to(at::kBFloat16)));
+}
+
+TEST(Rotary, linear_stretching_divides_every_frequency) {
+  RopeConfig config;
+  config.kind = RopeConfig::Kind::linear;
+  config.factor = 4;
+  const Rotary plain({}, 8), stretched(config, 8);
+  for (size_t i = 0; i < 4; ++i)
+    EXPECT_FLOAT_EQ(stretched.inverse_frequencies()[i], plain.inverse_frequencies()[i] / 4);
+  EXPECT_EQ(stretched.attention_scaling(), 1.0);
+}
+
+TEST(Rotary, yarn_keeps_fast_waves_and_stretches_slow_ones) {
+  RopeConfig config;
+  config.kind = RopeConfig::Kind::yarn;
+  config.factor = 4;
+  config.original_positions = 4096;
+  const Rotary plain({}, 64), yarn(config, 64);
+  EXPECT_EQ(yarn.inverse_frequencies().front(), plain.inverse_frequencies().front());
+  EXPECT_FLOAT_EQ(yarn.inverse_frequencies().back(), plain.inverse_frequencies().back() / 4);
+  EXPECT_NEAR(yarn.attention_scaling(), 0.1 * std::log(4.0) + 1, 1e-12);
+  config.attention_factor = 0.5;
+  EXPECT_EQ(Rotary(config, 64).attention_scaling(), 0.5);
+}
+
+TEST(Rotary, refuses_an_odd_head) {
+  EXPECT_THROW(Rotary({}, 7), Error);
+}
+
+}  // namespace
+}  // namespace lmms::nn

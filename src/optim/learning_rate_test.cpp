@@ -1,0 +1,112 @@
+#include "optim/learning_rate.h"
+
+#include <gtest/gtest.h>
+
+#include <limits>
+
+#include "core/error.h"
+
+namespace lmms::optim {
+namespace {
+
+ScheduleConfig plateau() {
+  ScheduleConfig config;
+  config.lr_scheduler_type = "reduce_lr_on_plateau";
+  config.lr_scheduler_kwargs.factor = 0.5;
+  config.lr_scheduler_kwargs.patience = 1;
+  return config;
+}
+
+ScheduleConfig greedy() {
+  ScheduleConfig config;
+  config.lr_scheduler_type = "greedy";
+  config.lr_scheduler_kwargs.factor = 0.5;
+  config.lr_scheduler_kwargs.patience = 1;
+  config.lr_scheduler_kwargs.min_lr = 0.25;
+  config.lr_scheduler_kwargs.smooth = true;
+  config.lr_scheduler_kwargs.window_size = 3;
+  config.lr_scheduler_kwargs.reset_start = 2;
+  config.lr_scheduler_kwargs.cooldown = 1;
+  return config;
+}
+
+TEST(LearningRate, is_not_moved_by_a_metric_where_the_schedule_counts_steps) {
+  ScheduleConfig config;
+  LearningRate rate(config, 1.0, 10);
+  EXPECT_FALSE(rate.observe(3.0));
+  EXPECT_EQ(rate.state(), std::nullopt);
+  EXPECT_DOUBLE_EQ(rate(5, 0.5), 0.5);
+}
+
+TEST(LearningRate, follows_a_metric_without_knowing_the_number_of_steps) {
+  LearningRate rate(plateau(), 1.0, std::nullopt);
+  EXPECT_FALSE(rate.observe(2.0));
+  EXPECT_FALSE(rate.observe(2.0));
+  EXPECT_TRUE(rate.observe(2.0));  // the second without improvement: more than the patience of 1
+  EXPECT_EQ(rate(7, 0.1), 0.5);
+}
+
+TEST(LearningRate, is_lowered_by_evaluations_that_are_no_number) {
+  LearningRate rate(plateau(), 1.0, std::nullopt);
+  const double nan = std::numeric_limits<double>::quiet_NaN();
+  EXPECT_FALSE(rate.observe(nan));
+  EXPECT_TRUE(rate.observe(nan));
+  EXPECT_EQ(rate.state()->best, std::nullopt);
+}
+
+TEST(LearningRate, of_greedy_starts_over_after_its_reductions_at_the_floor) {
+  LearningRate rate(greedy(), 1.0, std::nullopt);
+  std::vector<double> seen;
+  for (int i = 0; i < 16; ++i) {
+    rate.observe(i == 0 ? 1.0 : 2.0);
+    seen.push_back(rate(0, 0));
+  }
+  EXPECT_EQ(seen, (std::vector<double>{1, 1, 0.5, 0.5, 0.5, 0.25, 0.25, 0.25, 1, 1, 1, 1, 0.5, 0.5,
+                                       0.5, 0.25}));
+}
+
+TEST(LearningRate, restored_in_the_middle_goes_on_to_the_bit) {
+  for (const ScheduleConfig& config : {plateau(), greedy()}) {
+    LearningRate whole(config, 0.7, std::nullopt), first(config, 0.7, std::nullopt);
+    const auto metric = [](int i) { return 3.0 - 0.1 * (i % 7) + 0.03 * (i % 3); };
+    for (int i = 0; i < 13; ++i) {
+      whole.observe(metric(i));
+      first.observe(metric(i));
+    }
+    LearningRate second(config, 0.7, std::nullopt);
+    second.restore(first.state());
+    for (int i = 13; i < 60; ++i) {
+      whole.observe(metric(i));
+      second.observe(metric(i));
+      EXPECT_EQ(whole.state(), second.state()) << config.lr_scheduler_type << " " << i;
+    }
+    EXPECT_NE(whole(0, 0), 0.7);
+  }
+}
+
+TEST(ScheduleTest, warms_up_over_steps_on_top_of_progress_where_steps_are_not_known) {
+  ScheduleConfig config;
+  config.warmup_steps = 4;
+  const Schedule schedule(config, 1.0, std::nullopt);
+  EXPECT_NEAR(schedule(1, 0.1), 0.25 * 0.9, 1e-8);
+  EXPECT_NEAR(schedule(8, 0.5), 0.5, 1e-8);
+}
+
+TEST(ScheduleTest, rounds_a_share_of_warm_up_as_its_source_does) {
+  ScheduleConfig config;
+  config.warmup_ratio = 0.25;
+  EXPECT_EQ(Schedule(config, 1.0, 10).warmup_steps(), 3);
+  EXPECT_EQ(Schedule(config, 1.0, 10, /*compat=*/true).warmup_steps(), 2);
+}
+
+TEST(ScheduleConfig, names_the_arguments_of_every_schedule_that_follows_a_metric) {
+  for (const config::Name& name : schedule_names()) {
+    EXPECT_NE(name.built, config::Built::later) << name.name;
+    if (!follows_metric(name.name)) continue;
+    EXPECT_FALSE(schedule_kwargs(name.name).empty()) << name.name;
+  }
+  EXPECT_TRUE(schedule_kwargs("linear").empty());
+}
+
+}  // namespace
+}  // namespace lmms::optim
