@@ -1,5 +1,4 @@
 #include <arrow/array.h>
-#include <arrow/io/file.h>
 #include <arrow/ipc/dictionary.h>
 #include <arrow/ipc/message.h>
 #include <arrow/ipc/reader.h>
@@ -16,6 +15,7 @@
 #include "core/format.h"
 #include "data/arrow_row.h"
 #include "data/formats.h"
+#include "data/mapped_input.h"
 
 namespace lmms::data {
 namespace fs = std::filesystem;
@@ -120,13 +120,11 @@ class ArrowFile {
   }
 
   std::optional<Fault> index() {
-    auto opened = arrow::io::MemoryMappedFile::Open(path_, arrow::io::FileMode::READ);
-    if (!opened.ok()) return Fault{path_, "cannot be opened: " + opened.status().message(), ""};
-    map_ = *opened;
-    const int64_t size = map_->GetSize().ValueOr(0);
-    auto all = map_->ReadAt(0, size);
-    if (!all.ok()) return broken(path_, all.status());
-    map_begin_ = (*all)->data();
+    auto opened = map_input(path_);
+    if (!opened) return opened.fault();
+    map_ = *std::move(opened);
+    const int64_t size = map_->buffer()->size();
+    map_begin_ = map_->buffer()->data();
     map_end_ = map_begin_ + size;
 
     constexpr std::string_view kMagic = "ARROW1";
@@ -226,7 +224,7 @@ class ArrowFile {
   }
 
   std::string path_;
-  std::shared_ptr<arrow::io::MemoryMappedFile> map_;
+  std::shared_ptr<arrow::io::BufferReader> map_;
   const uint8_t* map_begin_ = nullptr;
   const uint8_t* map_end_ = nullptr;
   std::shared_ptr<arrow::Schema> schema_;

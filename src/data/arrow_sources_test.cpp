@@ -4,7 +4,7 @@
 #include <random>
 #include <thread>
 
-#include "data/data_test_support.h"
+#include "data/data_testing.h"
 
 namespace lmms::data {
 namespace {
@@ -119,6 +119,24 @@ TEST(ParquetSource, says_so_when_decoded_rows_fit_nowhere) {
                            {.memory_bytes = 1, .spill_folder = "/nowhere"});
   EXPECT_NE(source->read(0).fault().text().find("no temporary file in /nowhere"),
             std::string::npos);
+}
+
+TEST(ParquetSource, holds_no_file_open) {
+  TempFolder folder;
+  const auto text = file_text(fixture("json_text.parquet"));
+  const auto arrow = file_text(fixture("file.arrow"));
+  const auto count = [] {
+    return std::distance(std::filesystem::directory_iterator("/proc/self/fd"), {});
+  };
+  for (int i = 0; i < 20; ++i) folder.write(fmt::format("{}.parquet", i), text);
+  for (int i = 0; i < 20; ++i) folder.write(fmt::format("{}.arrow", i), arrow);
+  const auto before = count();
+  const auto parquet =
+      open(folder.path("*.parquet"), Format::parquet, {.memory_bytes = 1, .spill_folder = ""});
+  const auto files = open(folder.path("*.arrow"), Format::arrow);
+  for (int64_t row = 0; row < 60; ++row) EXPECT_TRUE(parquet->read(row));
+  EXPECT_TRUE(files->read(199));
+  EXPECT_EQ(count(), before);
 }
 
 TEST(ParquetSource, gives_the_same_rows_to_many_threads) {

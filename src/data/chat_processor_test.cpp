@@ -6,7 +6,7 @@
 
 #include <thread>
 
-#include "data/data_test_support.h"
+#include "data/data_testing.h"
 #include "data/json_text.h"
 #include "data/loader.h"
 

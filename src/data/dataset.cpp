@@ -62,8 +62,10 @@ Result<Dataset::Part> open_part(const SourceConfig& config, const SourceLimits& 
 
 Result<std::shared_ptr<Dataset>> Dataset::open(const DatasetOptions& options) {
   std::vector<Part> parts;
+  SourceLimits limits = options.limits;
+  limits.memory_bytes /= std::max<int64_t>(1, static_cast<int64_t>(options.sources.size()));
   for (const auto& config : options.sources) {
-    auto part = open_part(config, options.limits);
+    auto part = open_part(config, limits);
     if (!part) return part.fault();
     parts.push_back(*std::move(part));
   }

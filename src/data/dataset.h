@@ -15,7 +15,7 @@ struct DatasetOptions {
   std::vector<SourceConfig> sources;
   bool shuffle = true;
   uint64_t seed = 42;
-  SourceLimits limits;
+  SourceLimits limits;  ///< memory_bytes: of all sources together
 };
 
 /// A row of one source.

@@ -6,7 +6,7 @@
 #include <map>
 #include <set>
 
-#include "data/data_test_support.h"
+#include "data/data_testing.h"
 #include "data/mixture.h"
 
 namespace lmms::data {

@@ -3,7 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "data/data_test_support.h"
+#include "data/data_testing.h"
 
 namespace lmms::data {
 namespace {

@@ -1,4 +1,4 @@
-#include <array>
+#include <algorithm>
 #include <vector>
 
 #include "core/files.h"
@@ -67,9 +67,7 @@ class ListScanner {
     for (int64_t depth = 0; at_ < text_.size(); ++at_) {
       switch (text_[at_]) {
         case '"':
-          for (++at_; at_ < text_.size() && text_[at_] != '"'; ++at_) {
-            if (text_[at_] == '\\') ++at_;
-          }
+          pass_string();
           break;
         case '[':
         case '{':
@@ -89,6 +87,16 @@ class ListScanner {
     }
     at_ = text_.size();
     return false;
+  }
+
+  /// From a string's opening quote to its closing one, or to the end of the text.
+  void pass_string() {
+    for (;;) {
+      at_ = std::min(text_.find('"', at_ + 1), text_.size());
+      size_t backslashes = 0;
+      while (at_ < text_.size() && text_[at_ - 1 - backslashes] == '\\') ++backslashes;
+      if (backslashes % 2 == 0) return;  // else the quote is escaped
+    }
   }
 
   std::string_view text_;

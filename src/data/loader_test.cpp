@@ -12,7 +12,7 @@
 
 #include "data/assign.h"
 #include "data/collate.h"
-#include "data/data_test_support.h"
+#include "data/data_testing.h"
 
 namespace lmms::data {
 namespace {
@@ -359,6 +359,10 @@ TEST(Loader, refuses_options_that_make_no_step) {
   EXPECT_THROW(make_loader(data, options), Error);
   options = {.packing = {}, .policies = {}, .global_rows = 1, .epochs = 0};
   EXPECT_THROW(make_loader(data, options), Error);
+  options = {.packing = packing(int64_t{1} << 30), .policies = {}, .global_rows = 4};
+  options.rows_per_micro_step = 2;
+  EXPECT_THAT([&] { make_loader(data, options); },
+              testing::ThrowsMessage<Error>(HasSubstr("2 rows of 1073741824 tokens")));
   options = {.packing = packing(0), .policies = {}};
   EXPECT_THROW(make_loader(data, options), Error);
 }

@@ -18,6 +18,7 @@
 #include "core/format.h"
 #include "data/arrow_row.h"
 #include "data/formats.h"
+#include "data/mapped_input.h"
 
 namespace lmms::data {
 namespace fs = std::filesystem;
@@ -68,9 +69,10 @@ class RowGroupStore {
       for (const auto& batch : batches) ARROW_RETURN_NOT_OK(writer->WriteRecordBatch(*batch));
       ARROW_RETURN_NOT_OK(writer->Close());
       ARROW_RETURN_NOT_OK(out->Close());
-      ARROW_ASSIGN_OR_RAISE(auto map,
-                            arrow::io::MemoryMappedFile::Open(path, arrow::io::FileMode::READ));
-      ARROW_ASSIGN_OR_RAISE(auto reader, arrow::ipc::RecordBatchStreamReader::Open(map));
+      auto input = map_input(path);
+      if (!input) return arrow::Status::IOError(input.fault().text());
+      ARROW_ASSIGN_OR_RAISE(auto reader,
+                            arrow::ipc::RecordBatchStreamReader::Open(*std::move(input)));
       return reader->ToRecordBatches();
     };
     auto written = write();
@@ -92,9 +94,9 @@ class ParquetFile {
                                                    std::shared_ptr<RowGroupStore> store) {
     try {
       auto file = std::unique_ptr<ParquetFile>(new ParquetFile(path, std::move(store)));
-      auto opened = arrow::io::MemoryMappedFile::Open(path, arrow::io::FileMode::READ);
-      if (!opened.ok()) return Fault{path, "cannot be opened: " + opened.status().message(), ""};
-      file->input_ = *opened;
+      auto input = map_input(path);
+      if (!input) return input.fault();
+      file->input_ = *std::move(input);
       file->metadata_ = parquet::ParquetFileReader::Open(file->input_)->metadata();
       file->index();
       return file;

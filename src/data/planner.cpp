@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <deque>
+#include <limits>
 
 #include "core/format.h"
 
@@ -273,6 +274,13 @@ Extent extent_of(int64_t rows_per_epoch, const LoaderOptions& options) {
   if (options.packing && (options.packing->length < 1 || options.packing->num_open_bins < 1)) {
     throw Error("dataset_config", "packing needs a packing_length and num_open_bins of at least 1",
                 "");
+  }
+  constexpr int64_t kMostTokens = std::numeric_limits<int32_t>::max();  // Segment counts in int32
+  if (options.packing && options.packing->length > kMostTokens / options.rows_per_micro_step) {
+    throw Error("dataset_config.packing_length",
+                fmt::format("{} rows of {} tokens in one micro-step: more than {} tokens",
+                            options.rows_per_micro_step, options.packing->length, kMostTokens),
+                "lower packing_length or per_device_train_batch_size");
   }
   if (options.max_steps <= 0 && !(options.epochs > 0 && options.epochs < 1e9)) {
     throw Error("trainer_args.num_train_epochs",

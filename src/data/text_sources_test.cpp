@@ -3,7 +3,7 @@
 
 #include <random>
 
-#include "data/data_test_support.h"
+#include "data/data_testing.h"
 #include "data/json_text.h"
 #include "data/line_index.h"
 

@@ -1,5 +1,5 @@
-// What of the support needs LMMS_SOURCE_DIR, which only test programs define.
-#include "data/data_test_support.h"
+// What of the shared test code needs LMMS_SOURCE_DIR, which only test programs define.
+#include "data/data_testing.h"
 
 namespace lmms::data {
 
