@@ -28,6 +28,10 @@ int main(int argc, char** argv) {
   lmms::app::Outcome outcome;
   lmms::app::add_train(app, outcome);
   lmms::app::add_list(app, outcome);
+  if (argc < 2) {
+    std::fputs(app.help().c_str(), stderr);
+    return code(lmms::Exit::bad_input);
+  }
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& e) {
