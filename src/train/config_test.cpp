@@ -372,20 +372,21 @@ INSTANTIATE_TEST_SUITE_P(
         Rejection{"{lr_scheduler_type: greedy}", "", "",
                   "a.yaml:1:16: trainer_args.lr_scheduler_type: the schedule 'greedy' follows the "
                   "evaluation; expected eval_strategy: steps or epoch"},
-        Rejection{"{lr_scheduler_type: reduce_lr_on_plateau, eval_strategy: epoch, "
-                  "metric_for_best_model: accuracy, lr_scheduler_kwargs: {factor: 1, warmup: 2}}",
-                  "  eval_dataset_path: e.jsonl\n", "",
-                  "a.yaml:1:81: trainer_args.metric_for_best_model: got 'accuracy'; expected loss, "
-                  "the metric that an evaluation has\n"
-                  "a.yaml:1:135: trainer_args.lr_scheduler_kwargs.factor: got 1; expected a number "
-                  "in (0, 1)\n"
-                  "a.yaml:1:146: trainer_args.lr_scheduler_kwargs.warmup: no argument of the "
-                  "schedule 'reduce_lr_on_plateau'; expected mode, factor, patience, threshold, "
-                  "threshold_mode, cooldown, min_lr, eps"},
+        Rejection{
+            "{lr_scheduler_type: reduce_lr_on_plateau, eval_strategy: epoch, "
+            "metric_for_best_model: accuracy, lr_scheduler_kwargs: {factor: 1, warmup: 2}}",
+            "  eval_dataset_path: e.jsonl\n", "",
+            "a.yaml:1:79: trainer_args.metric_for_best_model: got 'accuracy'; expected loss, "
+            "the metric that an evaluation has\n"
+            "a.yaml:1:142: trainer_args.lr_scheduler_kwargs.factor: got '1'; expected a number "
+            "in (0, 1)\n"
+            "a.yaml:1:145: trainer_args.lr_scheduler_kwargs.warmup: no argument of the "
+            "schedule 'reduce_lr_on_plateau'; expected mode, factor, patience, threshold, "
+            "threshold_mode, cooldown, min_lr, eps"},
         Rejection{"{lr_scheduler_type: greedy, eval_strategy: epoch, lr_scheduler_kwargs: {max_lr: "
                   "1e-6}}",
                   "  eval_dataset_path: e.jsonl\n", "",
-                  "a.yaml:1:85: trainer_args.lr_scheduler_kwargs.max_lr: 1e-06; expected at least "
+                  "a.yaml:1:87: trainer_args.lr_scheduler_kwargs.max_lr: 1e-06; expected at least "
                   "learning_rate=5e-05"},
         Rejection{"{lr_scheduler_type: cosine_with_min_lr, lr_scheduler_kwargs: {min_lr: 1, "
                   "min_lr_rate: 0.1}}",

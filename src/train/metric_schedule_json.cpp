@@ -43,7 +43,7 @@ optim::MetricScheduleState metric_schedule_from(const nlohmann::json& json) {
   json.at("cooldown").get_to(state.cooldown);
   json.at("warmup").get_to(state.warmup);
   json.at("until_reset").get_to(state.until_reset);
-  for (const nlohmann::json& metric : json.at("window"))
+  for (const nlohmann::json& metric : json.at("window").get_ref<const nlohmann::json::array_t&>())
     state.window.push_back(number_from(metric));
   state.window_sum = number_from(json.at("window_sum"));
   return state;
