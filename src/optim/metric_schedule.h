@@ -4,6 +4,8 @@
 /// (optimization.py; arXiv 2512.14527), each with one bound for all parameters.
 #include <cstdint>
 #include <optional>
+#include <string_view>
+#include <utility>
 #include <vector>
 
 #include "optim/config.h"
