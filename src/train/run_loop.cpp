@@ -42,7 +42,8 @@ struct PendingRow {
   at::Tensor control;  // a copy on the host, complete once `copied` is reached
   std::shared_ptr<void> copied;
   double progress = 0;
-  bool logged = false;  // goes into metrics.jsonl
+  bool logged = false;             // goes into metrics.jsonl
+  Clock::time_point begun, ended;  // of the step, the wait for its data included
 };
 
 class Loop {
@@ -72,7 +73,6 @@ class Loop {
     if (parts_.data.evaluation && args_.eval_on_start && state_.step == 0) evaluate_now();
     if (parts_.data.evaluation && state_.evaluation_due) evaluate_on_time();
     started_ = Clock::now();
-    last_read_ = started_ - waited_;
     progress_at_start_ = batch ? batch->progress_before : 1;
     for (; batch && !stopped(); batch = next()) {
       train(*batch);
@@ -105,6 +105,7 @@ class Loop {
     last_ = batch.snapshot;
 
     PendingRow pending;
+    pending.begun = Clock::now() - waited_;
     pending.logged = due(rhythm_.log) || (rhythm_.log_first && batch.step == 1);
     pending.progress = batch.progress;
     StepMetrics& row = pending.row;
@@ -126,6 +127,7 @@ class Loop {
       row.skipped = true;
       row.loss = row.grad_norm = std::numeric_limits<double>::quiet_NaN();
       read_pending();
+      pending.ended = Clock::now();
       write(pending);
       return;
     }
@@ -144,14 +146,18 @@ class Loop {
                row.learning_rate);
     pending.control = on_host(parts_.network.optimizer->control_bytes());
     pending.copied = kernels::record_event(parts_.device);
-    // On a GPU the numbers of a step are read while the next one runs.
-    if (parts_.device.is_cuda()) {
-      std::optional<PendingRow> before = std::exchange(pending_, std::nullopt);
-      pending_ = std::move(pending);
-      if (before) read(std::move(*before));
-    } else {
+    if (!parts_.device.is_cuda()) {
+      pending.ended = Clock::now();
       read(std::move(pending));
+      return;
     }
+    // On a GPU the numbers of a step are read while the next one runs; the host then waits for as
+    // long as it is ahead, so that from the beginning of one step to that of the next is what a
+    // step takes.
+    std::optional<PendingRow> before = std::exchange(pending_, std::nullopt);
+    if (before) before->ended = pending.begun;
+    pending_ = std::move(pending);
+    if (before) read(std::move(*before));
   }
 
   // Of the loss: all supervised tokens of the step; under compat: loss those of the micro-step,
@@ -170,7 +176,10 @@ class Loop {
   }
 
   void read_pending() {
-    if (pending_) read(*std::exchange(pending_, std::nullopt));
+    if (!pending_) return;
+    kernels::wait_event(pending_->copied);
+    pending_->ended = Clock::now();
+    read(*std::exchange(pending_, std::nullopt));
   }
 
   void read(PendingRow pending) {
@@ -205,8 +214,7 @@ class Loop {
 
   void write(PendingRow& pending) {
     StepMetrics& row = pending.row;
-    const auto now = Clock::now();
-    row.step_seconds = seconds_between(std::exchange(last_read_, now), now);
+    row.step_seconds = seconds_between(pending.begun, pending.ended);
     row.peak_memory_bytes = kernels::peak_memory_bytes(parts_.device);
     if (pending.logged) metrics_.write(to_json_line(row, parts_.machine));
 
@@ -220,7 +228,8 @@ class Loop {
     line.memory_bytes = row.peak_memory_bytes;
     const double gained = pending.progress - progress_at_start_;
     if (gained > 0)
-      line.seconds_left = seconds_between(started_, now) * (1 - pending.progress) / gained;
+      line.seconds_left =
+          seconds_between(started_, pending.ended) * (1 - pending.progress) / gained;
     progress_.update(line);
   }
 
@@ -243,7 +252,6 @@ class Loop {
     const std::optional<EvaluationResult> result = evaluate(
         *parts_.network.model, parts_.objective, parts_.data.evaluation, parts_.data.processor,
         parts_.data.evaluation_options, parts_.device, [this] { return stopped(); });
-    last_read_ = Clock::now();
     if (!result) return std::nullopt;
     evaluated_at_ = state_.step;
     metrics_.write(to_json_line(*result, state_.step, state_.epoch));
@@ -260,7 +268,6 @@ class Loop {
     state_.loader = last.state();
     parts_.saver.save(state_);
     saved_at_ = state_.step;
-    last_read_ = Clock::now();
   }
 
   Exit interrupted() {
@@ -313,7 +320,7 @@ class Loop {
   bool epoch_ended_ = false;  // by the last step
   double progress_at_start_ = 0;
   int64_t evaluated_at_, saved_at_;
-  Clock::time_point started_, last_read_;
+  Clock::time_point started_;
   Clock::duration waited_{};  // for the batch
 };
 
