@@ -121,20 +121,29 @@ void OutputFile::close() {
 void write_atomically(const fs::path& path, std::string_view text) {
   fs::path temporary = path;
   temporary += ".tmp";
-  OutputFile file(temporary);
-  file.write(text);
-  file.sync();
-  file.close();
-  if (::rename(temporary.c_str(), path.c_str()) != 0) fail(path, "renaming into place");
+  try {
+    OutputFile file(temporary);
+    file.write(text);
+    file.sync();
+    file.close();
+    if (::rename(temporary.c_str(), path.c_str()) != 0) fail(path, "renaming into place");
+  } catch (const Error&) {
+    std::error_code ignored;
+    fs::remove(temporary, ignored);
+    throw;
+  }
   sync_directory(path.has_parent_path() ? path.parent_path() : fs::path("."));
 }
 
 void sync_directory(const fs::path& dir) {
   const int fd = ::open(dir.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (fd < 0) fail(dir, "opening the folder");
-  const int rc = ::fsync(fd);
+  const bool failed =
+      ::fsync(fd) != 0 && errno != EINVAL;  // EINVAL: the file system has no such thing
+  const int why = errno;
   ::close(fd);
-  if (rc != 0 && errno != EINVAL) fail(dir, "fsync of the folder");
+  errno = why;
+  if (failed) fail(dir, "fsync of the folder");
 }
 
 }  // namespace lmms

@@ -52,7 +52,8 @@ class OutputFile {
   int fd_ = -1;
 };
 
-/// Replaces `path` whole: temporary name in the same folder, fsync, rename, fsync of the folder.
+/// Replaces `path` whole: temporary name in the same folder, fsync, rename, fsync of the folder. If
+/// that fails, the old file and no temporary one are left.
 void write_atomically(const std::filesystem::path& path, std::string_view text);
 /// fsync of a folder, so that a rename in it survives a loss of power.
 void sync_directory(const std::filesystem::path& dir);
