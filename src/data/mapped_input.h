@@ -1,5 +1,6 @@
 #pragma once
 /// A mapped file as the Arrow libraries read files.
+#include <arrow/buffer.h>
 #include <arrow/io/memory.h>
 
 #include <memory>
