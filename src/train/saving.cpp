@@ -1,6 +1,6 @@
 #include "train/saving.h"
 
-#include <algorithm>
+#include <stdexcept>
 
 #include "checkpoint/hf_folder.h"
 #include "checkpoint/hf_write.h"
@@ -44,16 +44,26 @@ nlohmann::json to_json(const RunState& s) {
           {"config", s.config}};
 }
 
+/// Throws where the value is no whole number of at least `least`.
+int64_t whole(const nlohmann::json& j, const char* key, int64_t least) {
+  const nlohmann::json& value = j.at(key);
+  if (!value.is_number_integer() || value.get<int64_t>() < least) {
+    throw std::invalid_argument(
+        fmt::format("{} is {}; expected a whole number of at least {}", key, value.dump(), least));
+  }
+  return value.get<int64_t>();
+}
+
 RunState from_json(const nlohmann::json& j) {
   RunState s;
-  j.at("step").get_to(s.step);
+  s.step = whole(j, "step", 1);
   j.at("epoch").get_to(s.epoch);
-  j.at("global_rows").get_to(s.global_rows);
+  s.global_rows = whole(j, "global_rows", 1);
   s.loader = j.at("loader").dump();
-  j.at("applied_updates").get_to(s.applied_updates);
-  j.at("skipped_in_a_row").get_to(s.skipped_in_a_row);
-  j.at("skipped_steps").get_to(s.skipped_steps);
-  j.at("tokens").get_to(s.tokens);
+  s.applied_updates = whole(j, "applied_updates", 0);
+  s.skipped_in_a_row = whole(j, "skipped_in_a_row", 0);
+  s.skipped_steps = whole(j, "skipped_steps", 0);
+  s.tokens = whole(j, "tokens", 0);
   if (!j.at("metric_schedule").is_null())
     s.metric_schedule = metric_schedule_from(j.at("metric_schedule"));
   j.at("evaluation_due").get_to(s.evaluation_due);
@@ -63,7 +73,10 @@ RunState from_json(const nlohmann::json& j) {
   return s;
 }
 
+// Components of resume/.
 constexpr const char* kRun = "run";
+constexpr const char* kMasters = "masters";
+constexpr const char* kFrozen = "frozen";
 
 // Renames to the first free of NAME.old, NAME.old2, ...
 fs::path moved_aside(const fs::path& path) {
@@ -127,7 +140,7 @@ RunState Saver::read_state(const checkpoint::Checkpoint& from) {
   const nlohmann::json values = checkpoint::read_json_object(file).take();
   try {
     return from_json(values.at(kRun));
-  } catch (const nlohmann::json::exception& e) {
+  } catch (const std::exception& e) {
     throw Error(file.string(), std::string("is not the state of a run: ") + e.what(),
                 "delete this checkpoint to go on from the one before it");
   }
@@ -137,17 +150,17 @@ bool Saver::files_hold_masters() const {
   return saved_as_ == at::kFloat;
 }
 
-checkpoint::ResumeState Saver::resume_state(const std::function<RunState()>& state) const {
+checkpoint::ResumeState Saver::resume_state(Beside beside,
+                                            const std::function<RunState()>& state) const {
   checkpoint::ResumeState out;
   const nn::ParamTable& params = network_.model->params();
   const nn::ModelMemory& memory = network_.memory;
   const auto add = [&](const char* name, const models::FlatOf& flat) {
     out.add_tensors(name, models::slots(params, memory, flat));
   };
-  if (!files_hold_masters()) add("masters", [&](size_t b) { return memory.buckets[b].masters(); });
-  // frozen weights wider than the files
-  if (saved_as_ != memory.buckets.front().layout().dtype && !files_hold_masters()) {
-    add("frozen", [&](size_t b) {
+  if (beside.masters) add(kMasters, [&](size_t b) { return memory.buckets[b].masters(); });
+  if (beside.frozen) {
+    add(kFrozen, [&](size_t b) {
       return memory.buckets[b].layout().trainable ? at::Tensor() : memory.buckets[b].weights();
     });
   }
@@ -163,7 +176,12 @@ void Saver::restore(const checkpoint::Checkpoint& from) {
   const checkpoint::HfFolder folder = checkpoint::HfFolder::open(from.path).take();
   const checkpoint::TensorIndex weights = folder.weights().take();
   models::load_weights(network_.model->params(), network_.memory, weights, from.path.string());
-  resume_state([] { return RunState{}; }).load(from.path / checkpoint::kResumeFolder);
+  // which they are is the checkpoint's to say: bf16 and save_dtype may be others now
+  const fs::path resume = from.path / checkpoint::kResumeFolder;
+  const auto holds = [&](const std::string& name) {
+    return fs::exists(resume / (name + ".safetensors"));
+  };
+  resume_state({holds(kMasters), holds(kFrozen)}, [] { return RunState{}; }).load(resume);
   for (parallel::Bucket& bucket : network_.memory.buckets) {
     if (bucket.masters().defined() && !bucket.masters().is_same(bucket.weights())) {
       bucket.weights().copy_(bucket.masters());
@@ -193,7 +211,11 @@ void Saver::write_model(const fs::path& folder) const {
 void Saver::save(const RunState& state) {
   checkpoint::PendingCheckpoint pending(output_, state.step);
   write_model(pending.path());
-  resume_state([&] { return state; }).save(pending.resume_path());
+  const bool wider_than_files =  // frozen weights have no masters
+      network_.memory.buckets.front().layout().dtype != saved_as_ && !files_hold_masters();
+  resume_state({!files_hold_masters(), wider_than_files}, [&] {
+    return state;
+  }).save(pending.resume_path());
   const checkpoint::Checkpoint done = pending.commit();
   if (const auto limit = loaded_.config.trainer.save_total_limit)
     checkpoint::rotate_checkpoints(output_, *limit, done);

@@ -52,8 +52,12 @@ class Saver {
 
  private:
   void write_model(const std::filesystem::path& folder) const;
-  /// Registers every tensor that the HF files do not hold bit for bit.
-  checkpoint::ResumeState resume_state(const std::function<RunState()>& state) const;
+  /// What the HF files do not hold bit for bit, besides optimiser states.
+  struct Beside {
+    bool masters = false, frozen = false;
+  };
+  /// Registers it, and optimiser states.
+  checkpoint::ResumeState resume_state(Beside beside, const std::function<RunState()>& state) const;
   bool files_hold_masters() const;
 
   const LoadedConfig& loaded_;

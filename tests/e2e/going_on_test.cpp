@@ -143,6 +143,41 @@ TEST(GoingOn, refuses_other_data) {
   EXPECT_THAT(longer.err, HasSubstr("resume_from_checkpoint: false"));
 }
 
+TEST(GoingOn, takes_other_number_types_up) {
+  const Project project;
+  const Words steady{"trainer_args.lr_scheduler_type=constant", "trainer_args.learning_rate=1e-3"};
+  const auto until = [&](const std::string& steps, const std::string& change) {
+    Words words = steady;
+    words.push_back("trainer_args.max_steps=" + steps);
+    words.push_back(change);
+    return project.train_to_the_end(words).err;
+  };
+  until("3", "trainer_args.bf16=false");
+  EXPECT_THAT(until("6", "trainer_args.bf16=true"),
+              HasSubstr("trainer_args.bf16: true, before: false"));
+  until("9", "trainer_args.save_dtype=float16");
+  until("12", "trainer_args.bf16=false");
+  const auto mixed = column(metrics(project / "out"), "loss");
+  until("12", "trainer_args.output_dir=whole");
+  const auto fp32 = column(metrics(project / "whole"), "loss");
+  ASSERT_EQ(mixed.size(), 12u);
+  for (size_t i = 0; i < mixed.size(); ++i) EXPECT_NEAR(mixed[i], fp32[i], 0.01 * fp32[i]);
+}
+
+TEST(GoingOn, says_that_the_device_is_another) {
+  const Project project;
+  project.train_to_the_end({"trainer_args.max_steps=3"});
+  const fs::path file = project / "out/checkpoint-3/resume/state.json";
+  std::string state = read_file(file).take();
+  const std::string key = "\"device\": \"";
+  const size_t name = state.find(key);
+  ASSERT_NE(name, std::string::npos);
+  state[name + key.size()] = '?';
+  write_atomically(file, state);
+  EXPECT_THAT(project.train_to_the_end({"trainer_args.max_steps=4"}).err,
+              HasSubstr("the checkpoint was written on ?"));
+}
+
 TEST(GoingOn, refuses_another_model) {
   const Project project;
   project.train_to_the_end({"trainer_args.max_steps=2"});
