@@ -18,8 +18,9 @@ struct ModelFiles {
   std::vector<TensorSource> tensors;  ///< in the model's order; shards are cut along it
   std::filesystem::path
       auxiliary;  ///< folder whose tokenizer and processor files are copied; may be empty
-  std::filesystem::path origin;  ///< folder that the model was read from: its generation settings
-                                 ///< and code are copied; empty: those of `auxiliary` are
+  /// Folder that the model was read from: its generation settings and code are copied; empty: those
+  /// of `auxiliary` are.
+  std::filesystem::path origin = {};
   uint64_t max_shard_bytes = kMaxShardBytes;
 };
 
