@@ -67,13 +67,18 @@ std::span<const EnumName<PackingStrategy>> enum_names(PackingStrategy) {
   return list;
 }
 
+bool DataConfig::plain_text() const {
+  return processor.processor_type == "pure_text";
+}
+
 OnOverlong DataConfig::overlong() const {
   if (on_overlong) return *on_overlong;
+  if (plain_text()) return OnOverlong::truncate;
   return filter_overlong ? OnOverlong::drop : OnOverlong::fail;
 }
 
 std::optional<int64_t> DataConfig::length_limit() const {
-  if (!packing) return max_length;
+  if (!packing && !plain_text()) return max_length;
   return max_length ? std::min(*max_length, packing_length) : packing_length;
 }
 
@@ -167,7 +172,9 @@ void fields(Fields& f, DataConfig& c) {
   f("filter_overlong", c.filter_overlong, "chooses the default of on_overlong", Rule().or_null());
   f("on_bad_sample", c.on_bad_sample, "a broken record ends the run, or is skipped and counted");
   f("on_overlong", c.on_overlong,
-    "samples beyond the limit; absent: drop while filter_overlong is true, else fail");
+    "samples beyond the limit; absent: truncate plain text, else drop while filter_overlong is "
+    "true, "
+    "else fail");
   f.ignored("filter_overlong_workers", "lengths are measured while reading");
   f("video_sampling_strategy", c.video.sampling_strategy, "frames by rate or by number",
     Rule().one_of({"fps", "frame_num"}).or_null());

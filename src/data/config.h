@@ -88,8 +88,11 @@ struct DataConfig {
   VideoConfig video;
   config::Value extra_kwargs{config::Value::Map{}};  ///< a map, read by the dataset type
 
-  /// The policy for over-long samples: on_overlong, else `drop` while filter_overlong is true, else
-  /// `fail`.
+  /// Documents for pretraining: cut at packing_length, with packing or without, as the Python
+  /// project does.
+  bool plain_text() const;
+  /// The policy for over-long samples: on_overlong, else `truncate` for plain text, else `drop`
+  /// while filter_overlong is true, else `fail`.
   OnOverlong overlong() const;
   /// Tokens that a sample may have: the smaller of max_length and (with packing) packing_length;
   /// absent: no limit.

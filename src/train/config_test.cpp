@@ -482,6 +482,16 @@ TEST_F(TrainConfigTest, resuming_is_automatic_or_off_or_from_a_folder) {
             "a/checkpoint-3");
 }
 
+TEST_F(TrainConfigTest, plain_text_is_cut_at_packing_length_unless_told_otherwise) {
+  data::DataConfig config;
+  config.processor.processor_type = "pure_text";
+  config.packing_length = 77;
+  EXPECT_EQ(config.overlong(), data::OnOverlong::truncate);
+  EXPECT_EQ(config.length_limit(), 77);
+  config.on_overlong = data::OnOverlong::drop;
+  EXPECT_EQ(config.overlong(), data::OnOverlong::drop);
+}
+
 TEST_F(TrainConfigTest, the_policy_for_overlong_samples_follows_filter_overlong_unless_given) {
   const auto policy = [&](const std::string& keys) {
     return load(right("{}", "  max_length: 9\n" + keys)).config.dataset.overlong();
