@@ -263,8 +263,9 @@ TEST(SecondInterrupt, ends_the_program_at_once) {
   Running running(Project::command({"trainer_args.per_device_train_batch_size=100"}),
                   project.here());
   ASSERT_TRUE(running.until([&] { return rows(project / "out") >= 1; }));
+  running.runs_for(std::chrono::milliseconds(100));  // into the second step
   running.send(SIGINT);
-  running.runs_for(std::chrono::milliseconds(20));
+  running.runs_for(std::chrono::milliseconds(5));
   running.send(SIGINT);
   const Ended ended = running.wait();
   EXPECT_EQ(ended.exit, 128 + SIGINT) << ended.err;
