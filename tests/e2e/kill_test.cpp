@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 #include <signal.h>
 
+#include <algorithm>
 #include <random>
 
 #include "core/files.h"
@@ -61,13 +62,18 @@ class Killed : public testing::TestWithParam<KilledRun> {
 TEST_P(Killed, at_random_moments_ends_in_the_same_bits) {
   std::mt19937 random(20260101);  // NOLINT: the same moments in every run of the test
   const Project project;
+  const auto rows_written = [&] {
+    const Result<std::string> text = read_file(project / "out/metrics.jsonl");
+    return text ? std::count(text->begin(), text->end(), '\n') : 0;
+  };
   int kills = 0;
   for (int start = 0; start < 6; ++start) {
     Running running(command(start), in(project));
-    // a moment after the start of training, so that each run gets somewhat further
-    running.until([&] { return fs::exists(project / "out/metrics.jsonl"); });
-    const auto time = std::chrono::microseconds(200'000 + random() % 250'000);
-    if (!running.runs_for(time)) break;
+    // a few steps further, and some way into one: counted in steps, so that a fast machine is
+    // killed as often as a slow one
+    const int64_t wanted = rows_written() + 1 + static_cast<int64_t>(random() % 3);
+    if (!running.until([&] { return rows_written() >= wanted; })) break;
+    running.runs_for(std::chrono::microseconds(random() % 20'000));
     running.send(SIGKILL);
     kills += running.wait().signal == SIGKILL;
   }
