@@ -104,5 +104,6 @@ function(lmms_test name label)
   lmms_link_flavour(${name} ${TEST_FLAVOUR})
   target_compile_definitions(${name} PRIVATE LMMS_SOURCE_DIR="${CMAKE_SOURCE_DIR}")
   add_test(NAME ${name} COMMAND ${name} --gtest_brief=1)
-  set_tests_properties(${name} PROPERTIES LABELS ${label} TIMEOUT 900)
+  # Tests run beside each other: threads that spin while they wait would starve them.
+  set_tests_properties(${name} PROPERTIES LABELS ${label} TIMEOUT 900 ENVIRONMENT OMP_WAIT_POLICY=passive)
 endfunction()
