@@ -9,8 +9,8 @@ export OMP_WAIT_POLICY=${OMP_WAIT_POLICY:-passive}
 "$program" train examples/quickstart/config.yaml
 
 losses=$(sed -n 's/.*"eval_loss":[ ]*\([0-9.eE+-]*\).*/\1/p' "$output/metrics.jsonl")
-before=$(head -n 1 <<<"$losses")
-after=$(tail -n 1 <<<"$losses")
+before=$(LC_ALL=C printf %.3f "$(head -n 1 <<<"$losses")")
+after=$(LC_ALL=C printf %.3f "$(tail -n 1 <<<"$losses")")
 cat <<END
 
 Loss on 64 conversations that the model never saw: $before before training, $after after.
@@ -19,8 +19,8 @@ Loss on 64 conversations that the model never saw: $before before training, $aft
 The model is in $output, as a Hugging Face checkpoint:
     python3 -c "from transformers import AutoModelForCausalLM as M; print(M.from_pretrained('$output'))"
 What next:
-    less $output/metrics.jsonl                    every step's loss, speed and memory
+    less $output/metrics.jsonl         every step's loss, speed and memory
     $program train examples/quickstart/config.yaml trainer_args.output_dir=out/longer trainer_args.num_train_epochs=6
-    $program list                        the models, data sets and schedules that a config can name
-    docs/guide/                                   your own data and your own checkpoint
+    $program list      the models, data sets and schedules that a config can name
+    docs/guide/        your own data and your own checkpoint
 END
