@@ -5,6 +5,8 @@
 #   *_bench.cpp       one program NAME_bench, built by the target benchmarks
 #   *_none.cpp        what a build without CUDA links for a *_cuda.cpp of the same name; in lmms_NAME_none
 #   *_cuda.cpp, *.cu  in lmms_NAME_cuda; no other object depends on CUDA, so nothing is compiled twice
+#   *.css *.js *.html strings inside the library: src/train/report/page.js is lmms::train::embedded::report_page_js, which a
+#                     user declares: namespace lmms::train::embedded { extern const std::string_view report_page_js; }
 set(LMMS_ROOMS "" CACHE INTERNAL "")
 add_custom_target(benchmarks)
 if(LMMS_HAS_CUDA)
@@ -38,6 +40,12 @@ function(lmms_room name)
   list(FILTER parts_cuda INCLUDE REGEX "_cuda\\.cpp$")
   list(APPEND parts_cuda ${kernels})
   list(FILTER sources EXCLUDE REGEX "_(test|testing|bench|none|cuda)\\.cpp$")
+
+  file(GLOB_RECURSE texts CONFIGURE_DEPENDS "${dir}/*.css" "${dir}/*.js" "${dir}/*.html")
+  foreach(text ${texts})
+    lmms_embed(embedded ${name} "${text}")
+    list(APPEND sources "${embedded}")
+  endforeach()
 
   if(sources)
     add_library(lmms_${name} STATIC ${sources})
@@ -83,6 +91,17 @@ function(lmms_room name)
     lmms_link_flavour(${name}_bench none)
     add_dependencies(benchmarks ${name}_bench)
   endif()
+endfunction()
+
+# Sets OUT to the .cpp that holds the text of FILE, made again when the text changes.
+function(lmms_embed out room file)
+  file(RELATIVE_PATH name "${CMAKE_SOURCE_DIR}/src/${room}" "${file}")
+  string(MAKE_C_IDENTIFIER "${name}" name)
+  set(made "${CMAKE_BINARY_DIR}/embedded/${room}/${name}.cpp")
+  add_custom_command(OUTPUT "${made}" DEPENDS "${file}" "${CMAKE_SOURCE_DIR}/cmake/embed.cmake" VERBATIM
+    COMMAND ${CMAKE_COMMAND} "-DINPUT=${file}" "-DOUTPUT=${made}" -DROOM=${room} -DNAME=${name}
+      -P "${CMAKE_SOURCE_DIR}/cmake/embed.cmake")
+  set(${out} "${made}" PARENT_SCOPE)
 endfunction()
 
 # Links what stands in for CUDA (none) or CUDA itself, of every room.
