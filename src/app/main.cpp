@@ -3,12 +3,12 @@
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
+#include <string>
 
 #include "app/commands.h"
+#include "core/version.h"
 
 namespace {
-
-constexpr const char* kVersion = "lmms 0.1.0";
 
 int code(lmms::Exit exit) {
   return static_cast<int>(exit);
@@ -19,7 +19,7 @@ int run(int argc, char** argv) {
       "lmms trains multimodal models: one native program, from a YAML config to a Hugging Face "
       "checkpoint.",
       "lmms"};
-  app.set_version_flag("--version", kVersion);
+  app.set_version_flag("--version", std::string("lmms ") + lmms::kVersion);
   app.require_subcommand(1);
   app.footer(
       "Exit codes: 0 done, 2 bad config or data, 3 interrupted after saving, 1 anything else.");
