@@ -13,5 +13,6 @@ struct Outcome {
 
 void add_train(CLI::App& app, Outcome& outcome);
 void add_list(CLI::App& app, Outcome& outcome);
+void add_report(CLI::App& app, Outcome& outcome);
 
 }  // namespace lmms::app

@@ -20,7 +20,8 @@ TEST(CommandLine, without_words_shows_its_sub_commands_and_fails) {
 TEST(CommandLine, helps) {
   const Ended ended = run({"--help"});
   EXPECT_EQ(ended.exit, 0);
-  for (const char* text : {"train", "list", "--version", "Exit codes: 0 done, 2 bad config"})
+  for (const char* text :
+       {"train", "list", "report", "--version", "Exit codes: 0 done, 2 bad config"})
     EXPECT_THAT(ended.out, HasSubstr(text));
   EXPECT_EQ(ended.err, "");
 }

@@ -1,0 +1,107 @@
+#include <algorithm>
+#include <cctype>
+#include <chrono>
+#include <cstdio>
+#include <cstring>
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "app/commands.h"
+#include "core/files.h"
+#include "core/format.h"
+#include "core/nearest.h"
+#include "train/report/page.h"
+
+namespace lmms::app {
+namespace {
+
+namespace fs = std::filesystem;
+using train::report::RunFiles;
+
+/// Names of the folders in `folder`; those that hold a run if `runs`.
+std::vector<std::string> folders_in(const fs::path& folder, bool runs) {
+  std::vector<std::string> names;
+  std::error_code none;
+  for (fs::directory_iterator entry(folder, none), end; !none && entry != end;
+       entry.increment(none)) {
+    if (!entry->is_directory(none)) continue;
+    if (runs && !fs::exists(entry->path() / "metrics.jsonl", none)) continue;
+    names.push_back(entry->path().filename().string());
+    if (names.size() == 10'000) break;
+  }
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+RunFiles open_run(const std::string& word) {
+  fs::path folder = word;
+  std::error_code none;
+  if (fs::is_regular_file(folder, none)) {
+    throw Error(word, "is a file; expected the output folder of a run",
+                "lmms report " + (folder.has_parent_path() ? folder.parent_path().string() : "."));
+  }
+  if (!fs::is_directory(folder, none)) {
+    if (!folder.has_filename()) folder = folder.parent_path();  // "out/"
+    const fs::path parent = folder.has_parent_path() ? folder.parent_path() : fs::path(".");
+    const auto near = nearest_name(folder.filename().string(), folders_in(parent, false));
+    throw Error(
+        word, "no such folder",
+        near ? fmt::format("did you mean '{}'?",
+                           (folder.has_parent_path() ? parent / *near : fs::path(*near)).string())
+             : "name the output folder of a run (trainer_args.output_dir)");
+  }
+  RunFiles run(folder);
+  run.update();
+  if (!run.found()) {
+    const auto inside = folders_in(folder, true);
+    throw Error(word, "holds no metrics.jsonl: no run has written into this folder",
+                inside.empty() ? "name the output folder of a run (trainer_args.output_dir)"
+                               : fmt::format("did you mean '{}'?", (folder / inside[0]).string()));
+  }
+  return run;
+}
+
+/// As a browser takes it: what is no plain character of a path is written %XX.
+std::string link_to(const fs::path& path) {
+  std::string out = "file://";
+  for (const char c : fs::absolute(path).lexically_normal().string()) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (std::isalnum(byte) || std::strchr("/-._~+,=@", c) != nullptr) {
+      out += c;
+    } else {
+      out += fmt::format("%{:02X}", byte);
+    }
+  }
+  return out;
+}
+
+void write_report(const std::vector<std::string>& folders, std::string output) {
+  std::vector<RunFiles> runs;
+  for (const std::string& folder : folders) runs.push_back(open_run(folder));
+  if (output.empty()) {
+    output = folders.size() == 1 ? (fs::path(folders[0]) / "report.html").string() : "report.html";
+  }
+  const double now =
+      std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
+  write_atomically(output, train::report::render(runs, {.now = now}));
+  std::printf("%s\n", link_to(output).c_str());
+}
+
+}  // namespace
+
+void add_report(CLI::App& app, Outcome&) {
+  CLI::App* command = app.add_subcommand(
+      "report", "Write the report of a run as one HTML page, or lay several runs over each other");
+  auto folders = std::make_shared<std::vector<std::string>>();
+  auto output = std::make_shared<std::string>();
+  command->add_option("folders", *folders, "output folders of runs")->required()->type_name("DIR");
+  command
+      ->add_option("-o,--output", *output,
+                   "where to write; left out: DIR/report.html, for several runs ./report.html")
+      ->type_name("FILE");
+  command->callback([folders, output] { write_report(*folders, *output); });
+}
+
+}  // namespace lmms::app

@@ -1,0 +1,18 @@
+#pragma once
+/// The report: one self-contained HTML page over one run or several.
+#include <span>
+#include <string>
+
+#include "train/report/run_files.h"
+
+namespace lmms::train::report {
+
+struct PageOptions {
+  double now = 0;        ///< unix seconds that the page is as of
+  bool running = false;  ///< the first run is going on at this moment, in this process
+};
+
+/// The page. Numbers go in as base64 columns of float32; everything from outside is escaped.
+std::string render(std::span<const RunFiles> runs, const PageOptions& options);
+
+}  // namespace lmms::train::report
