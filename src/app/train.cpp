@@ -1,31 +1,13 @@
-#include <cstdlib>
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "app/commands.h"
+#include "app/environment.h"
 #include "train/config.h"
 #include "train/runner.h"
 
 namespace lmms::app {
-namespace {
-
-// The hub's cache folder by the rules of huggingface_hub: HF_HUB_CACHE, else HF_HOME/hub, else
-// ~/.cache/huggingface/hub.
-std::filesystem::path hub_cache() {
-  if (const char* cache = std::getenv("HF_HUB_CACHE")) return cache;
-  if (const char* home = std::getenv("HF_HOME")) return std::filesystem::path(home) / "hub";
-  if (const char* home = std::getenv("HOME"))
-    return std::filesystem::path(home) / ".cache/huggingface/hub";
-  return {};
-}
-
-int local_rank() {
-  const char* rank = std::getenv("LOCAL_RANK");
-  return rank != nullptr ? std::atoi(rank) : 0;
-}
-
-}  // namespace
 
 void add_train(CLI::App& app, Outcome& outcome) {
   CLI::App* command = app.add_subcommand(
@@ -39,8 +21,9 @@ void add_train(CLI::App& app, Outcome& outcome) {
   command->footer([] { return "\nKeys of the config:\n" + train::describe_fields(""); });
   command->callback([words, &outcome] {
     const train::LoadedConfig loaded = train::load_train_config(*words);
-    train::check_paths(loaded, hub_cache());
-    outcome.exit = train::train(loaded, {hub_cache(), local_rank()});
+    const train::Place here = place();
+    train::check_paths(loaded, here.hub_cache);
+    outcome.exit = train::train(loaded, here);
   });
 }
 
