@@ -85,7 +85,7 @@ void write_report(const std::vector<std::string>& folders, std::string output) {
   }
   const double now =
       std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
-  write_atomically(output, train::report::render(runs, {.now = now}));
+  write_atomically(output, train::report::render(runs, {.now = now, .running = {}}));
   std::printf("%s\n", link_to(output).c_str());
 }
 

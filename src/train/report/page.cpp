@@ -107,12 +107,12 @@ Json journal_of(const Journal& journal) {
           {"seconds", journal.seconds}};
 }
 
-Json run_of(const RunFiles& run, bool running) {
+Json run_of(const RunFiles& run, std::optional<bool> running) {
   std::error_code none;
   const auto folder = std::filesystem::absolute(run.folder(), none).lexically_normal();
   Json out{{"name", run.name()},
            {"folder", folder.string()},
-           {"running", running},
+           {"running", running ? Json(*running) : Json()},
            {"finished", run.finished()},
            {"last_write", run.last_write()},
            {"unread_lines", run.unread_lines()},
@@ -197,7 +197,7 @@ void tell_apart(Json& runs) {
 std::string render(std::span<const RunFiles> runs, const PageOptions& options) {
   Json page{{"now", options.now}, {"runs", Json::array()}};
   for (const RunFiles& run : runs)
-    page["runs"].push_back(run_of(run, options.running && &run == runs.data()));
+    page["runs"].push_back(run_of(run, &run == runs.data() ? options.running : std::nullopt));
   tell_apart(page["runs"]);
   page["config_differences"] = runs.size() > 1 ? config_differences(runs) : Json::array();
 

@@ -96,10 +96,10 @@
     const quiet = data.now - raw.last_write;
     const rows = run.train.steps.length;
     const gap = rows > 1 ? run.train.steps[rows - 1] - run.train.steps[rows - 2] : 1;
-    if (raw.last_write > 0 && quiet < Math.max(120, 10 * gap * (run.recent("step_ms") || 0) / 1000))
+    if (raw.running === null && raw.last_write > 0 && quiet < Math.max(120, 10 * gap * (run.recent("step_ms") || 0) / 1000))
       return { name: "running", kind: "live", text: "", over: false };
     return { name: "no end recorded", kind: "warn", over: true,
-      text: raw.last_write > 0 ? `nothing was written for ${Numbers.duration(quiet)}: stopped, or killed` : "" };
+      text: raw.running === null && raw.last_write > 0 ? `nothing was written for ${Numbers.duration(quiet)}: stopped, or killed` : "" };
   }
 
   // ---- small parts ----
