@@ -23,6 +23,8 @@ class CsvWalker {
 
   size_t offset() const { return offset_; }
   int64_t line() const { return line_; }
+  /// The line that the record passed last ends on.
+  int64_t last_line() const { return line_ - (offset_ > 0 && text_[offset_ - 1] == '\n'); }
 
   /// To the next record, over blank lines; false at the end of the text.
   bool find() {
@@ -97,6 +99,52 @@ class CsvWalker {
   int64_t line_;
 };
 
+constexpr size_t start_of(std::string_view text) {
+  return text.starts_with("\xEF\xBB\xBF") ? 3 : 0;
+}
+
+/// Reads the header; the walker is then behind it.
+std::optional<Fault> read_header(CsvWalker& walker, const std::string& path,
+                                 std::vector<std::string>& columns) {
+  if (!walker.find()) return Fault{path, "the file is empty; expected a header row", ""};
+  const auto where = fmt::format("{}:{}", path, walker.line());
+  if (auto problem = walker.pass(&columns)) return Fault{where, *problem, ""};
+  for (size_t i = 0; i < columns.size(); ++i) {
+    const auto& name = columns[i];
+    if (!simdjson::validate_utf8(name.data(), name.size())) {
+      return Fault{where, fmt::format("the name of column {} is not valid UTF-8", i + 1), ""};
+    }
+    if (std::find(columns.begin(), columns.begin() + static_cast<int64_t>(i), name) !=
+        columns.begin() + static_cast<int64_t>(i)) {
+      return Fault{where, fmt::format("two columns are named '{}'", name), "rename one of them"};
+    }
+  }
+  return std::nullopt;
+}
+
+/// Reads the record that the walker has found.
+Result<Record> read_row(CsvWalker& walker, const std::shared_ptr<const std::string>& path,
+                        const std::vector<std::string>& columns) {
+  Record record{.origin = {path, walker.line()}, .fields = {}, .data_folder = nullptr};
+  const auto fault = [&](std::string what) {
+    return Fault{record.origin.text(), std::move(what), ""};
+  };
+  std::vector<std::string> cells;
+  if (auto problem = walker.pass(&cells)) return fault(*problem);
+  if (cells.size() != columns.size()) {
+    return fault(fmt::format("expected {} values, one for each column of the header, found {}",
+                             columns.size(), cells.size()));
+  }
+  record.fields = nlohmann::json::object();
+  for (size_t i = 0; i < cells.size(); ++i) {
+    if (!simdjson::validate_utf8(cells[i].data(), cells[i].size())) {
+      return fault(fmt::format("{}: not valid UTF-8", columns[i]));
+    }
+    if (!cells[i].empty()) record.fields[columns[i]] = std::move(cells[i]);
+  }
+  return record;
+}
+
 class CsvSource final : public RecordSource {
  public:
   CsvSource(std::string path, MappedFile file)
@@ -105,21 +153,8 @@ class CsvSource final : public RecordSource {
   /// Reads the header and finds the records.
   std::optional<Fault> index() {
     const auto text = file_.text();
-    CsvWalker walker(text, text.starts_with("\xEF\xBB\xBF") ? 3 : 0, 1);
-    if (!walker.find()) return Fault{*path_, "the file is empty; expected a header row", ""};
-    const int64_t line = walker.line();
-    const auto where = fmt::format("{}:{}", *path_, line);
-    if (auto problem = walker.pass(&columns_)) return Fault{where, *problem, ""};
-    for (size_t i = 0; i < columns_.size(); ++i) {
-      const auto& name = columns_[i];
-      if (!simdjson::validate_utf8(name.data(), name.size())) {
-        return Fault{where, fmt::format("the name of column {} is not valid UTF-8", i + 1), ""};
-      }
-      if (std::find(columns_.begin(), columns_.begin() + static_cast<int64_t>(i), name) !=
-          columns_.begin() + static_cast<int64_t>(i)) {
-        return Fault{where, fmt::format("two columns are named '{}'", name), "rename one of them"};
-      }
-    }
+    CsvWalker walker(text, start_of(text), 1);
+    if (auto fault = read_header(walker, *path_, columns_)) return fault;
     for (; walker.find(); ++rows_) {
       if (rows_ % kStride == 0) anchors_.push_back({walker.offset(), walker.line()});
       walker.pass(nullptr);  // what is wrong inside comes up when the row is read
@@ -137,24 +172,7 @@ class CsvSource final : public RecordSource {
       walker.pass(nullptr);
       walker.find();
     }
-    Record record{.origin = {path_, walker.line()}, .fields = {}, .data_folder = nullptr};
-    const auto fault = [&](std::string what) {
-      return Fault{record.origin.text(), std::move(what), ""};
-    };
-    std::vector<std::string> cells;
-    if (auto problem = walker.pass(&cells)) return fault(*problem);
-    if (cells.size() != columns_.size()) {
-      return fault(fmt::format("expected {} values, one for each column of the header, found {}",
-                               columns_.size(), cells.size()));
-    }
-    record.fields = nlohmann::json::object();
-    for (size_t i = 0; i < cells.size(); ++i) {
-      if (!simdjson::validate_utf8(cells[i].data(), cells[i].size())) {
-        return fault(fmt::format("{}: not valid UTF-8", columns_[i]));
-      }
-      if (!cells[i].empty()) record.fields[columns_[i]] = std::move(cells[i]);
-    }
-    return record;
+    return read_row(walker, path_, columns_);
   }
 
  private:
@@ -169,7 +187,63 @@ class CsvSource final : public RecordSource {
   int64_t rows_ = 0;
 };
 
+class CsvCursor final : public RowCursor {
+ public:
+  CsvCursor(std::string path, MappedFile file)
+      : path_(std::make_shared<const std::string>(std::move(path))),
+        file_(std::move(file)),
+        first_(file_.text(), start_of(file_.text()), 1),
+        walker_(first_) {}
+
+  std::optional<Fault> begin() {
+    auto fault = read_header(first_, *path_, columns_);
+    walker_ = first_;
+    return fault;
+  }
+
+  std::optional<Result<Record>> next() override {
+    if (!walker_.find()) return std::nullopt;
+    return read_row(walker_, path_, columns_);
+  }
+
+  /// To the record that has a part on the line.
+  std::optional<Fault> seek(int64_t number) override {
+    if (number <= walker_.last_line()) walker_ = first_;
+    if (number <= walker_.last_line()) return Fault{"", "this line is the header", ""};
+    while (walker_.find()) {
+      if (walker_.line() > number) {
+        return Fault{"", "the line is blank", next_row_is(walker_.line())};
+      }
+      const CsvWalker here = walker_;
+      walker_.pass(nullptr);
+      if (walker_.last_line() < number) continue;
+      walker_ = here;
+      return std::nullopt;
+    }
+    return Fault{"", "the file ends before this line", ""};
+  }
+
+  std::optional<int64_t> bytes_passed() const override {
+    return static_cast<int64_t>(walker_.offset());
+  }
+
+ private:
+  std::shared_ptr<const std::string> path_;
+  MappedFile file_;
+  std::vector<std::string> columns_;
+  CsvWalker first_;   ///< behind the header
+  CsvWalker walker_;  ///< before the next record
+};
+
 }  // namespace
+
+Result<std::unique_ptr<RowCursor>> csv_cursor(const std::string& path) {
+  auto file = MappedFile::open(path);
+  if (!file) return file.fault();
+  auto cursor = std::make_unique<CsvCursor>(path, *std::move(file));
+  if (auto fault = cursor->begin()) return *std::move(fault);
+  return std::unique_ptr<RowCursor>(std::move(cursor));
+}
 
 Result<std::unique_ptr<RecordSource>> open_csv(const std::string& path) {
   auto file = MappedFile::open(path);

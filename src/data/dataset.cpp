@@ -14,21 +14,6 @@ namespace {
 /// More samples an epoch than this would make sums of ordinals leave 64 bits.
 constexpr double kMostRows = 1e15;
 
-Result<Format> format_of(const SourceConfig& config) {
-  if (!config.data_type) {
-    if (auto format = infer_format(config.path)) return *format;
-    return Fault{config.path, "its suffix tells no data type",
-                 "set data_type: json | jsonl | csv | arrow | parquet"};
-  }
-  if (auto format = parse_format(*config.data_type)) return *format;
-  const std::array<std::string, 5> names = {"json", "jsonl", "csv", "arrow", "parquet"};
-  const auto nearest = nearest_name(*config.data_type, names);
-  return Fault{config.path,
-               fmt::format("unknown data_type '{}'; expected json | jsonl | csv | arrow | parquet",
-                           *config.data_type),
-               nearest ? fmt::format("did you mean '{}'?", *nearest) : ""};
-}
-
 Result<Dataset::Part> open_part(const SourceConfig& config, const SourceLimits& limits) {
   if (!(config.weight >= 0) || !std::isfinite(config.weight)) {
     return Fault{config.path, fmt::format("weight {}: expected a number >= 0", config.weight), ""};
@@ -59,6 +44,21 @@ Result<Dataset::Part> open_part(const SourceConfig& config, const SourceLimits& 
 }
 
 }  // namespace
+
+Result<Format> format_of(const SourceConfig& config) {
+  if (!config.data_type) {
+    if (auto format = infer_format(config.path)) return *format;
+    return Fault{config.path, "its suffix tells no data type",
+                 "set data_type: json | jsonl | csv | arrow | parquet"};
+  }
+  if (auto format = parse_format(*config.data_type)) return *format;
+  const std::array<std::string, 5> names = {"json", "jsonl", "csv", "arrow", "parquet"};
+  const auto nearest = nearest_name(*config.data_type, names);
+  return Fault{config.path,
+               fmt::format("unknown data_type '{}'; expected json | jsonl | csv | arrow | parquet",
+                           *config.data_type),
+               nearest ? fmt::format("did you mean '{}'?", *nearest) : ""};
+}
 
 Result<std::shared_ptr<Dataset>> Dataset::open(const DatasetOptions& options) {
   std::vector<Part> parts;

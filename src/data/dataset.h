@@ -11,6 +11,10 @@
 
 namespace lmms::data {
 
+/// The format of a source: its data_type, else what its suffix or its folder tells. Faults: an
+/// unknown name, or nothing that tells.
+Result<Format> format_of(const SourceConfig& config);
+
 struct DatasetOptions {
   std::vector<SourceConfig> sources;
   bool shuffle = true;

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "core/error.h"
+#include "data/head.h"
 #include "data/source.h"
 
 namespace lmms::data {
@@ -21,5 +22,14 @@ Result<std::unique_ptr<RecordSource>> open_arrow(const std::string& path,
 /// Parquet files, one after another; row groups are decoded when a row of theirs is first read.
 Result<std::unique_ptr<RecordSource>> open_parquet(const std::vector<std::string>& paths,
                                                    const SourceLimits& limits);
+
+/// The files of a source, in their order: the path itself, what a glob matches, the files of a
+/// folder. A folder of `datasets.save_to_disk` is one. Faults: nothing there.
+Result<std::vector<std::string>> files_of(const std::string& path, Format format);
+
+/// One file from its front. Faults: it does not open, or is not of this format.
+Result<std::unique_ptr<RowCursor>> json_cursor(const std::string& path);
+Result<std::unique_ptr<RowCursor>> jsonl_cursor(const std::string& path);
+Result<std::unique_ptr<RowCursor>> csv_cursor(const std::string& path);
 
 }  // namespace lmms::data

@@ -1,4 +1,6 @@
 #include <algorithm>
+#include <optional>
+#include <utility>
 #include <vector>
 
 #include "core/files.h"
@@ -22,8 +24,8 @@ class ListScanner {
   };
   explicit ListScanner(std::string_view text) : text_(text) {}
 
-  /// Offsets of the elements, or what is wrong with the list as a whole.
-  Result<std::vector<Element>> scan() {
+  /// Passes the opening bracket; what is wrong if there is none.
+  std::optional<Fault> begin() {
     if (text_.starts_with("\xEF\xBB\xBF")) at_ = 3;
     skip_space();
     if (at_ == text_.size() || text_[at_] != '[') {
@@ -31,35 +33,48 @@ class ListScanner {
                    "a file with one object a line is data_type: jsonl"};
     }
     ++at_;
-    std::vector<Element> elements;
     skip_space();
-    if (at_ < text_.size() && text_[at_] == ']') return finish(std::move(elements));
-    for (;;) {
-      skip_space();
-      const size_t begin = at_;
-      if (!pass_element()) {
-        return Fault{"", fmt::format("the list is cut off in element {}", elements.size() + 1),
-                     "write the file again"};
-      }
-      elements.push_back({begin, at_});
-      if (text_[at_] == ']') return finish(std::move(elements));
-      ++at_;  // the comma
-    }
+    ended_ = at_ < text_.size() && text_[at_] == ']';
+    return std::nullopt;
   }
+
+  /// The next element; nullopt behind the last. Faults: the list is cut off, or is not all of the
+  /// text. Nothing behind the comma that follows the element is looked at.
+  Result<std::optional<Element>> next() {
+    if (ended_) {
+      if (auto fault = finish()) return *std::move(fault);
+      return std::optional<Element>();
+    }
+    skip_space();
+    const size_t begin = at_;
+    if (!pass_element()) {
+      return Fault{"", fmt::format("the list is cut off in element {}", passed_ + 1),
+                   "write the file again"};
+    }
+    ++passed_;
+    const Element element{begin, at_};
+    ended_ = text_[at_] == ']';
+    if (!ended_) ++at_;  // the comma
+    return std::optional(element);
+  }
+
+  /// Elements that next() gave.
+  int64_t passed() const { return passed_; }
+  size_t offset() const { return at_; }
 
  private:
   void skip_space() {
     while (at_ < text_.size() && is_space(text_[at_])) ++at_;
   }
 
-  Result<std::vector<Element>> finish(std::vector<Element> elements) {
-    ++at_;
+  /// Checks that nothing follows the bracket at at_.
+  std::optional<Fault> finish() {
+    const size_t bracket = at_++;
     skip_space();
-    if (at_ != text_.size()) {
-      return Fault{"", fmt::format("text after the end of the list, at byte {}", at_),
-                   "a file with one object a line is data_type: jsonl"};
-    }
-    return elements;
+    const size_t rest = std::exchange(at_, bracket);
+    if (rest == text_.size()) return std::nullopt;
+    return Fault{"", fmt::format("text after the end of the list, at byte {}", rest),
+                 "a file with one object a line is data_type: jsonl"};
   }
 
   /// To the comma or bracket that ends the element; false if there is none.
@@ -101,7 +116,36 @@ class ListScanner {
 
   std::string_view text_;
   size_t at_ = 0;
+  int64_t passed_ = 0;
+  bool ended_ = false;  ///< the closing bracket is at at_
 };
+
+/// Offsets of all elements.
+Result<std::vector<ListScanner::Element>> scan(std::string_view text) {
+  ListScanner scanner(text);
+  if (auto fault = scanner.begin()) return *std::move(fault);
+  std::vector<ListScanner::Element> elements;
+  for (;;) {
+    auto element = scanner.next();
+    if (!element) return element.fault();
+    if (!*element) return elements;
+    elements.push_back(**element);
+  }
+}
+
+Result<Record> read_element(const std::shared_ptr<const std::string>& path, std::string_view text,
+                            int64_t number) {
+  Record record{.origin = {path, number}, .fields = {}, .data_folder = nullptr};
+  auto value = parse_json(text);
+  if (!value) return Fault{record.origin.text(), value.fault().what, ""};
+  if (!value->is_object()) {
+    return Fault{record.origin.text(),
+                 fmt::format("expected a JSON object in the list, found {}", value->type_name()),
+                 ""};
+  }
+  record.fields = *std::move(value);
+  return record;
+}
 
 class JsonSource final : public RecordSource {
  public:
@@ -114,16 +158,8 @@ class JsonSource final : public RecordSource {
 
   Result<Record> read(int64_t row) const override {
     const auto& element = elements_[static_cast<size_t>(row)];
-    Record record{.origin = {path_, row + 1}, .fields = {}, .data_folder = nullptr};
-    auto value = parse_json(file_.text().substr(element.begin, element.end - element.begin));
-    if (!value) return Fault{record.origin.text(), value.fault().what, ""};
-    if (!value->is_object()) {
-      return Fault{record.origin.text(),
-                   fmt::format("expected a JSON object in the list, found {}", value->type_name()),
-                   ""};
-    }
-    record.fields = *std::move(value);
-    return record;
+    return read_element(path_, file_.text().substr(element.begin, element.end - element.begin),
+                        row + 1);
   }
 
  private:
@@ -132,12 +168,70 @@ class JsonSource final : public RecordSource {
   std::vector<ListScanner::Element> elements_;
 };
 
+class JsonCursor final : public RowCursor {
+ public:
+  JsonCursor(std::string path, MappedFile file)
+      : path_(std::make_shared<const std::string>(std::move(path))),
+        file_(std::move(file)),
+        scanner_(file_.text()) {}
+
+  /// Passes the opening bracket; what is wrong if there is none.
+  std::optional<Fault> begin() {
+    auto fault = scanner_.begin();
+    if (fault) fault->where = *path_;
+    return fault;
+  }
+
+  std::optional<Result<Record>> next() override {
+    auto element = scanner_.next();
+    if (!element) throw Error(*path_, element.fault().what, element.fault().fix);
+    if (!*element) return std::nullopt;
+    const auto [from, to] = **element;
+    return read_element(path_, file_.text().substr(from, to - from), scanner_.passed());
+  }
+
+  std::optional<Fault> seek(int64_t number) override {
+    if (number <= scanner_.passed()) {
+      scanner_ = ListScanner(file_.text());
+      if (auto fault = begin()) return fault;
+    }
+    for (;;) {
+      const ListScanner here = scanner_;
+      auto element = scanner_.next();
+      if (!element) return element.fault();
+      if (!*element) {
+        return Fault{"", fmt::format("the list has {} elements", scanner_.passed()), ""};
+      }
+      if (scanner_.passed() < number) continue;
+      scanner_ = here;
+      return std::nullopt;
+    }
+  }
+
+  std::optional<int64_t> bytes_passed() const override {
+    return static_cast<int64_t>(scanner_.offset());
+  }
+
+ private:
+  std::shared_ptr<const std::string> path_;
+  MappedFile file_;
+  ListScanner scanner_;
+};
+
 }  // namespace
+
+Result<std::unique_ptr<RowCursor>> json_cursor(const std::string& path) {
+  auto file = MappedFile::open(path);
+  if (!file) return file.fault();
+  auto cursor = std::make_unique<JsonCursor>(path, *std::move(file));
+  if (auto fault = cursor->begin()) return *std::move(fault);
+  return std::unique_ptr<RowCursor>(std::move(cursor));
+}
 
 Result<std::unique_ptr<RecordSource>> open_json(const std::string& path) {
   auto file = MappedFile::open(path);
   if (!file) return file.fault();
-  auto elements = ListScanner(file->text()).scan();
+  auto elements = scan(file->text());
   if (!elements) return Fault{path, elements.fault().what, elements.fault().fix};
   return std::unique_ptr<RecordSource>(
       std::make_unique<JsonSource>(path, *std::move(file), *std::move(elements)));

@@ -12,6 +12,24 @@ namespace {
 
 constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
 
+std::string_view without_mark(std::string_view text) {
+  return text.starts_with(kByteOrderMark) ? text.substr(kByteOrderMark.size()) : text;
+}
+
+Result<Record> read_line(const std::shared_ptr<const std::string>& path,
+                         const LineIndex::Line& line) {
+  Record record{.origin = {path, line.number}, .fields = {}, .data_folder = nullptr};
+  auto value = parse_json(line.text);
+  if (!value) return Fault{record.origin.text(), value.fault().what, ""};
+  if (!value->is_object()) {
+    return Fault{record.origin.text(),
+                 fmt::format("expected a JSON object on the line, found {}", value->type_name()),
+                 ""};
+  }
+  record.fields = *std::move(value);
+  return record;
+}
+
 class JsonlSource final : public RecordSource {
  public:
   JsonlSource(std::string path, MappedFile file)
@@ -22,31 +40,52 @@ class JsonlSource final : public RecordSource {
 
   int64_t size() const override { return lines_.size(); }
 
-  Result<Record> read(int64_t row) const override {
-    const auto line = lines_.line(row);
-    Record record{.origin = {path_, line.number}, .fields = {}, .data_folder = nullptr};
-    auto value = parse_json(line.text);
-    if (!value) return Fault{record.origin.text(), value.fault().what, ""};
-    if (!value->is_object()) {
-      return Fault{record.origin.text(),
-                   fmt::format("expected a JSON object on the line, found {}", value->type_name()),
-                   ""};
-    }
-    record.fields = *std::move(value);
-    return record;
-  }
+  Result<Record> read(int64_t row) const override { return read_line(path_, lines_.line(row)); }
 
  private:
-  static std::string_view without_mark(std::string_view text) {
-    return text.starts_with(kByteOrderMark) ? text.substr(kByteOrderMark.size()) : text;
-  }
-
   std::shared_ptr<const std::string> path_;
   MappedFile file_;
   LineIndex lines_;
 };
 
+class JsonlCursor final : public RowCursor {
+ public:
+  JsonlCursor(std::string path, MappedFile file)
+      : path_(std::make_shared<const std::string>(std::move(path))),
+        file_(std::move(file)),
+        lines_(without_mark(file_.text())) {}
+
+  std::optional<Result<Record>> next() override {
+    const auto line = lines_.next();
+    if (!line) return std::nullopt;
+    return read_line(path_, *line);
+  }
+
+  std::optional<Fault> seek(int64_t number) override {
+    if (!lines_.seek(number)) return Fault{"", "the file ends before this line", ""};
+    LineWalker peek = lines_;
+    const auto line = peek.next();
+    if (line && line->number == number) return std::nullopt;
+    return Fault{"", "the line is blank", line ? next_row_is(line->number) : ""};
+  }
+
+  std::optional<int64_t> bytes_passed() const override {
+    return static_cast<int64_t>(lines_.offset());
+  }
+
+ private:
+  std::shared_ptr<const std::string> path_;
+  MappedFile file_;
+  LineWalker lines_;
+};
+
 }  // namespace
+
+Result<std::unique_ptr<RowCursor>> jsonl_cursor(const std::string& path) {
+  auto file = MappedFile::open(path);
+  if (!file) return file.fault();
+  return std::unique_ptr<RowCursor>(std::make_unique<JsonlCursor>(path, *std::move(file)));
+}
 
 Result<std::unique_ptr<RecordSource>> open_jsonl(const std::string& path) {
   auto file = MappedFile::open(path);

@@ -78,4 +78,25 @@ LineIndex::Line LineIndex::line(int64_t i) const {
   }
 }
 
+std::optional<LineIndex::Line> LineWalker::next() {
+  while (offset_ < text_.size()) {
+    const size_t stop = line_end(text_, offset_);
+    const auto text = text_.substr(offset_, stop - offset_);
+    offset_ = std::min(stop + 1, text_.size());
+    if (const int64_t number = number_++; !is_blank(text)) return LineIndex::Line{text, number};
+  }
+  return std::nullopt;
+}
+
+bool LineWalker::seek(int64_t number) {
+  if (number < number_) {
+    offset_ = 0;
+    number_ = 1;
+  }
+  for (; number_ < number && offset_ < text_.size(); ++number_) {
+    offset_ = std::min(line_end(text_, offset_) + 1, text_.size());
+  }
+  return number_ == number && offset_ < text_.size();
+}
+
 }  // namespace lmms::data

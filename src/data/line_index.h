@@ -2,6 +2,7 @@
 /// Where the rows of a text file begin, in little memory: every 16th row is remembered.
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string_view>
 #include <vector>
 
@@ -38,6 +39,25 @@ class LineIndex {
   std::string_view text_;
   std::vector<Chunk> chunks_;
   int64_t rows_ = 0;
+};
+
+/// The same lines one after another, without an index: nothing behind the last one that was given
+/// is looked at. The text must outlive it.
+class LineWalker {
+ public:
+  explicit LineWalker(std::string_view text) : text_(text) {}
+  /// The next line that is not blank; nullopt at the end of the text.
+  std::optional<LineIndex::Line> next();
+  /// To the start of a line, counted from 1, by newlines alone; false if the text ends before it.
+  /// Then next() gives that line, or the first behind it that is not blank.
+  bool seek(int64_t number);
+  /// Bytes of the text before the next line.
+  size_t offset() const { return offset_; }
+
+ private:
+  std::string_view text_;
+  size_t offset_ = 0;
+  int64_t number_ = 1;  ///< of the line at offset_
 };
 
 }  // namespace lmms::data

@@ -4,20 +4,12 @@
 
 namespace lmms::data {
 
-SampleReader::SampleReader(std::shared_ptr<const Dataset> dataset,
-                           std::shared_ptr<const Processor> processor, const Policies& policies,
-                           int64_t limit)
-    : dataset_(std::move(dataset)),
-      processor_(std::move(processor)),
-      policies_(policies),
-      limit_(limit) {}
-
 Result<Record> SampleReader::record(int64_t ordinal) const {
   const int64_t rows = dataset_->rows_per_epoch();
   return dataset_->read(dataset_->place(ordinal / rows, ordinal % rows));
 }
 
-Outcome SampleReader::bad(Fault fault) const {
+Outcome SampleJudge::bad(Fault fault) const {
   const bool fatal = policies_.on_bad_sample == OnBadSample::fail;
   if (fatal) {
     constexpr auto kSkip = "set dataset_config.on_bad_sample: skip";
@@ -31,7 +23,7 @@ Outcome SampleReader::bad(Fault fault) const {
   return outcome;
 }
 
-std::optional<Outcome> SampleReader::limit_length(Measured& measured, const Origin& origin) const {
+std::optional<Outcome> SampleJudge::limit_length(Measured& measured, const Origin& origin) const {
   Outcome outcome;
   outcome.reason = SkipReason::overlong;
   outcome.fault = {origin.text(),
@@ -55,8 +47,7 @@ std::optional<Outcome> SampleReader::limit_length(Measured& measured, const Orig
   return std::nullopt;
 }
 
-Outcome SampleReader::measure(int64_t ordinal) const {
-  auto record = this->record(ordinal);
+Outcome SampleJudge::measure(const Result<Record>& record, int64_t ordinal) const {
   if (!record) return bad(record.fault());
   auto measured = processor_->measure(*record);
   if (!measured) return bad(measured.fault());
@@ -87,8 +78,7 @@ Outcome SampleReader::measure(int64_t ordinal) const {
   return outcome;
 }
 
-std::shared_ptr<const Sample> SampleReader::make(const PackItem& item) const {
-  auto record = this->record(item.ordinal).take();
+std::shared_ptr<const Sample> SampleJudge::make(const Record& record, const PackItem& item) const {
   auto sample = processor_->process(record).take();
   if (policies_.on_overlong == OnOverlong::truncate && limit_ > 0) truncate(sample, limit_);
   if (sample.length() != item.length) {

@@ -22,28 +22,49 @@ struct Outcome {
   bool truncated = false;  ///< trained, but cut
 };
 
-/// Thread-safe; results depend on the ordinal alone.
-class SampleReader {
+/// What the policies make of a record, wherever it was read. Thread-safe.
+class SampleJudge {
  public:
   /// `limit`: tokens of the longest sample; 0: none.
-  SampleReader(std::shared_ptr<const Dataset> dataset, std::shared_ptr<const Processor> processor,
-               const Policies& policies, int64_t limit);
+  SampleJudge(std::shared_ptr<const Processor> processor, const Policies& policies, int64_t limit)
+      : processor_(std::move(processor)), policies_(policies), limit_(limit) {}
 
-  /// Reads and measures the sample at an ordinal: epoch * rows_per_epoch + position.
-  Outcome measure(int64_t ordinal) const;
+  /// Measures a record, or says what becomes of one that could not be read. `ordinal`: of the item.
+  Outcome measure(const Result<Record>& record, int64_t ordinal) const;
   /// Makes the sample of a measured item again. Throws Error if the record has changed since.
-  std::shared_ptr<const Sample> make(const PackItem& item) const;
+  std::shared_ptr<const Sample> make(const Record& record, const PackItem& item) const;
 
  private:
-  Result<Record> record(int64_t ordinal) const;
   Outcome bad(Fault fault) const;
   /// Cuts a sample that is too long, where the policy says so; else says what becomes of it.
   std::optional<Outcome> limit_length(Measured& measured, const Origin& origin) const;
 
-  std::shared_ptr<const Dataset> dataset_;
   std::shared_ptr<const Processor> processor_;
   Policies policies_;
   int64_t limit_;
+};
+
+/// Samples of a data set by their place in its order. Thread-safe; results depend on the ordinal
+/// alone.
+class SampleReader {
+ public:
+  /// `limit`: tokens of the longest sample; 0: none.
+  SampleReader(std::shared_ptr<const Dataset> dataset, std::shared_ptr<const Processor> processor,
+               const Policies& policies, int64_t limit)
+      : dataset_(std::move(dataset)), judge_(std::move(processor), policies, limit) {}
+
+  /// Reads and measures the sample at an ordinal: epoch * rows_per_epoch + position.
+  Outcome measure(int64_t ordinal) const { return judge_.measure(record(ordinal), ordinal); }
+  /// Makes the sample of a measured item again. Throws Error if the record has changed since.
+  std::shared_ptr<const Sample> make(const PackItem& item) const {
+    return judge_.make(record(item.ordinal).take(), item);
+  }
+
+ private:
+  Result<Record> record(int64_t ordinal) const;
+
+  std::shared_ptr<const Dataset> dataset_;
+  SampleJudge judge_;
 };
 
 }  // namespace lmms::data

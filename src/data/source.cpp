@@ -109,8 +109,7 @@ std::optional<Format> infer_format(const std::string& path) {
   return parse_format(suffix);
 }
 
-Result<std::unique_ptr<RecordSource>> open_source(const std::string& path, Format format,
-                                                  const SourceLimits& limits) {
+Result<std::vector<std::string>> files_of(const std::string& path, Format format) {
   auto paths = expand(path);
   if (paths.empty()) {
     const bool is_glob = path.find_first_of("*?[") != std::string::npos;
@@ -123,6 +122,14 @@ Result<std::unique_ptr<RecordSource>> open_source(const std::string& path, Forma
       return Fault{path, fmt::format("the folder holds no .{} file", format_name(format)), ""};
     }
   }
+  return paths;
+}
+
+Result<std::unique_ptr<RecordSource>> open_source(const std::string& path, Format format,
+                                                  const SourceLimits& limits) {
+  const auto files = files_of(path, format);
+  if (!files) return files.fault();
+  const auto& paths = *files;
   if (format == Format::parquet) return open_parquet(paths, limits);  // files share one budget
   std::vector<std::unique_ptr<RecordSource>> parts;
   for (const auto& one : paths) {

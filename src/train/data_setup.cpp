@@ -33,14 +33,14 @@ std::shared_ptr<const data::Processor> make_processor(const LoadedConfig& loaded
       text::ChatTemplate::create(tokenizer, options).take());
 }
 
-data::Policies policies(const data::DataConfig& c) {
+}  // namespace
+
+data::Policies policies_of(const data::DataConfig& c) {
   return {c.on_bad_sample, c.overlong(), c.length_limit().value_or(0)};
 }
 
-}  // namespace
-
-RunData open_data(const LoadedConfig& loaded, const fs::path& model_folder,
-                  const fs::path& hub_cache) {
+RunProcessor open_processor(const LoadedConfig& loaded, const fs::path& model_folder,
+                            const fs::path& hub_cache) {
   const data::DataConfig& c = loaded.config.dataset;
   fs::path folder = model_folder;
   if (!c.processor.processor_name.empty()) {
@@ -57,6 +57,13 @@ RunData open_data(const LoadedConfig& loaded, const fs::path& model_folder,
   }
   text::Tokenizer tokenizer = text::Tokenizer::load(folder).take();
   auto processor = make_processor(loaded, tokenizer);
+  return {std::move(processor), std::move(tokenizer), std::move(folder)};
+}
+
+RunData open_data(const LoadedConfig& loaded, const fs::path& model_folder,
+                  const fs::path& hub_cache) {
+  const data::DataConfig& c = loaded.config.dataset;
+  RunProcessor made = open_processor(loaded, model_folder, hub_cache);
 
   data::DatasetOptions options;
   options.sources = data::sources_of(c).take();
@@ -72,15 +79,15 @@ RunData open_data(const LoadedConfig& loaded, const fs::path& model_folder,
     evaluation = data::Dataset::open(eval).take();
   }
   data::EvaluationOptions evaluation_options;
-  evaluation_options.policies = policies(c);
+  evaluation_options.policies = policies_of(c);
   evaluation_options.batch_samples = loaded.config.trainer.per_device_eval_batch_size;
   evaluation_options.threads = static_cast<int>(loaded.config.trainer.dataloader_num_workers);
-  evaluation_options.pad_id = tokenizer.pad().value_or(0);
+  evaluation_options.pad_id = made.tokenizer.pad().value_or(0);
   return {std::move(training),
           std::move(evaluation),
-          std::move(processor),
-          std::move(tokenizer),
-          folder,
+          std::move(made.processor),
+          std::move(made.tokenizer),
+          std::move(made.tokenizer_folder),
           evaluation_options};
 }
 
@@ -94,7 +101,7 @@ data::LoaderOptions loader_options(const TrainConfig& config, int64_t global_row
     o.packing->strategy = c.packing_strategy;
     o.packing->num_open_bins = static_cast<int>(c.packing_kwargs.num_open_bins);
   }
-  o.policies = policies(c);
+  o.policies = policies_of(c);
   o.global_rows = global_rows;
   o.rows_per_micro_step = args.per_device_train_batch_size;
   o.epochs = args.num_train_epochs;

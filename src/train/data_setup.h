@@ -21,6 +21,21 @@ struct RunData {
   data::EvaluationOptions evaluation_options;
 };
 
+/// What makes samples of records, without any data.
+struct RunProcessor {
+  std::shared_ptr<const data::Processor> processor;
+  text::Tokenizer tokenizer;
+  std::filesystem::path tokenizer_folder;
+};
+
+/// Loads the tokenizer and makes the processor. `model_folder`: where the tokenizer is if the
+/// config names none. Throws Error.
+RunProcessor open_processor(const LoadedConfig& loaded, const std::filesystem::path& model_folder,
+                            const std::filesystem::path& hub_cache);
+
+/// What happens to records that cannot be trained as they are, in training and evaluation.
+data::Policies policies_of(const data::DataConfig& config);
+
 /// Opens data sets and tokenizer. `model_folder`: where the tokenizer is if the config names none.
 /// Throws Error.
 RunData open_data(const LoadedConfig& loaded, const std::filesystem::path& model_folder,
