@@ -14,5 +14,6 @@ struct Outcome {
 void add_train(CLI::App& app, Outcome& outcome);
 void add_list(CLI::App& app, Outcome& outcome);
 void add_report(CLI::App& app, Outcome& outcome);
+void add_preview(CLI::App& app, Outcome& outcome);
 
 }  // namespace lmms::app

@@ -26,6 +26,7 @@ int run(int argc, char** argv) {
   std::signal(SIGXFSZ, SIG_IGN);  // a file too large is then an error of its write
   lmms::app::Outcome outcome;
   lmms::app::add_train(app, outcome);
+  lmms::app::add_preview(app, outcome);
   lmms::app::add_list(app, outcome);
   lmms::app::add_report(app, outcome);
   if (argc < 2) {

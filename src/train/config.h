@@ -148,10 +148,17 @@ struct LoadedConfig {
 /// file, line and column. Opens no file but the config.
 LoadedConfig load_train_config(std::span<const std::string> words);
 
+/// What is read of what a config names.
+enum class Reads {
+  everything,
+  data,  ///< data sets and the tokenizer named beside them: no model, no checkpoint
+};
+
 /// Checks that every data set, model and tokenizer of the config exists; throws one Error that
 /// lists all that don't. Names of the Hugging Face hub are looked up in the folder `hub_cache`
 /// (checkpoint::locate_checkpoint); it may be empty.
-void check_paths(const LoadedConfig& loaded, const std::string& hub_cache);
+void check_paths(const LoadedConfig& loaded, const std::string& hub_cache,
+                 Reads reads = Reads::everything);
 
 /// The whole config as YAML; reading it gives an equal TrainConfig.
 std::string write_resolved(const TrainConfig& config);

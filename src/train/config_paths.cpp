@@ -30,7 +30,7 @@ bool exists_or_matches(const std::string& path) {
 
 }  // namespace
 
-void check_paths(const LoadedConfig& loaded, const std::string& hub_cache) {
+void check_paths(const LoadedConfig& loaded, const std::string& hub_cache, Reads reads) {
   config::Faults faults;
   const Places places(loaded.given_at);
   const auto fault = [&](const std::string& key, const std::string& what) {
@@ -64,6 +64,7 @@ void check_paths(const LoadedConfig& loaded, const std::string& hub_cache) {
   }
   const std::string& processor = data.processor.processor_name;
   if (!processor.empty()) locate("dataset_config.processor_config.processor_name", processor);
+  if (reads == Reads::data) return faults.throw_if_any();
   if (const auto& model = loaded.config.model.load_from_pretrained_path) {
     const std::string key = "model_config.load_from_pretrained_path";
     const std::optional<fs::path> folder = locate(key, *model);

@@ -1,0 +1,72 @@
+#include "train/preview/preview.h"
+
+#include <cstdio>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "app/commands.h"
+#include "app/environment.h"
+#include "train/config.h"
+#include "train/preview/terminal.h"
+
+namespace lmms::app {
+namespace {
+
+struct PreviewWords {
+  std::vector<std::string> config;
+  train::preview::Options options;
+  train::preview::Shown shown;
+  bool no_colour = false, colour = false;
+};
+
+void run(const PreviewWords& words) {
+  const train::LoadedConfig loaded = train::load_train_config(words.config);
+  train::check_paths(loaded, hub_cache(), train::Reads::data);
+  const auto preview = train::preview::make_preview(loaded, words.options, hub_cache());
+  const train::preview::Screen screen{
+      .colour = !words.no_colour && (words.colour || wants_colour(stdout)),
+      .width = columns_of(stdout, 100)};
+  const std::string text = train::preview::render_terminal(preview, screen, words.shown);
+  std::fwrite(text.data(), 1, text.size(), stdout);
+}
+
+}  // namespace
+
+void add_preview(CLI::App& app, Outcome&) {
+  CLI::App* command = app.add_subcommand(
+      "preview",
+      "Show samples and packed rows as the model will see them, before anything is trained");
+  auto words = std::make_shared<PreviewWords>();
+  command
+      ->add_option("words", words->config,
+                   "CONFIG, and key=value over it (dataset_config.packing_length=4096)")
+      ->required()
+      ->type_name("CONFIG [key=value ...]");
+  command
+      ->add_option("-n", words->options.rows_per_source,
+                   "Rows from the front of each source (3; of many sources fewer)")
+      ->check(CLI::Range(int64_t{1}, int64_t{1000000}))
+      ->type_name("N");
+  command
+      ->add_option("--row", words->options.named_rows,
+                   "Show this row instead, as errors print it: chats.jsonl:18233; also "
+                   "SOURCE_NUMBER:ROW, or ROW of the only source. May be given several times")
+      ->allow_extra_args(false)
+      ->type_name("FILE:ROW")
+      ->excludes("-n");
+  command->add_flag("--eval", words->options.evaluation, "The evaluation data instead");
+  command->add_flag("--ids", words->shown.ids,
+                    "A table with id, target and position of each token instead of the text");
+  command->add_flag("--full", words->shown.full, "Long samples whole, not without their middle");
+  auto* colour = command->add_flag("--color", words->colour, "Colours even where no terminal is");
+  command->add_flag("--no-color", words->no_colour, "No colours: brackets mark what is trained")
+      ->excludes(colour);
+  command->footer(
+      "\nReads the data and the tokenizer that the config names; loads no weights, makes no index, "
+      "writes nothing.");
+  command->callback([words] { run(*words); });
+}
+
+}  // namespace lmms::app

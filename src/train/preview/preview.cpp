@@ -1,0 +1,288 @@
+#include "train/preview/preview.h"
+
+#include <algorithm>
+#include <memory>
+
+#include "checkpoint/hf_folder.h"
+#include "core/format.h"
+#include "data/collate.h"
+#include "data/head.h"
+#include "data/mixture.h"
+#include "data/packer.h"
+#include "data/sample_reader.h"
+#include "train/data_setup.h"
+
+namespace lmms::train::preview {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr int64_t kRowsPerSource = 3;
+constexpr int64_t kMostByDefault = 24;  // samples of all sources, where -n says nothing
+
+/// A record, or why it could not be read, on its way to a sample.
+struct Read {
+  int32_t source = 0;
+  Result<data::Record> record;
+};
+
+/// The folder of the model where the tokenizer is looked for; empty if the config names another
+/// place or the model has no folder.
+fs::path model_folder(const LoadedConfig& loaded, const fs::path& hub_cache) {
+  const auto& model = loaded.config.model.load_from_pretrained_path;
+  if (!loaded.config.dataset.processor.processor_name.empty() || !model) return {};
+  auto found = checkpoint::locate_checkpoint(*model, hub_cache.string());
+  if (!found)
+    throw Error(loaded.where("model_config.load_from_pretrained_path"), found.fault().text());
+  return std::move(found).take();
+}
+
+std::vector<data::SourceConfig> sources_of(const LoadedConfig& loaded, bool evaluation) {
+  const data::DataConfig& c = loaded.config.dataset;
+  if (!evaluation) return data::sources_of(c).take();
+  if (!c.eval_dataset_path) {
+    throw Error(loaded.where("dataset_config.eval_dataset_path"),
+                "the config has no evaluation data", "give eval_dataset_path, or leave --eval out");
+  }
+  return data::sources_of(c, c.eval_dataset_path).take();
+}
+
+Source describe(const data::SourceConfig& config, const data::SourceHead& head) {
+  Source source;
+  source.path = config.path;
+  source.format = data::format_name(head.format());
+  source.weight = config.weight;
+  source.files = static_cast<int64_t>(head.files().size());
+  source.bytes = head.total_bytes();
+  return source;
+}
+
+/// The first rows of each source.
+void read_heads(const std::vector<data::SourceConfig>& sources, const Options& options,
+                Preview& preview, std::vector<Read>& reads) {
+  size_t shown = sources.size();
+  int64_t each = kRowsPerSource;
+  if (options.rows_per_source) {
+    each = *options.rows_per_source;
+  } else if (shown * kRowsPerSource > kMostByDefault) {
+    shown = std::min<size_t>(shown, kMostByDefault);
+    each = kMostByDefault / static_cast<int64_t>(shown);
+  }
+  preview.sources_left_out = static_cast<int64_t>(sources.size() - shown);
+  for (size_t s = 0; s < shown; ++s) {
+    auto head = data::SourceHead::open(sources[s]).take();
+    Source source = describe(sources[s], head);
+    while (source.shown < each) {
+      auto record = head.next();
+      if (!record) {
+        source.to_the_end = true;
+        break;
+      }
+      ++source.shown;
+      reads.push_back({static_cast<int32_t>(s), *std::move(record)});
+    }
+    if (source.shown == 0)
+      throw Error(sources[s].path, "holds no row", "remove it from the data set");
+    source.bytes_looked_at = head.bytes_passed();
+    preview.sources.push_back(std::move(source));
+  }
+}
+
+void read_named(const std::vector<data::SourceConfig>& sources, const Options& options,
+                Preview& preview, std::vector<Read>& reads) {
+  data::NamedRows rows(sources);
+  for (const auto& name : options.named_rows) {
+    auto found = rows.read(name);
+    if (!found) throw Error("--row " + found.fault().where, found.fault().what, found.fault().fix);
+    reads.push_back({found->source, std::move(found->record)});
+  }
+  for (const auto& config : sources) {
+    preview.sources.push_back(describe(config, data::SourceHead::open(config).take()));
+  }
+  for (const auto& read : reads) ++preview.sources[static_cast<size_t>(read.source)].shown;
+}
+
+Tokens slice(const data::Batch& batch, const data::Segment& segment) {
+  const auto cut = [&](const auto& values) {
+    const auto begin = values.begin() + segment.start;
+    return std::vector(begin, begin + segment.length);
+  };
+  return {cut(batch.input_ids), cut(batch.labels), cut(batch.weights), cut(batch.position_ids)};
+}
+
+std::string policy_of(const data::DataConfig& c, const data::Outcome& outcome) {
+  const auto name = [](auto value) {
+    for (const auto& entry : enum_names(value)) {
+      if (entry.value == value) return std::string(entry.name);
+    }
+    return std::string("?");
+  };
+  if (outcome.truncated) return "on_overlong: " + name(c.overlong());
+  switch (outcome.reason) {
+    case data::SkipReason::bad:
+      return "on_bad_sample: " + name(c.on_bad_sample);
+    case data::SkipReason::overlong:
+      return "on_overlong: " + name(c.overlong());
+    case data::SkipReason::empty:
+    case data::SkipReason::unsupervised:
+      return "under every policy";
+  }
+  return "";
+}
+
+/// Turns by the token that opens one, as the model sees them: one that a text contains counts too.
+std::vector<Turn> turns_of(const Tokens& tokens, const text::Tokenizer& tokenizer) {
+  std::vector<Turn> turns;
+  const auto start = tokenizer.id("<|im_start|>");
+  if (!start) return turns;
+  for (int64_t t = 0; t < tokens.size(); ++t) {
+    const auto i = static_cast<size_t>(t);
+    if (turns.empty() || tokens.ids[i] == *start) turns.push_back({"", t, t, 0});
+    turns.back().end = t + 1;
+    turns.back().trained += t > 0 && tokens.weights[i - 1] > 0;
+  }
+  for (auto& turn : turns) {
+    if (tokens.ids[static_cast<size_t>(turn.begin)] != *start) continue;
+    constexpr int64_t kLongestRole = 16;  // tokens
+    for (int64_t t = turn.begin + 1; t < std::min(turn.end, turn.begin + kLongestRole); ++t) {
+      turn.role += tokenizer.bytes(tokens.ids[static_cast<size_t>(t)]);
+      if (const size_t newline = turn.role.find('\n'); newline != std::string::npos) {
+        turn.role.resize(newline);
+        break;
+      }
+    }
+  }
+  return turns;
+}
+
+using SamplePtr = std::shared_ptr<const data::Sample>;
+
+/// What training makes of a record, and the sample: also of one that is not trained, if it has one.
+struct Judged {
+  Sample sample;
+  std::optional<data::PackItem> item;
+  SamplePtr made;
+};
+
+Judged judge(const Read& read, int64_t ordinal, const data::DataConfig& c,
+             const data::SampleJudge& judge, const data::Processor& processor) {
+  Judged judged;
+  const data::Outcome outcome = judge.measure(read.record, ordinal);
+  Sample& sample = judged.sample;
+  sample.source = read.source;
+  sample.origin = read.record ? read.record->origin.text() : read.record.fault().where;
+  sample.fault = outcome.fault;
+  sample.reason = outcome.reason;
+  if (outcome.item) {
+    sample.fate = outcome.truncated ? Fate::cut : Fate::trained;
+    judged.item = outcome.item;
+    judged.made = outcome.sample ? outcome.sample : judge.make(*read.record, *outcome.item);
+  } else {
+    sample.fate = outcome.fatal ? Fate::stops : Fate::skipped;
+    if (read.record) {
+      if (auto made = processor.process(*read.record)) {
+        judged.made = std::make_shared<const data::Sample>(*std::move(made));
+      }
+    }
+  }
+  if (sample.fate != Fate::trained) sample.policy = policy_of(c, outcome);
+  return judged;
+}
+
+/// Rows as one lane of training fills them; each sample by itself without packing.
+std::vector<data::Bin> pack(const std::vector<Judged>& judged,
+                            const std::optional<data::PackingOptions>& options) {
+  std::vector<data::Bin> rows;
+  std::optional<data::Packer> packer;
+  if (options) packer.emplace(*options);
+  for (const auto& one : judged) {
+    if (!one.item) continue;
+    if (!packer) {
+      rows.emplace_back().add(*one.item);
+      continue;
+    }
+    for (auto& row : packer->add(*one.item)) rows.push_back(std::move(row));
+  }
+  while (packer) {
+    auto row = packer->flush_one();
+    if (!row) break;
+    rows.push_back(*std::move(row));
+  }
+  return rows;
+}
+
+void finish(Sample& sample, Tokens tokens, const text::Tokenizer& tokenizer, bool chats) {
+  sample.tokens = std::move(tokens);
+  sample.trained_tokens = std::count_if(sample.tokens.weights.begin(), sample.tokens.weights.end(),
+                                        [](float weight) { return weight > 0; });
+  if (chats) sample.turns = turns_of(sample.tokens, tokenizer);
+}
+
+}  // namespace
+
+Preview make_preview(const LoadedConfig& loaded, const Options& options,
+                     const fs::path& hub_cache) {
+  const data::DataConfig& c = loaded.config.dataset;
+  RunProcessor made = open_processor(loaded, model_folder(loaded, hub_cache), hub_cache);
+  const auto sources = sources_of(loaded, options.evaluation);
+  const data::LoaderOptions training =
+      loader_options(loaded.config, 1, made.tokenizer.pad().value_or(0));
+  const auto packing = options.evaluation ? std::nullopt : training.packing;
+
+  Preview preview(made.tokenizer);
+  preview.config = loaded.file;
+  preview.processor_type = c.processor.processor_type;
+  preview.tokenizer = made.tokenizer_folder.string();
+  preview.evaluation = options.evaluation;
+  preview.named = !options.named_rows.empty();
+  preview.shuffle = c.shuffle && !options.evaluation;
+  std::vector<Read> reads;
+  if (preview.named) {
+    read_named(sources, options, preview, reads);
+  } else {
+    read_heads(sources, options, preview, reads);
+  }
+
+  const data::SampleJudge policies(made.processor, training.policies, training.policies.max_length);
+  std::vector<Judged> judged;
+  for (size_t i = 0; i < reads.size(); ++i) {
+    judged.push_back(judge(reads[i], static_cast<int64_t>(i), c, policies, *made.processor));
+  }
+  const bool chats = !c.plain_text();
+  for (const auto& bin : pack(judged, packing)) {
+    Row row;
+    data::RowSamples samples;
+    for (const auto& item : bin.items) {
+      row.samples.push_back(item.ordinal);
+      samples.push_back(judged[static_cast<size_t>(item.ordinal)].made);
+    }
+    row.tokens = bin.length;
+    const data::Batch batch = data::collate({&samples, 1}, training.pad_multiple, training.pad_id);
+    for (const auto& segment : batch.segments) {
+      if (segment.sample < 0) continue;  // the pad
+      auto& one = judged[static_cast<size_t>(row.samples[static_cast<size_t>(segment.sample)])];
+      one.sample.row = static_cast<int64_t>(preview.rows.size());
+      finish(one.sample, slice(batch, segment), made.tokenizer, chats);
+    }
+    preview.rows.push_back(std::move(row));
+  }
+  for (auto& one : judged) {
+    if (!one.sample.row && one.made) {
+      const data::RowSamples alone = {one.made};
+      const data::Batch batch = data::collate({&alone, 1}, 1, training.pad_id);
+      finish(one.sample, slice(batch, batch.segments.front()), made.tokenizer, chats);
+    }
+    preview.samples.push_back(std::move(one.sample));
+  }
+  if (packing) {
+    for (const auto& entry : enum_names(packing->strategy)) {
+      if (entry.value == packing->strategy) preview.packing = entry.name;
+    }
+    preview.row_length = packing->length;
+    preview.open_rows =
+        packing->strategy == data::PackingStrategy::sequential ? 1 : packing->num_open_bins;
+  }
+  return preview;
+}
+
+}  // namespace lmms::train::preview

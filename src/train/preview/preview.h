@@ -1,0 +1,107 @@
+#pragma once
+/// Samples and rows as the model will see them, before anything is trained: what `lmms preview`
+/// shows. The renderers (terminal.h, page.h) read these structs and nothing else.
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "core/error.h"
+#include "data/policy.h"
+#include "text/tokenizer.h"
+#include "train/config.h"
+
+namespace lmms::train::preview {
+
+struct Options {
+  /// From the front of each; absent: 3, of many sources fewer.
+  std::optional<int64_t> rows_per_source = std::nullopt;
+  std::vector<std::string> named_rows = {};  ///< instead: as data::NamedRows reads them
+  bool evaluation = false;                   ///< of the evaluation data, which is never packed
+};
+
+/// The positions of a sample, exactly as a batch holds them.
+struct Tokens {
+  std::vector<int32_t> ids;        ///< [n]
+  std::vector<int32_t> labels;     ///< [n] target of each position; 0 where it is not trained
+  std::vector<float> weights;      ///< [n] of each target in the loss; 0: not trained
+  std::vector<int32_t> positions;  ///< [n]
+  int64_t size() const { return static_cast<int64_t>(ids.size()); }
+};
+
+/// A turn of a chat: from <|im_start|> to before the next. What precedes the first is a turn
+/// without a role.
+struct Turn {
+  std::string role;
+  int64_t begin = 0, end = 0;  ///< tokens
+  int64_t trained = 0;         ///< of its tokens, those that are targets
+};
+
+/// What training does with a record.
+enum class Fate {
+  trained,
+  cut,      ///< trained, but only its first tokens
+  skipped,  ///< counted and left out
+  stops,    ///< a policy ends the run here
+};
+
+struct Sample {
+  int32_t source = 0;  ///< in Preview::sources
+  std::string origin;  ///< "chats.jsonl:18233"
+  Fate fate = Fate::trained;
+  data::SkipReason reason = data::SkipReason::bad;  ///< of `skipped` and `stops`
+  std::string policy;                               ///< what decided: "on_overlong: drop"
+  Fault fault;                                      ///< why; empty for `trained`
+  /// Of records that are not trained, the tokens they have all the same; none if it is broken.
+  Tokens tokens;
+  int64_t trained_tokens = 0;  ///< targets
+  std::vector<Turn> turns;     ///< none for plain text
+  std::optional<int64_t> row;  ///< in Preview::rows; absent: not trained
+};
+
+/// Samples that share a row, in their order there.
+struct Row {
+  std::vector<int64_t> samples;  ///< in Preview::samples
+  int64_t tokens = 0;
+};
+
+struct Source {
+  std::string path, format;
+  double weight = 1.0;
+  int64_t files = 1;
+  int64_t bytes = 0;                       ///< of all its files
+  std::optional<int64_t> bytes_looked_at;  ///< of them; absent: unknown
+  int64_t shown = 0;                       ///< samples
+  bool to_the_end = false;                 ///< it was found to have no more rows
+};
+
+struct Preview {
+  explicit Preview(text::Tokenizer tokenizer) : vocabulary(std::move(tokenizer)) {}
+
+  text::Tokenizer vocabulary;
+  std::string config;  ///< its file
+  std::string processor_type;
+  std::string tokenizer;  ///< its folder
+  bool evaluation = false;
+  bool named = false;  ///< rows that were asked for by name, not the heads
+  std::vector<Source> sources;
+  int64_t sources_left_out = 0;  ///< behind the last of `sources`
+  std::vector<Sample> samples;
+  std::vector<Row> rows;
+  std::optional<std::string> packing;  ///< the strategy
+  int64_t row_length = 0;              ///< with packing
+  int64_t open_rows = 1;               ///< with packing: rows that training holds open
+  bool shuffle = false;                ///< training takes the records in another order
+};
+
+/// Reads the head of each source, or the named rows, makes samples of them under the config's
+/// policies and packs them, in the order they are shown, as one lane of training does. Loads no
+/// weights and makes no index. `hub_cache`: where names of the hub are looked up; may be empty.
+/// Throws Error for what would keep training from starting, and for a named row that does not
+/// exist; a record that cannot be trained is shown instead, with the reason.
+Preview make_preview(const LoadedConfig& loaded, const Options& options,
+                     const std::filesystem::path& hub_cache);
+
+}  // namespace lmms::train::preview

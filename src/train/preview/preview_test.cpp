@@ -1,0 +1,341 @@
+#include "train/preview/preview.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "data/data_testing.h"
+#include "data/loader.h"
+#include "train/data_setup.h"
+#include "train/preview/terminal.h"
+#include "train/preview/token_text.h"
+
+namespace lmms::train::preview {
+namespace {
+
+using data::TempFolder;
+using testing::HasSubstr;
+using testing::Not;
+
+constexpr const char* kConfig = R"(trainer_type: fsdp2_trainer
+dataset_config:
+  dataset_type: vision
+  dataset_format: jsonl
+  dataset_path: {0}/train.jsonl
+  eval_dataset_path: {0}/eval.jsonl
+  shuffle: false
+  on_bad_sample: skip
+  processor_config: {{processor_name: {1}/examples/quickstart/tokenizer, processor_type: qwen2}}
+model_config: {{load_from_pretrained_path: /no/such/model}}
+trainer_args: {{output_dir: {0}/out, num_train_epochs: 1, use_cpu: true}}
+)";
+
+std::string chat(const std::string& question, const std::string& answer) {
+  return nlohmann::json{{"messages",
+                         {{{"role", "user"}, {"content", question}},
+                          {{"role", "assistant"}, {"content", answer}}}}}
+             .dump() +
+         "\n";
+}
+
+/// Chats of many lengths; line 3 is broken, 5 has no answer, 7 has no message.
+class Previewed : public testing::Test {
+ protected:
+  Previewed() {
+    std::string lines;
+    for (int i = 1; i <= 40; ++i) {
+      std::string answer;
+      for (int k = 0; k < i * 37 % 29; ++k) answer += fmt::format(" word {}", k);
+      lines += i == 3   ? "{\"messages\": oops}\n"
+               : i == 5 ? "{\"messages\": [{\"role\": \"user\", \"content\": \"Hi\"}]}\n"
+               : i == 7 ? "{\"messages\": []}\n"
+                        : chat(fmt::format("Question {}? \xE2\x98\x83\n\ttab", i), "So:" + answer);
+    }
+    folder_.write("train.jsonl", lines);
+    folder_.write("eval.jsonl", chat("One?", "Two.") + "broken\n" + chat("Three?", "Four."));
+    folder_.write("text.jsonl",
+                  "{\"text\": \"Once upon a time there was a long text.\"}\n"
+                  "{\"text\": \"\"}\n{\"text\": \"Short.\"}\n");
+    folder_.write("config.yaml",
+                  fmt::format(fmt::runtime(kConfig), folder_.path("."), LMMS_SOURCE_DIR));
+  }
+
+  LoadedConfig load(const std::vector<std::string>& overrides = {}) const {
+    std::vector<std::string> words = {folder_.path("config.yaml")};
+    for (const auto& word : overrides) words.push_back("dataset_config." + word);
+    return load_train_config(words);
+  }
+  Preview preview(const std::vector<std::string>& overrides = {}, Options options = {}) const {
+    return make_preview(load(overrides), options, "");
+  }
+  std::string show(const std::vector<std::string>& overrides = {}, Options options = {},
+                   Shown shown = {}) const {
+    return render_terminal(preview(overrides, std::move(options)), {}, shown);
+  }
+
+  TempFolder folder_;
+};
+
+void expect_same(const Row& row, const Preview& preview, const data::Batch& batch) {
+  Tokens all;
+  for (const int64_t sample : row.samples) {
+    const Tokens& one = preview.samples[static_cast<size_t>(sample)].tokens;
+    all.ids.insert(all.ids.end(), one.ids.begin(), one.ids.end());
+    all.labels.insert(all.labels.end(), one.labels.begin(), one.labels.end());
+    all.weights.insert(all.weights.end(), one.weights.begin(), one.weights.end());
+    all.positions.insert(all.positions.end(), one.positions.begin(), one.positions.end());
+  }
+  EXPECT_EQ(all.ids, batch.input_ids);
+  EXPECT_EQ(all.labels, batch.labels);
+  EXPECT_EQ(all.weights, batch.weights);
+  EXPECT_EQ(all.positions, batch.position_ids);
+  EXPECT_EQ(static_cast<int64_t>(row.samples.size()), batch.samples);
+  EXPECT_EQ(row.tokens, batch.valid_tokens);
+  int64_t trained = 0;
+  for (const int64_t sample : row.samples)
+    trained += preview.samples[static_cast<size_t>(sample)].trained_tokens;
+  EXPECT_EQ(trained, batch.supervised_tokens);
+}
+
+TEST_F(Previewed, shows_what_the_loader_trains) {
+  const std::vector<std::vector<std::string>> variants = {
+      {},
+      {"packing=true", "packing_length=200"},
+      {"packing=true", "packing_length=200", "packing_strategy=best_fit"},
+      {"packing=true", "packing_length=200", "packing_strategy=balanced",
+       "packing_kwargs.num_open_bins=2"},
+      {"packing=true", "packing_length=150", "packing_strategy=sequential"},
+      {"packing=true", "packing_length=64"},
+      {"packing=true", "packing_length=64", "on_overlong=truncate"},
+      {"max_length=50"},
+      {"max_length=50", "on_overlong=truncate"},
+      {"max_length=50", "on_overlong=truncate", "packing=true", "packing_length=200"},
+  };
+  for (const bool compat : {false, true}) {
+    for (const auto& overrides : variants) {
+      LoadedConfig loaded = load(overrides);
+      loaded.config.compat.labels = compat;
+      SCOPED_TRACE(testing::PrintToString(overrides) + (compat ? " compat" : ""));
+      const Preview preview = make_preview(loaded, {.rows_per_source = 1000}, "");
+      EXPECT_TRUE(preview.sources[0].to_the_end);
+      EXPECT_EQ(preview.samples.size(), 40u);
+
+      const RunData run = open_data(loaded, "", "");
+      data::LoaderOptions options = loader_options(loaded.config, 1, 0);
+      options.rows_per_micro_step = 1;
+      data::Loader loader(run.training, run.processor, options);
+      size_t rows = 0;
+      while (auto step = loader.next()) {
+        if (step->samples == 0) continue;  // a record that is not trained leaves its place empty
+        ASSERT_LT(rows, preview.rows.size());
+        expect_same(preview.rows[rows++], preview, step->micro_steps.front());
+      }
+      EXPECT_EQ(rows, preview.rows.size());
+      EXPECT_GT(rows, 0u);
+    }
+  }
+}
+
+TEST_F(Previewed, shows_what_the_loader_trains_of_plain_text) {
+  for (const int limit : {8, 100}) {
+    const auto loaded = load(
+        {"processor_config.processor_type=pure_text", "dataset_type=fineweb_edu",
+         "dataset_path=" + folder_.path("text.jsonl"), fmt::format("packing_length={}", limit)});
+    const Preview preview = make_preview(loaded, {}, "");
+    const RunData run = open_data(loaded, "", "");
+    data::LoaderOptions options = loader_options(loaded.config, 1, 0);
+    data::Loader loader(run.training, run.processor, options);
+    size_t rows = 0;
+    while (auto step = loader.next()) {
+      if (step->samples > 0)
+        expect_same(preview.rows.at(rows++), preview, step->micro_steps.front());
+    }
+    EXPECT_EQ(rows, 2u);
+    EXPECT_EQ(preview.samples[0].fate, limit == 8 ? Fate::cut : Fate::trained);
+    EXPECT_EQ(preview.samples[1].fate, Fate::skipped);
+    EXPECT_EQ(preview.samples[1].reason, data::SkipReason::empty);
+    EXPECT_TRUE(preview.samples[0].turns.empty());
+  }
+}
+
+TEST_F(Previewed, shows_what_evaluation_reads) {
+  const auto loaded = load({"packing=true", "packing_length=200"});
+  const Preview preview = make_preview(loaded, {.rows_per_source = 10, .evaluation = true}, "");
+  const RunData run = open_data(loaded, "", "");
+  data::EvaluationOptions options = run.evaluation_options;
+  options.batch_samples = 1;
+  data::EvaluationLoader loader(run.evaluation, run.processor, options);
+  size_t rows = 0;
+  while (auto batch = loader.next()) expect_same(preview.rows.at(rows++), preview, *batch);
+  EXPECT_EQ(rows, 2u);
+  EXPECT_EQ(preview.samples.size(), 3u);
+  EXPECT_FALSE(preview.packing);
+  EXPECT_THAT(show({}, {.evaluation = true}), HasSubstr("evaluation data, a sample is a row"));
+}
+
+TEST_F(Previewed, says_where_the_turns_are) {
+  const Sample sample = preview().samples.front();
+  ASSERT_EQ(sample.turns.size(), 3u);
+  EXPECT_EQ(sample.turns[0].role, "system");
+  EXPECT_EQ(sample.turns[1].role, "user");
+  EXPECT_EQ(sample.turns[2].role, "assistant");
+  EXPECT_EQ(sample.turns[0].begin, 0);
+  EXPECT_EQ(sample.turns[1].begin, sample.turns[0].end);
+  EXPECT_EQ(sample.turns[2].end, sample.tokens.size());
+  EXPECT_EQ(sample.turns[1].trained, 0);
+  EXPECT_EQ(sample.turns[2].trained, sample.trained_tokens);
+}
+
+TEST_F(Previewed, says_why_a_record_is_not_trained_and_what_decided) {
+  const Options options{.named_rows = {"3", "5", "7", "4"}};
+  const Preview preview = this->preview({"max_length=40"}, options);
+  ASSERT_EQ(preview.samples.size(), 4u);
+  EXPECT_EQ(preview.samples[0].policy, "on_bad_sample: skip");
+  EXPECT_EQ(preview.samples[1].reason, data::SkipReason::unsupervised);
+  EXPECT_GT(preview.samples[1].tokens.size(), 0);
+  EXPECT_EQ(preview.samples[2].reason, data::SkipReason::empty);
+  EXPECT_EQ(preview.samples[3].reason, data::SkipReason::overlong);
+  EXPECT_GT(preview.samples[3].tokens.size(), 40);
+  EXPECT_TRUE(preview.rows.empty());
+
+  const std::string text = show({"max_length=40"}, options);
+  for (const char* part :
+       {"train.jsonl:3", "not trained, bad: not valid JSON", "(on_bad_sample: skip)",
+        "not trained, unsupervised: no token of it is trained (under every policy)",
+        "not trained, empty: no token", "not trained, overlong:", "the limit is 40",
+        "(on_overlong: drop)", "0 samples trained", "4 records not trained"}) {
+    EXPECT_THAT(text, HasSubstr(part));
+  }
+  EXPECT_THAT(show({"on_bad_sample=fail"}, {.named_rows = {"3"}}),
+              HasSubstr("training stops here, bad: not valid JSON"));
+  EXPECT_THAT(show({"max_length=40", "on_overlong=fail"}, {.named_rows = {"4"}}),
+              HasSubstr("training stops here, overlong"));
+}
+
+TEST_F(Previewed, marks_trained_text_with_brackets_where_there_is_no_colour) {
+  const std::string text = show({}, {.named_rows = {"2"}});
+  EXPECT_THAT(text, HasSubstr("<|im_start|>assistant↵\n⟦So: word 0"));
+  EXPECT_THAT(text, HasSubstr("<|im_end|>⟧↵\n"));
+  EXPECT_THAT(text, HasSubstr("Question 2? ☃↵\n␉tab"));
+  EXPECT_THAT(text, Not(HasSubstr("\x1b")));
+}
+
+TEST_F(Previewed, shows_ids_targets_and_positions) {
+  const std::string text = show({}, {.named_rows = {"1"}}, {.ids = true});
+  EXPECT_THAT(text, HasSubstr("0        <|im_start|>"));
+  EXPECT_THAT(text, HasSubstr("  id     4094"));
+  EXPECT_THAT(text, HasSubstr("  target ·"));
+  EXPECT_THAT(text, HasSubstr("4095"));
+}
+
+TEST_F(Previewed, shows_the_target_behind_a_cut) {
+  EXPECT_THAT(show({"max_length=45", "on_overlong=truncate"}, {.named_rows = {"4"}}),
+              testing::AllOf(HasSubstr("tokens cut to 45 (on_overlong: truncate)"),
+                             HasSubstr("trained to predict what was cut off: ⟦")));
+}
+
+TEST_F(Previewed, leaves_out_the_middle_of_a_long_sample_and_says_so) {
+  folder_.write("train.jsonl", chat("Long?", std::string(8000, '.') + "the end"));
+  const std::string text = show();
+  EXPECT_THAT(text, HasSubstr("tokens not shown; --full shows them]"));
+  EXPECT_THAT(text, HasSubstr("the end"));
+  const std::string full = show({}, {}, {.full = true});
+  EXPECT_THAT(full, Not(HasSubstr("not shown")));
+  EXPECT_GT(full.size(), 8000u);
+}
+
+TEST_F(Previewed, shows_how_full_rows_are) {
+  const std::string text = show({"packing=true", "packing_length=200"}, {.rows_per_source = 8});
+  EXPECT_THAT(text, HasSubstr("rows of up to 200 tokens packed by first_fit"));
+  EXPECT_THAT(text, HasSubstr("row 1   █"));
+  EXPECT_THAT(text, HasSubstr(" / 200 tokens  samples 1 "));
+  EXPECT_THAT(text, HasSubstr("These rows hold the samples shown"));
+}
+
+TEST_F(Previewed, reads_the_head_of_every_source_in_turn) {
+  const auto path = folder_.path("train.jsonl");
+  const Preview two = preview(
+      {"dataset_format=yaml", "dataset_path=null",
+       "datasets=[{path: " + path + "}, {path: " + folder_.path("eval.jsonl") + ", weight: 0.5}]"});
+  ASSERT_EQ(two.sources.size(), 2u);
+  EXPECT_EQ(two.sources[0].shown, 3);
+  EXPECT_EQ(two.sources[1].shown, 3);
+  EXPECT_EQ(two.samples[3].source, 1);
+
+  std::string many;
+  for (int i = 0; i < 30; ++i) many += fmt::format("{}{{path: {}}}", i == 0 ? "" : ", ", path);
+  const std::vector<std::string> overrides = {"dataset_format=yaml", "dataset_path=null",
+                                              "datasets=[" + many + "]"};
+  const Preview some = preview(overrides);
+  EXPECT_EQ(some.samples.size(), 24u);
+  EXPECT_EQ(some.sources_left_out, 6);
+  EXPECT_THAT(render_terminal(some, {}, {}), HasSubstr("and 6 more sources that are not shown"));
+  EXPECT_EQ(preview(overrides, {.rows_per_source = 1}).samples.size(), 30u);
+}
+
+TEST_F(Previewed, refuses_what_keeps_training_from_starting) {
+  const auto error = [&](const std::vector<std::string>& overrides, Options options = {}) {
+    try {
+      preview(overrides, std::move(options));
+    } catch (const Error& e) {
+      EXPECT_EQ(e.exit(), Exit::bad_input);
+      return std::string(e.what());
+    }
+    return std::string();
+  };
+  EXPECT_THAT(error({"eval_dataset_path=null"}, {.evaluation = true}),
+              HasSubstr("the config has no evaluation data"));
+  EXPECT_THAT(error({}, {.named_rows = {"41"}}), HasSubstr("--row 41: no such row"));
+  EXPECT_THAT(error({"processor_config.processor_name=null"}),
+              HasSubstr("model_config.load_from_pretrained_path"));
+  folder_.write("train.jsonl", "\n \n");
+  EXPECT_THAT(error({}), HasSubstr("train.jsonl: holds no row"));
+}
+
+TEST_F(Previewed, lets_no_sample_steer_the_terminal) {
+  // Neither in the words of an error, of a line that is no JSON and no UTF-8,
+  folder_.write("train.jsonl", "{\"messages\": \x1b[2J\x1b]0;title\x07 \x9b 31m \xE2\x80\xAE}\n");
+  const std::string wild = show();
+  // nor in a text.
+  folder_.write("train.jsonl", chat("\x1b[2J\x07 \xE2\x80\xAE right to left",
+                                    "\xC2\x9B"
+                                    "31m \x7f"));
+  const std::string text = show();
+  for (const std::string& shown : {wild, text}) {
+    for (const char* c : {"\x1b", "\x07", "\xE2\x80\xAE", "\xC2\x9B", "\x7f"})
+      EXPECT_THAT(shown, Not(HasSubstr(c)));
+  }
+  EXPECT_THAT(text, HasSubstr("␛[2J␇ \\u{202E} right to left"));
+  EXPECT_THAT(text, HasSubstr("\\u{009B}31m ␡"));
+}
+
+TEST(TokenText, gives_a_character_to_the_last_of_its_tokens) {
+  const auto tokenizer =
+      text::Tokenizer::load(LMMS_SOURCE_DIR "/examples/quickstart/tokenizer").take();
+  const auto ids = tokenizer.encode("a\xF0\x9F\xA6\x94z");
+  const auto texts = token_texts(ids, tokenizer);
+  std::string joined;
+  for (const auto& text : texts) joined += text;
+  EXPECT_EQ(joined, "a\xF0\x9F\xA6\x94z");
+  EXPECT_THAT(texts, testing::Contains(""));
+
+  // Without its end, or its beginning, it is no character.
+  const std::vector<int32_t> head(ids.begin(), ids.end() - 2), tail(ids.begin() + 2, ids.end());
+  EXPECT_THAT(token_texts(head, tokenizer).back(), HasSubstr("\xEF\xBF\xBD"));
+  EXPECT_THAT(token_texts(tail, tokenizer).front(), HasSubstr("\xEF\xBF\xBD"));
+  EXPECT_EQ(token_texts({}, tokenizer).size(), 0u);
+  const std::vector<int32_t> none = {-1, 1 << 30};
+  EXPECT_EQ(token_texts(none, tokenizer), (std::vector<std::string>{"", ""}));
+}
+
+TEST(TokenText, measures_wide_and_combining_characters) {
+  EXPECT_EQ(width_of("abc"), 3);
+  EXPECT_EQ(width_of("\xE6\xBC\xA2\xE5\xAD\x97"), 4);
+  EXPECT_EQ(width_of("e\xCC\x81"), 1);
+  EXPECT_EQ(width_of("\xF0\x9F\xA6\x94"), 2);
+  EXPECT_EQ(grouped(1234567), "1,234,567");
+  EXPECT_EQ(grouped(-12), "-12");
+  EXPECT_EQ(hex("\xE2\x98"), "e2 98");
+}
+
+}  // namespace
+}  // namespace lmms::train::preview
