@@ -8,6 +8,8 @@
 
 namespace lmms::nn {
 
+class KvCache;
+
 struct Batch {
   at::Tensor input_ids;     ///< [T] int32
   at::Tensor position_ids;  ///< [T] int32
@@ -15,6 +17,9 @@ struct Batch {
   at::Tensor supervised;  ///< [N] int64: positions that have a target
   at::Tensor targets;     ///< [N] int64: their targets
   at::Tensor weights;     ///< [N] fp32: their weights, already divided by the term's denominator
+
+  /// Generation: what the layers keep of the tokens before these, and of these. Not owned.
+  KvCache* cache = nullptr;
 };
 
 }  // namespace lmms::nn

@@ -52,7 +52,7 @@ struct Builder {
     return linear;
   }
 
-  DecoderLayer layer(int64_t window) {
+  DecoderLayer layer(size_t slot, int64_t window) {
     const int64_t q = c.heads * c.head_dim, kv = c.kv_heads * c.head_dim;
     DecoderLayer layer;
     layer.input_norm = norm("input_layernorm", c.hidden_size);
@@ -70,6 +70,7 @@ struct Builder {
     a.head_dim = c.head_dim;
     a.window = window;
     a.eps = c.rms_norm_eps;
+    a.slot = slot;
     layer.post_attention_norm = norm("post_attention_layernorm", c.hidden_size);
     layer.mlp.gate_up = stacked("mlp.gate_up_proj", {"mlp.gate_proj", "mlp.up_proj"},
                                 {c.intermediate_size, c.intermediate_size}, c.hidden_size, false);
@@ -92,8 +93,11 @@ at::Tensor Attention::operator()(const at::Tensor& x, const DecoderState& state)
                             k_norm != nullptr ? k_norm->value : none, eps, state.cos, state.sin);
   const at::Tensor v = parts[2].view({T, kv_heads, head_dim});
   const double scale = 1.0 / std::sqrt(static_cast<double>(head_dim));
-  return output(
-      kernels::causal_attention(q, k, v, *state.attention, scale, window).reshape({T, q_width}));
+  const at::Tensor seen =
+      state.cache == nullptr
+          ? kernels::causal_attention(q, k, v, *state.attention, scale, window)
+          : state.cache->attend(slot, q, k, v, *state.attention, scale, window);  // [T, Nq, D]
+  return output(seen.reshape({T, q_width}));
 }
 
 at::Tensor GluMlp::operator()(const at::Tensor& x) const {
@@ -115,10 +119,9 @@ Decoder::Decoder(ParamTable& params, const DecoderConfig& config, const std::str
   embedding_.weight = &params.add(
       root, prefix + "embed_tokens.weight", {config.vocab_size, config.hidden_size},
       {Init::Law::normal, config.initializer_range, config.pad_token_id}, ParamClass::embedding);
-  for (int64_t i = 0; i < config.layers; ++i) {
+  for (size_t i = 0; i < static_cast<size_t>(config.layers); ++i) {
     const std::string unit = prefix + "layers." + std::to_string(i);
-    layers_.push_back(
-        Builder{params, config_, unit, unit + "."}.layer(config.windows[static_cast<size_t>(i)]));
+    layers_.push_back(Builder{params, config_, unit, unit + "."}.layer(i, config.windows[i]));
   }
   norm_ = Builder{params, config_, root, prefix}.norm("norm", config.hidden_size);
 }
@@ -128,6 +131,7 @@ at::Tensor Decoder::operator()(const Batch& batch, const RunContext& context) co
   state.hidden = embedding_(batch.input_ids);
   std::tie(state.cos, state.sin) = rotary_.tables(batch.position_ids, state.hidden.scalar_type());
   state.attention = &batch.attention;
+  state.cache = batch.cache;
   for (const DecoderLayer& layer : layers_) state = run(context, layer, state);
   return norm_(state.hidden);
 }

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "nn/batch.h"
+#include "nn/cache.h"
 #include "nn/linear.h"
 #include "nn/param.h"
 #include "nn/rotary.h"
@@ -33,6 +34,7 @@ struct DecoderState {
   at::Tensor hidden;    ///< [T, H] the residual stream
   at::Tensor cos, sin;  ///< [T, D / 2]
   const kernels::AttentionPlan* attention = nullptr;
+  KvCache* cache = nullptr;  ///< generation: of the sequences that the tokens belong to
 
   template <class F>
   void each(F f) {
@@ -48,6 +50,7 @@ struct Attention {
   const Param *q_norm = nullptr, *k_norm = nullptr;
   int64_t heads = 0, kv_heads = 0, head_dim = 0, window = 0;
   double eps = 1e-6;
+  size_t slot = 0;  ///< of this layer in a cache
 
   /// x [T, H] -> [T, H].
   at::Tensor operator()(const at::Tensor& x, const DecoderState& state) const;

@@ -80,6 +80,25 @@ at::Tensor causal_attention(const at::Tensor& q, const at::Tensor& k, const at::
                                                   /*is_causal=*/true, false, scale, left, right));
 }
 
+at::Tensor cached_attention(const at::Tensor& q, const at::Tensor& keys, const at::Tensor& values,
+                            const at::Tensor& visible, double scale) {
+  const auto [B, n, Nq, D] = dims<4>(q, "q");
+  const auto [Bk, C, Nkv, Dk] = dims<4>(keys, "keys");
+  TORCH_INTERNAL_ASSERT(B == Bk && D == Dk && keys.sizes() == values.sizes() && Nq % Nkv == 0 &&
+                            visible.sizes() == at::IntArrayRef({B, n, C}),
+                        "attention: q ", q.sizes(), ", keys ", keys.sizes(), ", visible ",
+                        visible.sizes());
+  // The queries that share a KV head are rows of one problem, so that no key is repeated.
+  const int64_t group = Nq / Nkv;
+  const at::Tensor rows = q.view({B, n, Nkv, group, D}).permute({0, 2, 3, 1, 4});
+  const at::Tensor mask =
+      visible.unsqueeze(1).expand({B, group, n, C}).reshape({B, 1, group * n, C});
+  const at::Tensor out = at::scaled_dot_product_attention(
+      rows.reshape({B, Nkv, group * n, D}), keys.transpose(1, 2), values.transpose(1, 2), mask, 0.0,
+      /*is_causal=*/false, scale);  // [B, Nkv, group * n, D]
+  return out.view({B, Nkv, group, n, D}).permute({0, 3, 1, 2, 4}).reshape({B, n, Nq, D});
+}
+
 const char* causal_attention_kernel(at::Device device, at::ScalarType dtype) {
   return takes_flash(device, dtype) ? "FlashAttention-2 over cu_seqlens (ATen)"
                                     : "ATen fused attention, segment by segment";

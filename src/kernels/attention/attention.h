@@ -21,6 +21,13 @@ struct AttentionPlan {
 at::Tensor causal_attention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
                             const AttentionPlan& plan, double scale, int64_t window);
 
+/// The same for tokens that follow others whose keys and values are kept: B sequences get n new
+/// tokens each. q [B, n, Nq, D]; keys and values [B, C, Nkv, D], those of the new tokens among
+/// them; visible [B, n, C] bool: which keys a new token sees, at least one. -> [B, n, Nq, D].
+/// Without gradients in mind: one product for all sequences, over the padded C.
+at::Tensor cached_attention(const at::Tensor& q, const at::Tensor& keys, const at::Tensor& values,
+                            const at::Tensor& visible, double scale);
+
 /// The name of the kernel that causal_attention would take, for the start-up table.
 const char* causal_attention_kernel(at::Device device, at::ScalarType dtype);
 

@@ -6,6 +6,7 @@
 #include <ATen/ops/full.h>
 #include <ATen/ops/matmul.h>
 #include <ATen/ops/softmax.h>
+#include <ATen/ops/stack.h>
 #include <ATen/ops/tensor.h>
 
 #include <limits>
@@ -87,6 +88,37 @@ TEST(CausalAttentionBorders, a_sample_never_sees_its_neighbour) {
     return causal_attention(x, x, x, plan, 0.3, 0).narrow(0, 0, 4);
   };
   EXPECT_TRUE(make("one").equal(make("two")));
+}
+
+// Two sequences of 9 and 6 tokens, of which the last n are new, in a cache with room for 12; what
+// the room beyond a sequence holds must not matter.
+TEST(CachedAttention, equals_causal_attention_over_whole_sequences) {
+  const int64_t Nq = 6, Nkv = 2, D = 8, C = 12;
+  const std::vector<int64_t> lengths = {9, 6};
+  const AttentionPlan plan = plan_of(lengths);
+  const at::Tensor q = random("q", {15, Nq, D}), k = random("k", {15, Nkv, D}),
+                   v = random("v", {15, Nkv, D});
+  for (const int64_t n : {1, 3}) {
+    for (const int64_t window : {0, 4}) {
+      const at::Tensor whole = causal_attention(q, k, v, plan, 0.3, window);
+      at::Tensor keys = at::full({2, C, Nkv, D}, 1e4), values = at::full({2, C, Nkv, D}, 1e4);
+      Tensors queries, expected, positions;
+      for (int64_t b = 0, start = 0; b < 2; start += lengths[static_cast<size_t>(b++)]) {
+        const int64_t length = lengths[static_cast<size_t>(b)];
+        keys[b].narrow(0, 0, length).copy_(k.narrow(0, start, length));
+        values[b].narrow(0, 0, length).copy_(v.narrow(0, start, length));
+        queries.push_back(q.narrow(0, start + length - n, n));
+        expected.push_back(whole.narrow(0, start + length - n, n));
+        positions.push_back(at::arange(length - n, length));
+      }
+      const at::Tensor query = at::stack(positions).unsqueeze(-1), key = at::arange(C);
+      at::Tensor visible = key <= query;
+      if (window > 0) visible = visible.logical_and(key > query - window);
+      const at::Tensor ours = cached_attention(at::stack(queries), keys, values, visible, 0.3);
+      EXPECT_LE((ours - at::stack(expected)).abs().max().item<double>(), 1e-6)
+          << n << " new, window " << window;
+    }
+  }
 }
 
 }  // namespace
