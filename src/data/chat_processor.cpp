@@ -32,13 +32,22 @@ std::string_view plural_of(Part::Kind kind) {
   return "?";
 }
 
-Result<std::vector<text::ChatMessage>> text_messages(const Record& record,
-                                                     std::vector<Message> messages) {
+Result<Measured> measured(Result<Sample> sample) {
+  if (!sample) return sample.fault();
+  return measure_text(*std::move(sample));
+}
+
+}  // namespace
+
+Result<std::vector<text::ChatMessage>> chat_messages_of(const Record& record) {
+  auto messages = conversation_of(record);
+  if (!messages) return messages.fault();
   std::vector<text::ChatMessage> result;
-  for (size_t m = 0; m < messages.size(); ++m) {
-    text::ChatMessage message{std::move(messages[m].role), {}};
-    for (size_t p = 0; p < messages[m].parts.size(); ++p) {
-      auto& part = messages[m].parts[p];
+  for (size_t m = 0; m < messages->size(); ++m) {
+    Message& from = (*messages)[m];
+    text::ChatMessage message{std::move(from.role), {}};
+    for (size_t p = 0; p < from.parts.size(); ++p) {
+      auto& part = from.parts[p];
       if (part.kind != Part::Kind::text) {
         return Fault{record.origin.text(),
                      fmt::format("message {}, part {}: not built yet: {} ('{}')", m, p,
@@ -52,13 +61,6 @@ Result<std::vector<text::ChatMessage>> text_messages(const Record& record,
   }
   return result;
 }
-
-Result<Measured> measured(Result<Sample> sample) {
-  if (!sample) return sample.fault();
-  return measure_text(*std::move(sample));
-}
-
-}  // namespace
 
 std::unique_ptr<text::Tokenizer::Scratch> ScratchPool::take() {
   {
@@ -82,9 +84,7 @@ Result<Measured> ChatProcessor::measure(const Record& record) const {
 }
 
 Result<Sample> ChatProcessor::process(const Record& record) const {
-  auto conversation = conversation_of(record);
-  if (!conversation) return conversation.fault();
-  auto messages = text_messages(record, *std::move(conversation));
+  auto messages = chat_messages_of(record);
   if (!messages) return messages.fault();
   if (messages->empty()) return sample_of(record, {});
   ScratchPool::Lease scratch(scratch_);

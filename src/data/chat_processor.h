@@ -10,6 +10,10 @@
 
 namespace lmms::data {
 
+/// The messages of a record (conversation_of), as a chat template takes them. Images, videos and
+/// audio are faults: not built yet.
+Result<std::vector<text::ChatMessage>> chat_messages_of(const Record& record);
+
 /// Tokenizer scratch space for as many threads as ask at once. It makes encoding faster and changes
 /// no id.
 class ScratchPool {
@@ -35,8 +39,8 @@ class ScratchPool {
   std::vector<std::unique_ptr<text::Tokenizer::Scratch>> free_;
 };
 
-/// processor_type `qwen2`: a conversation of any form that conversation_of() reads, in the layout
-/// and with the labels of a chat template. Images, videos and audio are faults: not built yet.
+/// processor_type `qwen2`: chat_messages_of() a record, in the layout and with the labels of a chat
+/// template.
 class ChatProcessor final : public Processor {
  public:
   explicit ChatProcessor(text::ChatTemplate chat) : chat_(std::move(chat)) {}
