@@ -38,6 +38,25 @@ RawModel read_model_config(const LoadedConfig& loaded, const Place& place) {
   return {std::move(config), {}, loaded.where("model_config.load_from_config")};
 }
 
+void load_weights(Network& network, const checkpoint::TensorIndex& weights,
+                  const fs::path& folder) {
+  const auto unused =
+      models::load_weights(network.model->params(), network.memory, weights, folder.string());
+  if (unused.empty()) return;
+  log::notice(
+      fmt::format("{}: {} tensors have no place in the model and are left out, the first is {}",
+                  folder.string(), unused.size(), unused.front()));
+}
+
+// That of the largest tensor: norms are sometimes wider than the rest.
+at::ScalarType dtype_of(const checkpoint::TensorIndex& weights, const fs::path& folder) {
+  const checkpoint::TensorView* largest = nullptr;
+  for (const auto& [name, view] : weights.tensors()) {
+    if (largest == nullptr || view->bytes.size() > largest->bytes.size()) largest = view;
+  }
+  return models::scalar_type_of(largest->dtype, folder.string());
+}
+
 }  // namespace
 
 ModelSource make_model(const LoadedConfig& loaded, const Place& place) {
@@ -72,16 +91,26 @@ Network make_network(ModelSource source, const LoadedConfig& loaded, int64_t mic
     nn::initialise(params, network.memory, static_cast<uint64_t>(args.seed));
   } else {
     const checkpoint::HfFolder hf = checkpoint::HfFolder::open(source.folder).take();
-    const checkpoint::TensorIndex index = hf.weights().take();
-    const auto unused = models::load_weights(params, network.memory, index, source.folder.string());
-    if (!unused.empty()) {
-      log::notice(
-          fmt::format("{}: {} tensors have no place in the model and are left out, the first is {}",
-                      source.folder.string(), unused.size(), unused.front()));
-    }
+    load_weights(network, hf.weights().take(), source.folder);
   }
   network.optimizer = std::make_unique<optim::Adamw>(network.memory.buckets, args.optimizer,
                                                      loaded.config.compat.decay);
+  return network;
+}
+
+Network load_network(const fs::path& folder, std::optional<at::ScalarType> dtype,
+                     c10::Device device) {
+  const checkpoint::HfFolder hf = checkpoint::HfFolder::open(folder).take();
+  const checkpoint::TensorIndex weights = hf.weights().take();
+  const std::string where = (folder / "config.json").string();
+  Network network;
+  network.model = models::model_entry(hf.config(), where).make(hf.config(), where);
+  for (nn::Param& param : network.model->params().all()) param.trainable = false;
+  nn::MemoryOptions memory;
+  memory.device = device;
+  memory.dtype = dtype.value_or(dtype_of(weights, folder));
+  network.memory = nn::allocate(network.model->params(), memory);
+  load_weights(network, weights, folder);
   return network;
 }
 

@@ -3,19 +3,15 @@
 #include <c10/core/Device.h>
 
 #include <filesystem>
+#include <optional>
 #include <string>
 
 #include "models/config.h"
 #include "train/config.h"
+#include "train/device.h"
 #include "train/step.h"
 
 namespace lmms::train {
-
-/// Where a run stands in the world; filled in by app/, which alone reads the environment.
-struct Place {
-  std::filesystem::path hub_cache;  ///< the hub's cache folder; empty: none is looked into
-  int local_rank = 0;
-};
 
 /// A model's structure, and where its weights and side files come from.
 struct ModelSource {
@@ -32,5 +28,10 @@ ModelSource make_model(const LoadedConfig& loaded, const Place& place);
 /// Without `load` the weights are left for a checkpoint to fill.
 Network make_network(ModelSource source, const LoadedConfig& loaded, int64_t micro_steps,
                      c10::Device device, bool load);
+
+/// A checkpoint folder to compute with, not to train: no gradients, masters or optimiser. `dtype`:
+/// of the weights; absent: that of the checkpoint. Throws Error.
+Network load_network(const std::filesystem::path& folder, std::optional<at::ScalarType> dtype,
+                     c10::Device device);
 
 }  // namespace lmms::train

@@ -1,6 +1,5 @@
 #include "train/runner.h"
 
-#include <ATen/Context.h>
 #include <ATen/Parallel.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
@@ -10,6 +9,7 @@
 #include "core/log.h"
 #include "kernels/device.h"
 #include "train/config_changes.h"
+#include "train/device.h"
 #include "train/finished.h"
 #include "train/peak.h"
 #include "train/run_loop.h"
@@ -24,20 +24,6 @@ int screen_width() {
   struct winsize size {};
   if (::ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 20) return size.ws_col;
   return 120;
-}
-
-c10::Device choose_device(const TrainerArgs& args, const Place& place) {
-  const c10::Device device =
-      args.use_cpu ? c10::Device(c10::kCPU) : kernels::best_device(place.local_rank);
-  kernels::use_own_stream(device);
-  if (device.is_cpu()) {
-    // same bits in every run with this number of threads
-    at::globalContext().setDeterministicAlgorithms(true, /*warn_only=*/false);
-    at::globalContext().setDeterministicFillUninitializedMemory(false);
-  } else if (!args.bf16) {
-    log::notice("training in fp32 on a GPU; trainer_args.bf16: true is several times faster");
-  }
-  return device;
 }
 
 void tell_differences(const RunState& before, const RunState& now, const TrainConfig& config) {
@@ -76,7 +62,9 @@ Exit train(const LoadedConfig& loaded, const Place& place) {
       return Exit::done;
     }
   }
-  const c10::Device device = choose_device(args, place);
+  const c10::Device device = open_device(args.use_cpu, place);
+  if (device.is_cuda() && !args.bf16)
+    log::notice("training in fp32 on a GPU; trainer_args.bf16: true is several times faster");
   for (const std::string& notice : loaded.notices) log::notice(notice);
 
   ModelSource source = make_model(loaded, place);
