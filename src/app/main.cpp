@@ -27,6 +27,7 @@ int run(int argc, char** argv) {
   lmms::app::Outcome outcome;
   lmms::app::add_train(app, outcome);
   lmms::app::add_preview(app, outcome);
+  lmms::app::add_doctor(app, outcome);
   lmms::app::add_list(app, outcome);
   lmms::app::add_report(app, outcome);
   if (argc < 2) {

@@ -19,6 +19,7 @@
 #include "core/format.h"
 #include "core/version.h"
 #include "kernels/device_facts.h"
+#include "train/machine/finding.h"
 #include "train/machine/proc.h"
 
 namespace lmms::train {
@@ -47,16 +48,6 @@ int affinity_cores() {
     if (sched_getaffinity(0, bytes, set.get()) == 0) return CPU_COUNT_S(bytes, set.get());
   }
   return 0;
-}
-
-std::string gib(int64_t bytes) {
-  return fmt::format("{:.1f} GiB", static_cast<double>(bytes) / (1 << 30));
-}
-
-std::string joined(const std::vector<std::string>& parts) {
-  std::string out;
-  for (const std::string& part : parts) out += (out.empty() ? "" : ", ") + part;
-  return out;
 }
 
 // "Intel(R) MKL-DNN v3.10.2 (Git Hash ...)" -> "3.10.2"
@@ -167,15 +158,16 @@ NamedTexts machine(c10::Device device) {
   out.emplace_back(
       "instruction sets",
       fmt::format("{} (libtorch uses {})", joined(host.instruction_sets), host.torch_kernels));
-  out.emplace_back("memory",
-                   fmt::format("{}{}, {} free", gib(host.memory_bytes),
-                               host.memory_limit ? ", limited to " + gib(*host.memory_limit) : "",
-                               gib(host.free_bytes)));
+  out.emplace_back(
+      "memory",
+      fmt::format("{}{}, {} free", size_text(host.memory_bytes),
+                  host.memory_limit ? ", limited to " + size_text(*host.memory_limit) : "",
+                  size_text(host.free_bytes)));
   if (device.is_cuda()) {
     const kernels::GpuFacts gpu = kernels::gpu_facts(device.index());
     out.emplace_back("GPU", gpu.trouble.empty()
                                 ? fmt::format("{}, {}, compute capability {}.{}", gpu.name,
-                                              gib(gpu.total_bytes), gpu.major, gpu.minor)
+                                              size_text(gpu.total_bytes), gpu.major, gpu.minor)
                                 : gpu.trouble);
     out.emplace_back("GPUs visible", fmt::format("{}", kernels::cuda_versions().device_count));
   }

@@ -1,0 +1,39 @@
+#include "train/machine/doctor.h"
+
+#include <cstdio>
+#include <cstdlib>
+#include <memory>
+
+#include "app/commands.h"
+#include "app/environment.h"
+
+namespace lmms::app {
+
+void add_doctor(CLI::App& app, Outcome& outcome) {
+  CLI::App* command = app.add_subcommand(
+      "doctor", "Look at the machine, and at a config on it: what is wrong, and its cure");
+  auto words = std::make_shared<std::vector<std::string>>();
+  auto json = std::make_shared<bool>(false);
+  command->add_option("words", *words, "CONFIG, and key=value over it, as for lmms train")
+      ->type_name("[CONFIG [key=value ...]]");
+  command->add_flag("--json", *json, "Print one JSON object, for a bug report");
+  command->footer(
+      "Exit codes: 0 nothing is broken (notes are no fault), 1 a run would fail or fall short, "
+      "2 bad config.");
+  command->callback([words, json, &outcome] {
+    train::DoctorRequest request;
+    request.words = *words;
+    request.place = place();
+    for (const char* name : train::doctor_variables()) {
+      if (const char* value = std::getenv(name)) request.environment[name] = value;
+    }
+    const train::Diagnosis diagnosis = train::diagnose(request);
+    const std::string text =
+        *json ? train::doctor_json(diagnosis)
+              : train::doctor_table(diagnosis, {columns_of(stdout, 0), wants_colour(stdout)});
+    std::fputs(text.c_str(), stdout);
+    outcome.exit = diagnosis.exit;
+  });
+}
+
+}  // namespace lmms::app

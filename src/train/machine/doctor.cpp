@@ -1,0 +1,164 @@
+#include "train/machine/doctor.h"
+
+#include <ATen/Parallel.h>
+#include <ATen/Version.h>
+#include <sys/resource.h>
+#include <sys/statvfs.h>
+#include <torch/headeronly/version.h>
+
+#include <algorithm>
+#include <array>
+#include <cctype>
+#include <fstream>
+
+#include "core/files.h"
+#include "kernels/device.h"
+
+namespace lmms::train {
+namespace {
+
+namespace fs = std::filesystem;
+
+/// Entries of a folder of the system that `wanted` takes; 0 if there is no such folder.
+template <class F>
+int count_entries(const fs::path& folder, const F& wanted) {
+  std::error_code failure;
+  int count = 0;
+  for (fs::directory_iterator at(folder, failure), end; !failure && at != end;
+       at.increment(failure))
+    count += wanted(at->path()) ? 1 : 0;
+  return count;
+}
+
+std::string first_word(const fs::path& file) {
+  std::ifstream in(file);
+  std::string word;
+  in >> word;
+  return word;
+}
+
+NvidiaTraces nvidia_traces(const kernels::NvmlFacts& nvml) {
+  NvidiaTraces traces;
+  traces.driver = nvidia_driver_version();
+  if (traces.driver.empty()) traces.driver = nvml.driver;
+  traces.device_files = count_entries("/dev", [](const fs::path& path) {
+    const std::string name = path.filename().string();
+    return name.starts_with("nvidia") && name.size() > 6 &&
+           std::all_of(name.begin() + 6, name.end(),
+                       [](unsigned char c) { return std::isdigit(c); });
+  });
+  traces.cards = count_entries("/sys/bus/pci/devices", [](const fs::path& path) {
+    return first_word(path / "vendor") == "0x10de" &&
+           first_word(path / "class").starts_with("0x03");
+  });
+  return traces;
+}
+
+std::pair<std::optional<int64_t>, std::optional<int64_t>> limit(int resource) {
+  const auto value = [](rlim_t n) {
+    return n == RLIM_INFINITY || n > static_cast<rlim_t>(INT64_MAX)
+               ? std::nullopt
+               : std::optional(static_cast<int64_t>(n));
+  };
+  struct rlimit both {};
+  if (::getrlimit(static_cast<__rlimit_resource>(resource), &both) != 0) return {};
+  return {value(both.rlim_cur), value(both.rlim_max)};
+}
+
+ProcessLimits process_limits() {
+  ProcessLimits limits;
+  std::tie(limits.open_files, limits.open_files_at_most) = limit(RLIMIT_NOFILE);
+  limits.locked_bytes = limit(RLIMIT_MEMLOCK).first;
+  limits.address_bytes = limit(RLIMIT_AS).first;
+  limits.file_bytes = limit(RLIMIT_FSIZE).first;
+  return limits;
+}
+
+std::optional<SharedMemory> shared_memory() {
+  struct statvfs room {};
+  if (::statvfs("/dev/shm", &room) != 0) return std::nullopt;
+  return SharedMemory{static_cast<int64_t>(room.f_blocks * room.f_frsize),
+                      static_cast<int64_t>(room.f_bavail * room.f_frsize)};
+}
+
+void look_at_device(DoctorFacts& facts, int local_rank) {
+  const bool cpu = facts.run && facts.run->use_cpu;
+  const c10::Device device = cpu ? c10::Device(c10::kCPU) : kernels::best_device(local_rank);
+  facts.on_gpu = device.is_cuda();
+  facts.device_index = facts.on_gpu ? device.index() : 0;
+  facts.device = kernels::device_name(device);
+  std::vector<c10::ScalarType> dtypes{c10::kBFloat16, c10::kFloat};
+  if (facts.run) dtypes = {facts.run->bf16 ? c10::kBFloat16 : c10::kFloat};
+  std::vector<KernelChoice> choices;
+  for (const c10::ScalarType dtype : dtypes) {
+    for (KernelChoice& choice : kernel_choices(device, dtype)) choices.push_back(std::move(choice));
+  }
+  facts.kernels = merged(choices);
+}
+
+/// Whatever `lmms train` would refuse, and with which exit code.
+struct ConfigOutcome {
+  std::optional<RunNeeds> run;
+  fs::path output = ".";
+  std::string faults;
+  Exit exit = Exit::done;
+};
+
+ConfigOutcome look_at_config(const DoctorRequest& request) {
+  ConfigOutcome outcome;
+  if (request.words.empty()) return outcome;
+  try {
+    const LoadedConfig loaded = load_train_config(request.words);
+    outcome.output = loaded.config.trainer.output_dir;
+    check_paths(loaded, request.place.hub_cache);
+    outcome.run = run_needs(loaded, request.place);
+  } catch (const Error& e) {
+    outcome.faults = e.what();
+    outcome.exit = e.exit();
+  }
+  return outcome;
+}
+
+}  // namespace
+
+std::span<const char* const> doctor_variables() {
+  static constexpr std::array kNames = {
+      "OMP_NUM_THREADS",      "OMP_WAIT_POLICY", "ATEN_CPU_CAPABILITY", "CUDA_VISIBLE_DEVICES",
+      "CUDA_LAUNCH_BLOCKING", "LOCAL_RANK",      "WORLD_SIZE"};
+  return kNames;
+}
+
+Diagnosis diagnose(const DoctorRequest& request) {
+  const ConfigOutcome config = look_at_config(request);
+  DoctorFacts facts;
+  facts.run = config.run;
+  facts.environment = request.environment;
+  facts.versions = versions();
+  const std::string torch = at::show_config();
+  facts.torch_as_loaded = build_setting(torch, "TORCH_VERSION");
+  facts.torch_of_the_headers = TORCH_VERSION;
+  facts.gloo = build_setting(torch, "USE_GLOO") == "ON";
+  facts.host = host_facts();
+  facts.cuda = kernels::cuda_facts();
+  facts.nvml = kernels::nvml_facts();
+  facts.nvidia = nvidia_traces(facts.nvml);
+  facts.limits = process_limits();
+  facts.shared_memory = shared_memory();
+  facts.infiniband_devices =
+      count_entries("/sys/class/infiniband", [](const fs::path&) { return true; });
+  facts.disk = measure_disk(config.output);
+  look_at_device(facts, request.place.local_rank);
+
+  Diagnosis out;
+  out.findings = examine(facts);
+  out.config_faults = config.faults;
+  const bool broken = std::any_of(out.findings.begin(), out.findings.end(),
+                                  [](const Finding& f) { return f.mark == Mark::trouble; });
+  if (!config.faults.empty())
+    out.exit = config.exit;
+  else if (broken)
+    out.exit = Exit::failed;
+  return out;
+}
+
+}  // namespace lmms::train

@@ -1,0 +1,67 @@
+#pragma once
+/// What `lmms doctor` knows of a machine, and what it makes of it. The facts can describe any
+/// machine; the rules are pure functions of them.
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "kernels/device_facts.h"
+#include "kernels/device_nvml.h"
+#include "train/machine/disk_speed.h"
+#include "train/machine/facts.h"
+#include "train/machine/finding.h"
+#include "train/machine/kernel_choice.h"
+#include "train/machine/run_needs.h"
+
+namespace lmms::train {
+
+/// What the system shows of NVIDIA hardware to a program without CUDA.
+struct NvidiaTraces {
+  std::string driver;    ///< version of the kernel's driver; empty if none is loaded
+  int device_files = 0;  ///< /dev/nvidia0 and on: what a container was given
+  int cards = 0;         ///< on the PCI bus
+};
+
+/// Limits of the process; absent is unlimited.
+struct ProcessLimits {
+  std::optional<int64_t> open_files, open_files_at_most;  ///< soft and hard
+  std::optional<int64_t> locked_bytes, address_bytes, file_bytes;
+};
+
+struct SharedMemory {
+  int64_t total_bytes = 0, free_bytes = 0;
+};
+
+struct DoctorFacts {
+  NamedTexts versions;
+  std::string torch_of_the_headers;  ///< "2.11.0": what this program was compiled against
+  std::string torch_as_loaded;
+  HostFacts host;
+  kernels::CudaFacts cuda;
+  kernels::NvmlFacts nvml;
+  NvidiaTraces nvidia;
+  ProcessLimits limits;
+  std::optional<SharedMemory> shared_memory;  ///< absent: there is no /dev/shm
+  int infiniband_devices = 0;
+  bool gloo = false;                               ///< libtorch was built with it
+  std::map<std::string, std::string> environment;  ///< variables that change how a run behaves
+  std::string device;                              ///< name of the device that a run would take
+  bool on_gpu = false;
+  int device_index = 0;
+  std::vector<KernelChoice> kernels;
+  DiskFacts disk;
+  std::optional<RunNeeds> run;  ///< with a config
+};
+
+/// All lines, in order of sections: program, CPU, memory and limits, GPU, communication, kernels,
+/// disk, run.
+std::vector<Finding> examine(const DoctorFacts& facts);
+/// The parts of examine() about GPUs, and about a run with this config.
+void examine_gpus(const DoctorFacts& facts, std::vector<Finding>& out);
+void examine_run(const DoctorFacts& facts, std::vector<Finding>& out);
+
+/// A variable of the environment; nullptr if it is not set.
+const std::string* variable(const DoctorFacts& facts, const char* name);
+
+}  // namespace lmms::train

@@ -1,0 +1,87 @@
+#include "train/machine/run_needs.h"
+
+#include <gtest/gtest.h>
+
+#include "core/error.h"
+
+namespace lmms::train {
+namespace {
+
+LoadedConfig tiny(const std::vector<std::string>& more) {
+  std::vector<std::string> words{
+      "model_config.load_from_config={model_type: qwen3, config: {vocab_size: 301, hidden_size: "
+      "24, "
+      "intermediate_size: 40, num_hidden_layers: 2, num_attention_heads: 2, "
+      "num_key_value_heads: 1, head_dim: 10, tie_word_embeddings: true}}",
+      "dataset_config.dataset_type=vision",
+      "dataset_config.dataset_format=jsonl",
+      "dataset_config.dataset_path=none.jsonl",
+      "dataset_config.processor_config={processor_name: none, processor_type: qwen2}",
+      "trainer_args.per_device_train_batch_size=2"};
+  words.insert(words.end(), more.begin(), more.end());
+  return load_train_config(words);
+}
+
+struct Taken {
+  int64_t weights = 0, masters = 0, gradients = 0, moments = 0;
+};
+
+/// What the network of a run takes in truth.
+Taken taken(const LoadedConfig& loaded, int64_t micro_steps) {
+  const Network network =
+      make_network(make_model(loaded, {}), loaded, micro_steps, c10::kCPU, /*load=*/false);
+  Taken out;
+  const auto bytes = [](const at::Tensor& t) {
+    return t.defined() ? static_cast<int64_t>(t.nbytes()) : 0;
+  };
+  for (size_t b = 0; b < network.memory.buckets.size(); ++b) {
+    const parallel::Bucket& bucket = network.memory.buckets[b];
+    out.weights += bytes(bucket.weights());
+    if (!bucket.masters().is_same(bucket.weights())) out.masters += bytes(bucket.masters());
+    out.gradients += bytes(bucket.gradients());
+    out.moments += bytes(network.optimizer->first_moment(b));
+    out.moments += bytes(network.optimizer->second_moment(b));
+  }
+  return out;
+}
+
+TEST(RunNeeds, are_what_a_run_takes) {
+  const std::string accumulate = "trainer_args.gradient_accumulation_steps=3";
+  const std::vector<std::vector<std::string>> cases{
+      {},
+      {"trainer_args.bf16=true"},
+      {"trainer_args.bf16=true", accumulate},
+      {accumulate, "trainer_args.freeze_modules=[model.embed_tokens]"},
+      {"trainer_args.bf16=true", "trainer_args.freeze_modules=[model.layers.0]"}};
+  for (const auto& words : cases) {
+    const LoadedConfig loaded = tiny(words);
+    const RunNeeds needs = run_needs(loaded, {});
+    const Taken truth = taken(loaded, loaded.config.trainer.gradient_accumulation_steps);
+    EXPECT_EQ(needs.weights, truth.weights);
+    EXPECT_EQ(needs.masters, truth.masters);
+    EXPECT_EQ(needs.gradients, truth.gradients);
+    EXPECT_EQ(needs.moments, truth.moments);
+  }
+}
+
+TEST(RunNeeds, know_how_many_checkpoints_will_come) {
+  EXPECT_EQ(run_needs(tiny({}), {}).to_save, std::nullopt);
+  EXPECT_EQ(
+      run_needs(tiny({"trainer_args.max_steps=2000", "trainer_args.save_steps=300"}), {}).to_save,
+      6);
+  EXPECT_EQ(
+      run_needs(tiny({"trainer_args.max_steps=2000", "trainer_args.save_steps=0.25"}), {}).to_save,
+      4);
+  EXPECT_FALSE(run_needs(tiny({"trainer_args.save_strategy=no"}), {}).saves);
+}
+
+TEST(RunNeeds, refuse_what_training_refuses) {
+  for (const char* word : {"trainer_args.freeze_modules=[model.lyers]",
+                           "model_config.load_from_config.model_type=quen"}) {
+    const LoadedConfig loaded = tiny({word});
+    EXPECT_THROW((void)run_needs(loaded, {}), Error) << word;
+  }
+}
+
+}  // namespace
+}  // namespace lmms::train
