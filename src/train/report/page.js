@@ -1,7 +1,7 @@
 "use strict";
-// Builds the page from the numbers and texts in #data. Texts from outside become text nodes, never HTML.
+// Builds the page from the numbers and texts in #report-data. Texts from outside become text nodes, never HTML.
 (() => {
-  const data = JSON.parse(document.getElementById("data").textContent);
+  const data = JSON.parse(document.getElementById("report-data").textContent);
   const several = data.runs.length > 1;
   const view = new View();
   const runs = data.runs.map((raw, index) => new Run(raw, index));
@@ -91,7 +91,13 @@
       const kind = { finished: "good", interrupted: "warn", failed: "bad" }[end.state] || "";
       return { name: end.state, kind, text: end.text, over: true };
     }
-    if (raw.running) return { name: "running", kind: "live", text: "", over: false };
+    if (raw.running) {
+      // A page that was killed with its run still says what was true when it was made.
+      const age = Date.now() / 1000 - data.now;
+      if (age < 900) return { name: "running", kind: "live", text: "", over: false };
+      return { name: "running then", kind: "warn", over: false,
+        text: `This page is ${Numbers.duration(age)} old. If the run still goes on, load it again; lmms report ${raw.folder} makes it anew.` };
+    }
     if (raw.finished) return { name: "finished", kind: "good", text: "", over: true };
     const quiet = data.now - raw.last_write;
     const rows = run.train.steps.length;
@@ -114,8 +120,12 @@
     return e("div", {}, e("dt", {}, name), e("dd", {}, value, small ? e("small", {}, ` ${small}`) : null));
   }
 
-  function table(heads, rows) {
-    return e("div", { class: "scroll" }, e("table", {},
+  // `stack`: on a phone each row becomes a block of its own, every cell under the name of its column.
+  function table(heads, rows, { stack = false } = {}) {
+    if (stack && heads) {
+      for (const row of rows) [...row.children].forEach((cell, i) => cell.setAttribute("data-label", heads[i].replace("#", "")));
+    }
+    return e("div", { class: stack ? null : "scroll" }, e("table", { class: stack ? "stack" : null },
       heads ? e("thead", {}, e("tr", {}, heads.map((h) => (h.startsWith("#") ? e("th", { class: "num" }, h.slice(1)) : e("th", {}, h))))) : null,
       e("tbody", {}, rows)));
   }
@@ -125,11 +135,11 @@
   }
 
   // Many rows: the first ones, the rest behind a fold.
-  function folded(heads, rows, shown) {
-    if (rows.length <= shown + 3) return table(heads, rows);
+  function folded(heads, rows, shown, options) {
+    if (rows.length <= shown + 3) return table(heads, rows, options);
     const rest = rows.length - shown;
-    return [table(heads, rows.slice(0, shown)), e("details", { style: "margin-top:0.75rem" },
-      e("summary", {}, `${Numbers.whole(rest)} more`), table(heads, rows.slice(shown)))];
+    return [table(heads, rows.slice(0, shown), options), e("details", { style: "margin-top:0.75rem" },
+      e("summary", {}, `${Numbers.whole(rest)} more`), table(heads, rows.slice(shown), options))];
   }
 
   function section(id, title, ...content) {
@@ -140,7 +150,7 @@
 
   function lossTile(run) {
     const rows = Math.min(20, run.train.steps.length);
-    return tile("Loss", Numbers.plain(run.recent("loss")), rows > 1 && run.raw.train.rows_per_point === 1 ? `last ${rows} rows` : "");
+    return tile("Loss", Numbers.plain(run.recent("loss")), rows > 1 && run.raw.train.rows_per_point === 1 ? `mean of ${rows}` : "");
   }
 
   function head(run) {
@@ -163,7 +173,8 @@
       run.done !== null && !state.over ? e("div", { class: "progress", role: "progressbar", "aria-valuenow": Math.round(100 * run.done) },
         e("div", { style: `width:${Math.min(100, 100 * run.done).toFixed(2)}%` })) : null,
       e("dl", { class: "tiles headline" },
-        tile("Steps", Numbers.whole(run.step), run.total && run.total > run.step ? `of ${Numbers.whole(run.total)}` : ""),
+        tile("Steps", Numbers.whole(run.step), run.total && run.total > run.step ? `of ${Numbers.whole(run.total)}`
+          : raw.epoch > 0 ? `${Numbers.plain(raw.epoch, 3).replace(/\.0+$/, "")} epoch${raw.epoch === 1 ? "" : "s"}` : ""),
         lossTile(run),
         lastEvaluation ? tile("Evaluation loss", Numbers.plain(lastEvaluation.loss),
           best.step !== lastEvaluation.step && best.loss === best.loss ? `best ${Numbers.plain(best.loss)}` : "") : null,
@@ -178,7 +189,7 @@
   function headOfSeveral() {
     const rows = runs.map((run) => {
       const best = Math.min(...run.evaluations.map((v) => v.loss).filter((v) => v === v));
-      return e("tr", {}, e("td", {}, dot(run), run.name), e("td", {}, e("span", { class: `chip ${run.state.kind}` }, run.state.name)),
+      return e("tr", {}, e("td", { class: "run-name", title: run.raw.folder }, dot(run), run.name), e("td", {}, e("span", { class: `chip ${run.state.kind}` }, run.state.name)),
         number(Numbers.whole(run.step)), number(Numbers.plain(run.recent("loss"))), number(Numbers.plain(best)),
         number(Numbers.show(run.recent("tokens_per_second", 50), "count")), number(Numbers.show(run.recent("mfu", 50), "percent")),
         number(Numbers.show(run.tokens, "count")), number(Numbers.duration(run.seconds)));
@@ -359,7 +370,7 @@
     if (sources.length === 0) return null;
     return [e("h3", { style: "margin-top:1.25rem" }, title), folded(training ? ["Source", "Format", "#Rows", "#Weight", "#Samples an epoch"] : ["Source", "Format", "#Rows"],
       sources.map((s) => e("tr", {}, e("td", {}, s.path), e("td", {}, s.format), number(Numbers.whole(s.rows ?? NaN)),
-        training ? [number(s.weight === null ? "–" : Numbers.plain(s.weight)), number(Numbers.whole(s.samples_per_epoch ?? NaN))] : null)), 12)];
+        training ? [number(s.weight === null ? "–" : String(Number(s.weight.toPrecision(4)))), number(Numbers.whole(s.samples_per_epoch ?? NaN))] : null)), 12, { stack: true })];
   }
 
   function dataSection(run) {
@@ -371,13 +382,13 @@
     const tiles = counts ? e("dl", { class: "tiles", style: "margin:0" },
       tile("Samples trained", Numbers.show(counts.samples ?? NaN, "count")),
       tile("Tokens", Numbers.show(counts.tokens ?? NaN, "count")),
-      tile("Of them supervised", Numbers.show(counts.supervised_tokens / counts.tokens, "percent")),
+      tile("Supervised", Numbers.show(counts.supervised_tokens / counts.tokens, "percent")),
       tile("Tokens a sample", Numbers.show(counts.tokens / counts.samples, "count"), "mean"),
       tile("Samples skipped", Numbers.whole(skippedNumber))) : null;
     const words = { bad: "broken", overlong: "too long", empty: "empty", unsupervised: "nothing to train", truncated: "cut to the limit" };
     const skippedTable = skipped.length === 0 ? null : [e("h3", { style: "margin-top:1.25rem" }, "Skipped or cut"),
       table(["Reason", "#Samples", "The first of them"], skipped.map((s) => e("tr", {}, e("td", {}, words[s.reason] || s.reason), number(Numbers.whole(s.count)),
-        e("td", {}, s.where ? e("b", { style: "font-weight:550" }, s.where) : "", s.where && s.what ? ": " : "", s.what))))];
+        e("td", {}, e("span", {}, s.where ? e("b", { style: "font-weight:550" }, s.where) : "", s.where && s.what ? ": " : "", s.what)))), { stack: true })];
     const body = [counts ? histogram(counts.length_edges, counts.length_counts) : null,
       start ? sourcesTable("Trained on", start.sources, true) : null, start ? sourcesTable("Evaluated on", start.evaluation_sources, false) : null, skippedTable].flat();
     const some = body.filter((x) => x !== null);
@@ -394,7 +405,7 @@
       !config.read ? e("p", { class: "note" }, "This version cannot read the config, so what was changed is not known.")
         : config.changed.length === 0 ? e("p", { class: "note" }, "Everything was left at its default.")
         : [e("h3", {}, "Changed from the defaults"), table(null, config.changed.map(([key, value]) =>
-          e("tr", {}, e("td", { class: "key-name" }, e("code", {}, key)), e("td", {}, e("code", {}, value)))))],
+          e("tr", {}, e("td", { class: "key-name" }, e("code", {}, key)), e("td", {}, e("code", {}, value)))), { stack: true })],
       e("details", { style: "margin-top:1rem", open: !config.read }, e("summary", {}, "Whole config"), e("pre", {}, config.text))));
   }
 

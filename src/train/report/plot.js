@@ -369,7 +369,7 @@ class Chart {
 
     c.save();
     c.beginPath();
-    c.rect(box.left, box.top - 4, box.right - box.left + 4, box.bottom - box.top + 5);
+    c.rect(box.left - 5, box.top - 5, box.right - box.left + 10, box.bottom - box.top + 6);
     c.clip();
     for (const [run, steps] of Object.entries(this.starts || {})) this.verticals(c, Number(run), steps);
     for (const w of windows) this.drawSeries(c, w);
@@ -427,12 +427,13 @@ class Chart {
     c.strokeStyle = c.fillStyle = this.color(series.color);
     const line = this.lineOf(series);
     if (line !== series.y) {
-      c.globalAlpha = 0.28;
+      c.globalAlpha = this.shown().length > 2 ? 0.18 : 0.26;
       c.lineWidth = 1;
       this.trace(c, xs, series.y, begin, end);
       c.globalAlpha = 1;
     }
-    c.lineWidth = series.points ? 1.5 : end - begin > 4 * (this.box.right - this.box.left) && line === series.y ? 1 : 1.6;
+    const noisy = this.smooth && line === series.y && end - begin > this.box.right - this.box.left;
+    c.lineWidth = noisy ? 1 : 1.6;
     if (series.points) c.setLineDash([5, 3]);
     this.trace(c, xs, line, begin, end);
     c.setLineDash([]);
@@ -529,7 +530,8 @@ class Chart {
       const xs = series.x(view.axis);
       if (xs.length === 0) continue;
       const i = at === null ? xs.length - 1 : nearest(xs, at);
-      const far = at !== null && Math.abs(this.X(xs[i]) - this.X(at)) > (series.points ? 10 : 24);
+      const distance = at === null ? 0 : Math.abs(this.X(xs[i]) - this.X(at));
+      const far = series.points ? distance > 10 : distance > 24 && (at < xs[0] || at > xs[xs.length - 1]);
       if (far) continue;
       lines.push({ series, i, x: xs[i], y: series.y[i], line: this.lineOf(series)[i] });
     }

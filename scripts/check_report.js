@@ -1,0 +1,108 @@
+"use strict";
+// Run behind a report by check_report.sh: uses the page as a reader does, and says on the console what is wrong.
+(async () => {
+  const wrong = [];
+  const expect = (truth, what) => { if (!truth) wrong.push(what); };
+  const frames = async (n = 4) => { for (let i = 0; i < n; i++) await new Promise((resolve) => requestAnimationFrame(resolve)); };
+  const all = (selector, root = document) => [...root.querySelectorAll(selector)];
+  const ink = (canvas) => {
+    if (canvas.width === 0) return 0;
+    const pixels = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data;
+    let n = 0;
+    for (let i = 3; i < pixels.length; i += 4) if (pixels[i] > 0) n++;
+    return n;
+  };
+  try {
+    await frames(8);
+    const data = JSON.parse(document.getElementById("report-data").textContent);
+    const charts = all(".chart");
+    const rows = Math.max(...data.runs.map((run) => run.train.rows));
+    expect(document.querySelector("h1").textContent.length > 0, "no title");
+    expect(all("b, img, script", document.querySelector("main")).every((b) => b.closest(".tip, td")), "HTML came in from outside");
+    if (rows === 0) {
+      expect(document.getElementById("curves").textContent.includes("No step"), "an empty run says nothing");
+    } else {
+      expect(charts.length > 0, "no charts");
+      const chart = charts[0], plot = chart.querySelector(".plot"), [curves, overlay] = all("canvas", plot);
+      expect(ink(curves) > 500, "the loss is not drawn");
+      const place = plot.getBoundingClientRect();
+      const point = (type, share, more = {}) => plot.dispatchEvent(new PointerEvent(type, { bubbles: true, pointerId: 1, button: 0,
+        clientX: place.left + 60 + share * (place.width - 80), clientY: place.top + 90, ...more }));
+      plot.setPointerCapture = () => {};  // there is no such pointer
+
+      point("pointermove", 0.5);
+      await frames();
+      const tip = plot.querySelector(".tip");
+      expect(!tip.hidden && /step/.test(tip.textContent), "hover shows no values");
+      const shown = all(".tip-row", tip).length;
+      if (rows > 100) expect(shown >= data.runs.filter((run) => run.train.rows > 100).length, `hover shows ${shown} values`);
+      expect(ink(overlay) > 50, "no crosshair");
+      point("pointerleave", 0.5);
+      await frames();
+      expect(tip.hidden, "the values stay after the pointer has left");
+
+      const before = curves.toDataURL();
+      point("pointerdown", 0.3);
+      point("pointermove", 0.6);
+      await frames();
+      point("pointerup", 0.6);
+      await frames();
+      const reset = all(".tools button").find((b) => b.textContent === "Whole run");
+      expect(!reset.hidden && curves.toDataURL() !== before, "a drag does not zoom");
+      plot.dispatchEvent(new MouseEvent("dblclick", { bubbles: true }));
+      await frames();
+      expect(reset.hidden && curves.toDataURL() === before, "a double click does not show everything again");
+
+      point("pointerdown", 0.2, { pointerType: "touch" });
+      point("pointermove", 0.8, { pointerType: "touch" });
+      point("pointerup", 0.8, { pointerType: "touch" });
+      await frames();
+      expect(!reset.hidden, "a finger does not zoom");
+      reset.click();
+      await frames();
+      expect(reset.hidden && curves.toDataURL() === before, "the button does not show everything again");
+
+      const log = chart.querySelector(".chart-log");
+      log.click();
+      await frames();
+      expect(log.getAttribute("aria-pressed") === "true" && (rows < 3 || curves.toDataURL() !== before), "no logarithmic scale");
+      log.click();
+      for (const name of ["Tokens", "Time", "Steps"]) {
+        all(".segments button").find((b) => b.textContent === name).click();
+        await frames();
+        expect(ink(curves) > 500, `nothing is drawn over ${name}`);
+      }
+      expect(curves.toDataURL() === before, "the axis of steps does not come back");
+      const slider = document.querySelector("input[type=range]");
+      const old = slider.value;
+      slider.value = 2.5;
+      slider.dispatchEvent(new Event("input"));
+      await frames();
+      if (rows > 100) expect(curves.toDataURL() !== before, "the slider does not smooth");
+      slider.value = old;
+      slider.dispatchEvent(new Event("input"));
+      const legend = all(".tools .legend button");
+      if (data.runs.length > 1) {
+        expect(legend.length === data.runs.length, "not every run is in the legend");
+        legend[0].click();
+        await frames();
+        expect(curves.toDataURL() !== before, "the legend does not hide a run");
+        legend[0].click();
+      }
+    }
+    for (const detail of all("details")) detail.open = true;
+    const frame = document.createElement("iframe");  // as a phone shows it
+    frame.style.cssText = "width:360px;height:800px";
+    frame.srcdoc = document.documentElement.outerHTML.replace(/<script(?! type)[\s\S]*?<\/script>/g, "");
+    document.body.append(frame);
+    await new Promise((resolve) => { frame.onload = resolve; setTimeout(resolve, 1500); });
+    const root = frame.contentDocument.documentElement;
+    expect(root.scrollWidth <= 360, `on a phone the page is ${root.scrollWidth} px wide`);
+    frame.remove();
+  } catch (error) {
+    wrong.push(`${error}`);
+  }
+  const broken = document.documentElement.dataset.scriptError;
+  if (broken) wrong.push(`script error: ${broken}`);
+  console.log(`report-tried ${document.documentElement.dataset.firstDraw || "-"} ${wrong.length === 0 ? "well" : wrong.join("; ")} `);
+})();

@@ -1,0 +1,86 @@
+#!/usr/bin/env bash
+# Opens reports in headless Chromium: no script error, every part is there, hover, zoom and toggles do what they should, nothing is
+# wider than a phone of 360 px, and 100,000 steps are drawn within two seconds of opening (by the page's own clock; best of three).
+# With OUT: leaves pictures there for a look: wide, dark, phone, several runs.
+# --quick: without the 100,000 steps (tests have no clocks).
+# usage: scripts/check_report.sh [--quick] BUILD [OUT]        e.g. scripts/check_report.sh build/dev
+set -euo pipefail
+quick=
+if [ "${1:-}" = --quick ]; then quick=1; shift; fi
+lmms=$(realpath "${1:?usage: scripts/check_report.sh [--quick] BUILD [OUT]}")/bin/lmms
+[ -x "$lmms" ] || { echo "check_report: $lmms is not built"; exit 1; }
+chromium=$(command -v chromium || command -v chromium-browser || command -v google-chrome || true)
+if [ -z "$chromium" ]; then
+  echo "check_report: SKIPPED: no chromium here; install it to open the reports"
+  exit 77
+fi
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+out=$(realpath -m "${2:-$work}")
+mkdir -p "$out"
+cd "$(dirname "$0")/.."
+breaches=0
+best=
+breach() { echo "check_report: $1"; breaches=$((breaches + 1)); }
+flags=(--headless --no-sandbox --disable-gpu --hide-scrollbars "--user-data-dir=$work/profile")
+# Opens a page with check_report.js behind it and waits for what that says on the console: "MILLISECONDS VERDICT", in real time,
+# because frames are not drawn reliably under --virtual-time-budget.
+try_page() {
+  local page=$work/tried.html log=$work/console.txt browser said=
+  { cat "$1"; echo "<script>"; cat scripts/check_report.js; echo "</script>"; } > "$page"
+  : > "$log"
+  "$chromium" "${flags[@]}" --remote-debugging-port=0 --enable-logging=stderr --v=0 --window-size=1200,1200 "file://$page" > /dev/null 2> "$log" &
+  browser=$!
+  for _ in $(seq 300); do
+    said=$(sed -n 's/.*"report-tried \(.*\) ", source.*/\1/p' "$log" | head -n 1)
+    [ -z "$said" ] || break
+    kill -0 "$browser" 2> /dev/null || break
+    sleep 0.1
+  done
+  kill "$browser" 2> /dev/null || true
+  wait "$browser" 2> /dev/null || true
+  echo "${said:-- the page did not get to the end: $(grep -m 1 CONSOLE "$log" || tail -n 1 "$log")}"
+}
+tried() {
+  local said
+  said=$(try_page "$1")
+  [ "${said#* }" = well ] || breach "$(basename "$(dirname "$1")")/$(basename "$1"): ${said#* }"
+  drawn=${said%% *}
+}
+
+scripts/report_fixture.sh "$work/first" 2000 1
+scripts/report_fixture.sh "$work/second" 1500 2
+mkdir "$work/empty" "$work/garbage"
+: > "$work/empty/metrics.jsonl"
+printf '{"step":1,"loss":2}\n{"step":2,"loss":null}\nnonsense\n' > "$work/garbage/metrics.jsonl"
+printf '{"kind":"start","table":3}\n{"kind":"data"}\n{"kind":"generation","answers":[{}]}\n{"kind":"warning","text":"</script><b>"}\n{"kind":"checkpoint"}\n' \
+  > "$work/garbage/journal.jsonl"
+"$lmms" report "$work/first" > /dev/null
+"$lmms" report "$work/empty" > /dev/null
+"$lmms" report "$work/garbage" > /dev/null
+"$lmms" report "$work/first" "$work/second" "$work/garbage" -o "$work/several.html" > /dev/null
+for page in first/report.html several.html empty/report.html garbage/report.html; do tried "$work/$page"; done
+
+if [ -z "$quick" ]; then
+  scripts/report_fixture.sh "$work/long" 100000 3
+  "$lmms" report "$work/long" > /dev/null
+  for _ in 1 2 3; do
+    tried "$work/long/report.html"
+    if [[ "$drawn" =~ ^[0-9]+$ ]] && { [ -z "$best" ] || [ "$drawn" -lt "$best" ]; }; then best=$drawn; fi
+    if [ -n "$best" ] && [ "$best" -lt 2000 ]; then break; fi
+  done
+  if [ -z "$best" ]; then breach "100,000 steps: nothing was drawn"
+  elif [ "$best" -ge 2000 ]; then breach "100,000 steps: first drawn after $best ms; the promise is 2,000 ms"; fi
+fi
+
+picture() { timeout 60 "$chromium" "${flags[@]}" --allow-file-access-from-files --virtual-time-budget=8000 "--screenshot=$out/$1" "${@:2}" 2> /dev/null || true; }
+phone='<!doctype html><body style="margin:0"><iframe src="PAGE" style="width:360px;height:4000px;border:0"></iframe></body>'
+echo "${phone/PAGE/first/report.html}" > "$work/phone.html"
+if [ -n "${2:-}" ]; then
+  picture wide.png --window-size=1200,4200 "file://$work/first/report.html"
+  picture dark.png --window-size=1200,2000 --blink-settings=preferredColorScheme=0 "file://$work/first/report.html"
+  picture several.png --window-size=1200,2400 "file://$work/several.html"
+  picture phone.png --window-size=500,4000 "file://$work/phone.html"
+fi
+echo "check_report: 4 pages tried${best:+, 100,000 steps first drawn after $best ms}, $breaches breaches"
+exit $((breaches > 0))
