@@ -28,6 +28,9 @@ int run(int argc, char** argv) {
   lmms::app::add_train(app, outcome);
   lmms::app::add_preview(app, outcome);
   lmms::app::add_doctor(app, outcome);
+  lmms::app::add_eval(app, outcome);
+  lmms::app::add_generate(app, outcome);
+  lmms::app::add_chat(app, outcome);
   lmms::app::add_list(app, outcome);
   lmms::app::add_report(app, outcome);
   if (argc < 2) {

@@ -4,11 +4,16 @@
 #include <c10/core/GradMode.h>
 
 #include <chrono>
+#include <cmath>
 
 #include "core/error.h"
 #include "train/device_batch.h"
 
 namespace lmms::train {
+
+double EvaluationResult::perplexity() const {
+  return std::exp(loss);
+}
 
 std::optional<EvaluationResult> evaluate(const models::Model& model,
                                          const objectives::Objective& objective,

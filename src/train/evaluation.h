@@ -17,6 +17,8 @@ struct EvaluationResult {
   int64_t tokens = 0, supervised_tokens = 0, samples = 0;
   double seconds = 0;
   int64_t skipped_samples = 0;
+
+  double perplexity() const;  ///< exp(loss)
 };
 
 /// One pass without gradients. `stop` is asked before every batch; true ends the pass without a

@@ -62,8 +62,9 @@ at::Tensor forward(const models::LanguageModel& model, const Tokens& tokens, nn:
 }
 
 // One id for each row of logits; `sequences` are the prompts they belong to.
-std::vector<int32_t> choose(const at::Tensor& logits, const SamplingOptions& options,
-                            std::span<const int64_t> sequences, size_t step) {
+std::vector<int32_t> choose(const at::Tensor& logits, const GenerationOptions& generation,
+                            std::span<const int64_t> sequences, int64_t step) {
+  const SamplingOptions& options = generation.sampling;
   at::Tensor ids;  // [B]
   if (options.temperature == 0) {
     ids = at::argmax(logits, -1);
@@ -71,9 +72,9 @@ std::vector<int32_t> choose(const at::Tensor& logits, const SamplingOptions& opt
     const Candidates from = candidates(logits, options);
     std::vector<float> draws;
     for (int64_t b : sequences) {
-      const rng::Counter bits =
-          rng::philox({static_cast<uint32_t>(b), static_cast<uint32_t>(step), 0, 0},
-                      rng::key(options.seed, rng::Purpose::sampling));
+      const rng::Counter bits = rng::philox(
+          {static_cast<uint32_t>(generation.first_prompt + b), static_cast<uint32_t>(step), 0, 0},
+          rng::key(options.seed, rng::Purpose::sampling));
       draws.push_back(static_cast<float>(rng::unit(bits[0])));
     }
     // the first candidate whose cumulative probability reaches the draw; 0 is never drawn, so that
@@ -194,8 +195,7 @@ std::vector<Generated> generate(const models::LanguageModel& model,
     const at::Tensor logits = forward(model, tokens, cache, device);
     if (hooks.kept != nullptr)
       hooks.kept->ids.insert(hooks.kept->ids.end(), tokens.ids.begin(), tokens.ids.end());
-    const std::vector<int32_t> chosen =
-        choose(seen.penalised(logits), options.sampling, running, static_cast<size_t>(step));
+    const std::vector<int32_t> chosen = choose(seen.penalised(logits), options, running, step);
     seen.add(chosen);
     tokens = {};
     std::vector<int64_t> on, on_in_cache;

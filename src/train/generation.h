@@ -38,6 +38,7 @@ struct GenerationOptions {
   SamplingOptions sampling;
   int64_t max_new_tokens = 256;
   std::vector<int32_t> stop_ids;  ///< a sequence ends with the first of these
+  int64_t first_prompt = 0;       ///< number of the first prompt where a list is cut into batches
 };
 
 struct Generated {
@@ -59,8 +60,8 @@ struct GenerationHooks {
   KeptPrefix* kept = nullptr;  ///< of a single prompt
 };
 
-/// Continues every prompt (at least one token each), all together. Token t of prompt b depends on
-/// (seed, b, t) and the prompts, never on what was drawn before. Throws Error for an empty prompt
+/// Continues every prompt (at least one token each), all together. The draw of token t of prompt b
+/// depends on (seed, first_prompt + b, t) alone. Throws Error for an empty prompt
 /// or an id outside the vocabulary.
 std::vector<Generated> generate(const models::LanguageModel& model,
                                 std::span<const std::vector<int32_t>> prompts,

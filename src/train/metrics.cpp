@@ -45,6 +45,7 @@ std::string to_json_line(const EvaluationResult& result, int64_t step, double ep
   j["step"] = step;
   j["epoch"] = number(epoch);
   j["eval_loss"] = number(result.loss);
+  j["eval_perplexity"] = number(result.perplexity());
   j["eval_supervised_tokens"] = result.supervised_tokens;
   j["eval_samples"] = result.samples;
   j["eval_skipped_samples"] = result.skipped_samples;

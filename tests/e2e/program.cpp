@@ -46,7 +46,7 @@ Running::Running(const std::vector<std::string>& words, const Surroundings& surr
   process_ = ::fork();
   if (process_ < 0) throw std::runtime_error("fork failed");
   if (process_ == 0) {
-    point(STDIN_FILENO, "/dev/null", O_RDONLY);
+    point(STDIN_FILENO, surroundings.input, O_RDONLY);
     point(STDOUT_FILENO, out_, O_WRONLY);
     point(STDERR_FILENO, err_, O_WRONLY);
     ::setenv("OMP_NUM_THREADS", threads.c_str(), 1);

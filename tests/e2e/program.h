@@ -23,6 +23,7 @@ struct Surroundings {
   std::filesystem::path folder;          ///< that the program starts in
   int math_threads = 1;                  ///< OMP_NUM_THREADS
   std::optional<uint64_t> largest_file;  ///< bytes; the system refuses to write more into one file
+  std::filesystem::path input = "/dev/null";  ///< file that the standard input reads
   std::filesystem::path hub_cache = "/nonexistent";
 };
 

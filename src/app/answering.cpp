@@ -1,0 +1,78 @@
+#include "app/answering.h"
+
+#include "app/environment.h"
+
+namespace lmms::app {
+
+void AnswerFlags::add_to(CLI::App& command) {
+  command
+      .add_option("checkpoint", model,
+                  "A model's folder, the output folder of a run, or a hub id in the local cache")
+      ->required()
+      ->type_name("CHECKPOINT");
+  command.add_option("--system", system, "The system turn of a conversation that has none")
+      ->type_name("TEXT");
+  command.add_option("--max-new-tokens", max_new_tokens, "Tokens of an answer at most")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
+  const std::string settings = " (default: generation_config.json)";
+  command.add_flag("--greedy", greedy,
+                   "Always the most likely token, whatever generation_config.json says");
+  command
+      .add_option("--temperature", temperature,
+                  "Divides the logits before a token is drawn; 0: greedy" + settings)
+      ->check(CLI::NonNegativeNumber);
+  command.add_option("--top-k", top_k, "Of the K most likely tokens; 0: of all" + settings)
+      ->check(CLI::NonNegativeNumber);
+  command
+      .add_option("--top-p", top_p,
+                  "Of the fewest tokens that together have this probability" + settings)
+      ->check(CLI::Range(0.0, 1.0));
+  command
+      .add_option("--repetition-penalty", repetition_penalty,
+                  "Above 1: tokens that are there already become less likely" + settings)
+      ->check(CLI::PositiveNumber);
+  command.add_option("--seed", seed, "Of the draws; the same seed gives the same answers")
+      ->capture_default_str();
+  command.add_option("--dtype", dtype, "Number type of the weights (default: the checkpoint's)")
+      ->check(CLI::IsMember({"float32", "bfloat16"}));
+  command.add_flag("--cpu", use_cpu, "The CPU even where there is a GPU");
+}
+
+train::InferenceModel AnswerFlags::open(train::PromptForm form) const {
+  train::InferenceOptions options;
+  if (dtype) options.dtype = *dtype == "bfloat16" ? at::kBFloat16 : at::kFloat;
+  options.use_cpu = use_cpu;
+  options.prompting = {form, system};
+  return train::open_model(model, options, place());
+}
+
+train::GenerationOptions AnswerFlags::generation(const train::InferenceModel& model) const {
+  train::GenerationOptions options;
+  options.max_new_tokens = max_new_tokens;
+  options.stop_ids = model.prompting.stop_ids();
+  train::SamplingOptions& sampling = options.sampling;
+  if (!greedy) sampling = train::sampling_of(model.generation_config);
+  if (temperature) sampling.temperature = *temperature;
+  if (top_k) sampling.top_k = *top_k;
+  if (top_p) sampling.top_p = *top_p;
+  if (repetition_penalty) sampling.repetition_penalty = *repetition_penalty;
+  sampling.seed = seed;
+  return options;
+}
+
+std::string shown(const std::string& text) {
+  std::string out;
+  for (const char c : text) {
+    const auto byte = static_cast<unsigned char>(c);
+    if ((byte < 0x20 && c != '\n' && c != '\t') || byte == 0x7F) {
+      out += '^';
+      out += static_cast<char>(byte ^ 0x40);
+    } else {
+      out += c;
+    }
+  }
+  return out;
+}
+
+}  // namespace lmms::app

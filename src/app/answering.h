@@ -1,0 +1,32 @@
+#pragma once
+/// What `lmms generate` and `lmms chat` share: their options and how an answer reaches the screen.
+#include <CLI/CLI.hpp>
+#include <optional>
+#include <string>
+
+#include "train/inference.h"
+
+namespace lmms::app {
+
+/// Options of the command line about model and answers.
+struct AnswerFlags {
+  std::string model;
+  std::optional<std::string> system;
+  int64_t max_new_tokens = 512;
+  bool greedy = false;
+  std::optional<double> temperature, top_p, repetition_penalty;
+  std::optional<int64_t> top_k;
+  uint64_t seed = 0;
+  std::optional<std::string> dtype;
+  bool use_cpu = false;
+
+  void add_to(CLI::App& command);
+  train::InferenceModel open(train::PromptForm form) const;
+  /// The checkpoint's generation_config.json, and what the command line says over it.
+  train::GenerationOptions generation(const train::InferenceModel& model) const;
+};
+
+/// Text of a model with control characters made visible: it must not command the terminal.
+std::string shown(const std::string& text);
+
+}  // namespace lmms::app

@@ -1,0 +1,127 @@
+#include <unistd.h>
+
+#include <cstdio>
+#include <iostream>
+#include <memory>
+
+#include "app/answering.h"
+#include "app/commands.h"
+#include "core/format.h"
+#include "text/text_stream.h"
+#include "train/signals.h"
+
+namespace lmms::app {
+namespace {
+
+constexpr const char* kHelp =
+    "Write, and the model answers. Ctrl-C stops an answer, Ctrl-D or /exit leaves.\n"
+    "  /reset          begin a new conversation\n"
+    "  /system TEXT    begin a new one with this system turn\n"
+    "  /again          answer the last turn anew, with other draws\n"
+    "  /help           this list\n";
+
+class Chat {
+ public:
+  Chat(const train::InferenceModel& model, const train::GenerationOptions& options,
+       std::optional<std::string> system)
+      : model_(model), options_(options), system_(std::move(system)) {
+    reset();
+  }
+
+  void run() {
+    const bool person = ::isatty(STDIN_FILENO) != 0;
+    if (person) std::printf("%s. /help says what else.\n", model_.folder.string().c_str());
+    for (std::string line; prompt(person), std::getline(std::cin, line);) {
+      if (line.empty()) continue;
+      if (line == "/exit" || line == "/quit") return;
+      obey_or_answer(line);
+    }
+    if (person) std::printf("\n");
+  }
+
+ private:
+  static void prompt(bool person) {
+    if (!person) return;
+    std::fputs("> ", stdout);
+    std::fflush(stdout);
+  }
+
+  void obey_or_answer(const std::string& line) {
+    constexpr std::string_view kSystem = "/system ";
+    if (line == "/reset") {
+      reset();
+    } else if (line.starts_with(kSystem)) {
+      system_ = line.substr(kSystem.size());
+      reset();
+    } else if (line == "/again") {
+      again();
+    } else if (line.starts_with('/') && line.find(' ') == std::string::npos && line != "/help") {
+      std::printf("%s is no command.\n%s", shown(line).c_str(), kHelp);
+    } else if (line == "/help") {
+      std::fputs(kHelp, stdout);
+    } else {
+      conversation_.push_back(train::chat_message("user", line));
+      answer();
+    }
+  }
+
+  void reset() {
+    conversation_.clear();
+    if (system_) conversation_.push_back(train::chat_message("system", *system_));
+  }
+
+  void again() {
+    if (conversation_.empty() || conversation_.back().role != "assistant") {
+      std::printf("There is no answer yet.\n");
+      return;
+    }
+    conversation_.pop_back();
+    answer();
+  }
+
+  void answer() {
+    const std::vector<int32_t> prompt = model_.prompting.prompt(conversation_);
+    text::TextStream stream(model_.prompting.tokenizer());
+    std::string text;
+    const auto show = [&](const std::string& piece) {
+      text += piece;
+      std::fputs(shown(piece).c_str(), stdout);
+      std::fflush(stdout);
+    };
+    const train::StopSignals signals;  // one ends the answer, not the program
+    train::GenerationHooks hooks;
+    hooks.kept = &kept_;
+    hooks.token = [&](size_t, int32_t id) { show(stream.add(id)); };
+    hooks.stop = [&] { return signals.received() != 0; };
+    const auto out = train::generate(model_.language_model(), std::span(&prompt, 1), options_,
+                                     model_.device, hooks);
+    show(stream.finish());
+    const bool cut = !out[0].finished && signals.received() == 0;
+    std::printf("%s\n", cut ? fmt::format(" [cut after {} tokens: --max-new-tokens]",
+                                          options_.max_new_tokens)
+                                  .c_str()
+                            : "");
+    conversation_.push_back(train::chat_message("assistant", text));
+    ++options_.sampling.seed;  // another answer draws anew
+  }
+
+  const train::InferenceModel& model_;
+  train::GenerationOptions options_;
+  std::optional<std::string> system_;
+  std::vector<text::ChatMessage> conversation_;
+  train::KeptPrefix kept_;
+};
+
+}  // namespace
+
+void add_chat(CLI::App& app, Outcome&) {
+  CLI::App* command = app.add_subcommand("chat", "Talk with a model in the terminal");
+  auto flags = std::make_shared<AnswerFlags>();
+  flags->add_to(*command);
+  command->callback([flags] {
+    const train::InferenceModel model = flags->open(train::PromptForm::chat);
+    Chat(model, flags->generation(model), flags->system).run();
+  });
+}
+
+}  // namespace lmms::app

@@ -1,0 +1,72 @@
+#include <cmath>
+#include <cstdio>
+#include <memory>
+#include <nlohmann/json.hpp>
+
+#include "app/commands.h"
+#include "app/environment.h"
+#include "core/format.h"
+#include "train/config.h"
+#include "train/evaluate_checkpoint.h"
+
+namespace lmms::app {
+namespace {
+
+struct EvalFlags {
+  std::vector<std::string> words;
+  bool json = false;
+};
+
+// The checkpoint is the second word that is no key=value; it leaves `words`.
+std::optional<std::string> take_checkpoint(std::vector<std::string>& words) {
+  size_t plain = 0;
+  for (auto word = words.begin(); word != words.end(); ++word) {
+    const bool names_config = word->starts_with("config_yaml=");
+    if (!names_config && (word->find('=') != std::string::npos || word->starts_with('~'))) continue;
+    if (++plain == 2) {
+      std::string checkpoint = *word;
+      words.erase(word);
+      return checkpoint;
+    }
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
+void add_eval(CLI::App& app, Outcome&) {
+  CLI::App* command = app.add_subcommand(
+      "eval",
+      "The loss of a checkpoint over the evaluation set of a config, as training counts it");
+  auto flags = std::make_shared<EvalFlags>();
+  command
+      ->add_option("words", flags->words,
+                   "CONFIG, the checkpoint (default: the config's output_dir), and key=value over "
+                   "the config")
+      ->required()
+      ->type_name("CONFIG [CHECKPOINT] [key=value ...]");
+  command->add_flag("--json", flags->json, "The result as a JSON object");
+  command->callback([flags] {
+    const auto checkpoint = take_checkpoint(flags->words);
+    const train::LoadedConfig loaded = train::load_train_config(flags->words);
+    const train::EvaluationResult result = train::evaluate_checkpoint(
+        loaded, checkpoint.value_or(loaded.config.trainer.output_dir), place());
+    if (flags->json) {
+      const nlohmann::ordered_json line = {{"eval_loss", result.loss},
+                                           {"eval_perplexity", result.perplexity()},
+                                           {"eval_tokens", result.tokens},
+                                           {"eval_supervised_tokens", result.supervised_tokens},
+                                           {"eval_samples", result.samples},
+                                           {"eval_seconds", result.seconds},
+                                           {"eval_skipped_samples", result.skipped_samples}};
+      std::printf("%s\n", line.dump().c_str());
+      return;
+    }
+    std::printf(
+        "eval_loss   %.6f\nperplexity  %.4f\nover %ld trained tokens of %ld samples, %ld skipped\n",
+        result.loss, result.perplexity(), result.supervised_tokens, result.samples,
+        result.skipped_samples);
+  });
+}
+
+}  // namespace lmms::app

@@ -1,0 +1,130 @@
+#include <cstdio>
+#include <iostream>
+#include <iterator>
+#include <memory>
+#include <nlohmann/json.hpp>
+
+#include "app/answering.h"
+#include "app/commands.h"
+#include "core/error.h"
+#include "core/format.h"
+#include "text/text_stream.h"
+
+namespace lmms::app {
+namespace {
+
+struct GenerateFlags {
+  AnswerFlags answers;
+  std::vector<std::string> prompts;
+  std::vector<std::string> files;
+  bool plain = false, json = false;
+  int64_t batch_size = 8;
+};
+
+struct Prompt {
+  std::string text;  ///< to be shown
+  std::vector<int32_t> ids;
+};
+
+std::string last_text(const std::vector<text::ChatMessage>& conversation) {
+  for (auto turn = conversation.rbegin(); turn != conversation.rend(); ++turn) {
+    if (turn->role == "assistant") continue;
+    std::string text;
+    for (const text::ChatPart& part : turn->parts) text += part.text;
+    return text;
+  }
+  return "";
+}
+
+std::vector<Prompt> read_prompts(const GenerateFlags& flags, const train::Prompting& prompting) {
+  std::vector<Prompt> out;
+  for (std::string text : flags.prompts) {
+    if (text == "-") text.assign(std::istreambuf_iterator<char>(std::cin), {});
+    out.push_back({text, prompting.prompt(text)});
+  }
+  for (const std::string& file : flags.files) {
+    for (const auto& conversation : train::read_conversations(file))
+      out.push_back({last_text(conversation), prompting.prompt(conversation)});
+  }
+  return out;
+}
+
+void print_json(const Prompt& prompt, const std::string& answer, const train::Generated& out) {
+  const nlohmann::ordered_json line = {{"prompt", prompt.text},
+                                       {"answer", answer},
+                                       {"prompt_ids", prompt.ids},
+                                       {"ids", out.ids},
+                                       {"finished", out.finished}};
+  std::printf("%s\n", line.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace).c_str());
+}
+
+// One batch; a single prompt's answer is shown while it is written.
+void answer(std::span<const Prompt> prompts, bool heads, const GenerateFlags& flags,
+            const train::InferenceModel& model, const train::GenerationOptions& options) {
+  const text::Tokenizer& tokenizer = model.prompting.tokenizer();
+  std::vector<std::vector<int32_t>> ids;
+  for (const Prompt& prompt : prompts) ids.push_back(prompt.ids);
+  text::TextStream stream(tokenizer);
+  const bool streams = prompts.size() == 1 && !flags.json;
+  train::GenerationHooks hooks;
+  if (streams) {
+    if (heads) std::printf("> %s\n", shown(prompts[0].text).c_str());
+    hooks.token = [&](size_t, int32_t id) {
+      std::fputs(shown(stream.add(id)).c_str(), stdout);
+      std::fflush(stdout);
+    };
+  }
+  const auto out = train::generate(model.language_model(), ids, options, model.device, hooks);
+  for (size_t b = 0; b < out.size(); ++b) {
+    const std::string text = tokenizer.decode(out[b].ids, /*skip_special=*/true);
+    if (flags.json) {
+      print_json(prompts[b], text, out[b]);
+    } else if (streams) {
+      std::printf("%s\n", shown(stream.finish()).c_str());
+    } else {
+      std::printf("> %s\n%s\n", shown(prompts[b].text).c_str(), shown(text).c_str());
+    }
+    if (heads && !flags.json) std::printf("\n");
+  }
+}
+
+}  // namespace
+
+void add_generate(CLI::App& app, Outcome&) {
+  CLI::App* command = app.add_subcommand("generate", "Let a model answer prompts");
+  auto flags = std::make_shared<GenerateFlags>();
+  flags->answers.add_to(*command);
+  command
+      ->add_option("--prompt", flags->prompts,
+                   "A text to answer; - reads it from the standard input; may be given again")
+      ->type_name("TEXT")
+      ->allow_extra_args(false);
+  command
+      ->add_option("--messages", flags->files,
+                   "A .json or .jsonl file of conversations, in any form that training reads")
+      ->type_name("FILE")
+      ->allow_extra_args(false);
+  command->add_flag("--plain", flags->plain,
+                    "Continue the prompts as they are, without the layout of a chat");
+  command->add_option("--batch-size", flags->batch_size, "Prompts answered together")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  command->add_flag("--json", flags->json, "An object a prompt: texts, ids, whether it finished");
+  command->callback([flags] {
+    if (flags->prompts.empty() && flags->files.empty()) {
+      throw Error("lmms generate", "nothing to answer", "give --prompt TEXT or --messages FILE");
+    }
+    const auto form = flags->plain ? train::PromptForm::plain : train::PromptForm::chat;
+    const train::InferenceModel model = flags->answers.open(form);
+    train::GenerationOptions options = flags->answers.generation(model);
+    const std::vector<Prompt> prompts = read_prompts(*flags, model.prompting);
+    const auto batch = static_cast<size_t>(flags->batch_size);
+    for (size_t begin = 0; begin < prompts.size(); begin += batch) {
+      const size_t n = std::min(batch, prompts.size() - begin);
+      options.first_prompt = static_cast<int64_t>(begin);
+      answer(std::span(prompts).subspan(begin, n), prompts.size() > 1, *flags, model, options);
+    }
+  });
+}
+
+}  // namespace lmms::app

@@ -1,0 +1,28 @@
+#include "train/evaluate_checkpoint.h"
+
+#include "core/error.h"
+#include "objectives/objective.h"
+#include "train/data_setup.h"
+#include "train/inference.h"
+#include "train/model_setup.h"
+
+namespace lmms::train {
+
+EvaluationResult evaluate_checkpoint(const LoadedConfig& loaded, const std::string& checkpoint,
+                                     const Place& place) {
+  if (!loaded.config.dataset.eval_dataset_path) {
+    throw Error(loaded.where("dataset_config.eval_dataset_path"), "no evaluation data",
+                "give it a file, in the config or as dataset_config.eval_dataset_path=FILE");
+  }
+  const std::filesystem::path folder = locate_model(checkpoint, place.hub_cache);
+  const RunData data = open_data(loaded, folder, place.hub_cache);
+  const TrainerArgs& args = loaded.config.trainer;
+  const c10::Device device = open_device(args.use_cpu, place);
+  const Network network = load_network(folder, args.bf16 ? at::kBFloat16 : at::kFloat, device);
+  const auto objective = objectives::next_token();
+  objective->check(*network.model, folder.string());
+  return *evaluate(*network.model, *objective, data.evaluation, data.processor,
+                   data.evaluation_options, device, [] { return false; });
+}
+
+}  // namespace lmms::train

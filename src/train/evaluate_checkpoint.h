@@ -1,0 +1,17 @@
+#pragma once
+/// `lmms eval`: what training's own evaluation would say of a checkpoint.
+#include <string>
+
+#include "train/config.h"
+#include "train/device.h"
+#include "train/evaluation.h"
+
+namespace lmms::train {
+
+/// The loss of a checkpoint (train::locate_model) over the config's evaluation set, in the config's
+/// number type: to the bit what training said at that checkpoint, where its files hold the weights
+/// to the bit. Throws Error.
+EvaluationResult evaluate_checkpoint(const LoadedConfig& loaded, const std::string& checkpoint,
+                                     const Place& place);
+
+}  // namespace lmms::train

@@ -1,0 +1,41 @@
+#pragma once
+/// A checkpoint that answers: model, tokenizer and settings, opened together.
+#include <filesystem>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+
+#include "text/tokenizer.h"
+#include "train/device.h"
+#include "train/prompting.h"
+#include "train/step.h"
+
+namespace lmms::train {
+
+/// The folder of a model named on a command line: a checkpoint folder, a name of the hub in its
+/// local cache, or the output folder of a run, of which the newest complete checkpoint is taken if
+/// the final model is not there yet. Throws Error.
+std::filesystem::path locate_model(const std::string& name, const std::filesystem::path& hub_cache);
+
+struct InferenceOptions {
+  std::optional<at::ScalarType> dtype;  ///< of the weights; absent: that of the checkpoint
+  bool use_cpu = false;
+  PromptingOptions prompting;
+};
+
+struct InferenceModel {
+  std::filesystem::path folder;
+  c10::Device device;
+  Network network;
+  nlohmann::json generation_config;  ///< generation_config.json; null without one
+  Prompting prompting;
+
+  const models::LanguageModel& language_model() const { return *network.model->language_model(); }
+};
+
+/// Throws Error: no such checkpoint, a model that is no language model, no tokenizer.
+InferenceModel open_model(const std::string& name, const InferenceOptions& options,
+                          const Place& place);
+
+}  // namespace lmms::train
