@@ -60,35 +60,33 @@ RunProcessor open_processor(const LoadedConfig& loaded, const fs::path& model_fo
   return {std::move(processor), std::move(tokenizer), std::move(folder)};
 }
 
+EvaluationData open_evaluation(const TrainConfig& config, const text::Tokenizer& tokenizer) {
+  const data::DataConfig& c = config.dataset;
+  EvaluationData out;
+  if (c.eval_dataset_path) {
+    data::DatasetOptions options;
+    options.sources = data::sources_of(c, c.eval_dataset_path).take();
+    options.shuffle = false;
+    out.dataset = data::Dataset::open(options).take();
+  }
+  out.options.policies = policies_of(c);
+  out.options.batch_samples = config.trainer.per_device_eval_batch_size;
+  out.options.threads = static_cast<int>(config.trainer.dataloader_num_workers);
+  out.options.pad_id = tokenizer.pad().value_or(0);
+  return out;
+}
+
 RunData open_data(const LoadedConfig& loaded, const fs::path& model_folder,
                   const fs::path& hub_cache) {
   const data::DataConfig& c = loaded.config.dataset;
-  RunProcessor made = open_processor(loaded, model_folder, hub_cache);
-
+  RunProcessor processing = open_processor(loaded, model_folder, hub_cache);
   data::DatasetOptions options;
   options.sources = data::sources_of(c).take();
   options.shuffle = c.shuffle;
   options.seed = static_cast<uint64_t>(loaded.config.trainer.data_seed.value_or(c.data_seed));
   std::shared_ptr<const data::Dataset> training = data::Dataset::open(options).take();
-
-  std::shared_ptr<const data::Dataset> evaluation;
-  if (c.eval_dataset_path) {
-    data::DatasetOptions eval;
-    eval.sources = data::sources_of(c, c.eval_dataset_path).take();
-    eval.shuffle = false;
-    evaluation = data::Dataset::open(eval).take();
-  }
-  data::EvaluationOptions evaluation_options;
-  evaluation_options.policies = policies_of(c);
-  evaluation_options.batch_samples = loaded.config.trainer.per_device_eval_batch_size;
-  evaluation_options.threads = static_cast<int>(loaded.config.trainer.dataloader_num_workers);
-  evaluation_options.pad_id = made.tokenizer.pad().value_or(0);
-  return {std::move(training),
-          std::move(evaluation),
-          std::move(made.processor),
-          std::move(made.tokenizer),
-          std::move(made.tokenizer_folder),
-          evaluation_options};
+  EvaluationData evaluation = open_evaluation(loaded.config, processing.tokenizer);
+  return {std::move(training), std::move(evaluation), std::move(processing)};
 }
 
 data::LoaderOptions loader_options(const TrainConfig& config, int64_t global_rows, int32_t pad_id) {

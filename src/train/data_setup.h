@@ -12,20 +12,23 @@
 
 namespace lmms::train {
 
-struct RunData {
-  std::shared_ptr<const data::Dataset> training;
-  std::shared_ptr<const data::Dataset> evaluation;  ///< null without one
-  std::shared_ptr<const data::Processor> processor;
-  text::Tokenizer tokenizer;
-  std::filesystem::path tokenizer_folder;
-  data::EvaluationOptions evaluation_options;
-};
-
 /// What makes samples of records, without any data.
 struct RunProcessor {
   std::shared_ptr<const data::Processor> processor;
   text::Tokenizer tokenizer;
   std::filesystem::path tokenizer_folder;
+};
+
+/// The evaluation set and how it is run.
+struct EvaluationData {
+  std::shared_ptr<const data::Dataset> dataset;  ///< null without one
+  data::EvaluationOptions options;
+};
+
+struct RunData {
+  std::shared_ptr<const data::Dataset> training;
+  EvaluationData evaluation;
+  RunProcessor processing;
 };
 
 /// Loads the tokenizer and makes the processor. `model_folder`: where the tokenizer is if the
@@ -35,6 +38,8 @@ RunProcessor open_processor(const LoadedConfig& loaded, const std::filesystem::p
 
 /// What happens to records that cannot be trained as they are, in training and evaluation.
 data::Policies policies_of(const data::DataConfig& config);
+
+EvaluationData open_evaluation(const TrainConfig& config, const text::Tokenizer& tokenizer);
 
 /// Opens data sets and tokenizer. `model_folder`: where the tokenizer is if the config names none.
 /// Throws Error.

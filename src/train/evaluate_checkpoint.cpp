@@ -15,14 +15,15 @@ EvaluationResult evaluate_checkpoint(const LoadedConfig& loaded, const std::stri
                 "give it a file, in the config or as dataset_config.eval_dataset_path=FILE");
   }
   const std::filesystem::path folder = locate_model(checkpoint, place.hub_cache);
-  const RunData data = open_data(loaded, folder, place.hub_cache);
+  const RunProcessor processing = open_processor(loaded, folder, place.hub_cache);
+  const EvaluationData data = open_evaluation(loaded.config, processing.tokenizer);
   const TrainerArgs& args = loaded.config.trainer;
   const c10::Device device = open_device(args.use_cpu, place);
   const Network network = load_network(folder, args.bf16 ? at::kBFloat16 : at::kFloat, device);
   const auto objective = objectives::next_token();
   objective->check(*network.model, folder.string());
-  return *evaluate(*network.model, *objective, data.evaluation, data.processor,
-                   data.evaluation_options, device, [] { return false; });
+  return *evaluate(*network.model, *objective, data, processing.processor, device,
+                   [] { return false; });
 }
 
 }  // namespace lmms::train

@@ -17,14 +17,13 @@ double EvaluationResult::perplexity() const {
 
 std::optional<EvaluationResult> evaluate(const models::Model& model,
                                          const objectives::Objective& objective,
-                                         std::shared_ptr<const data::Dataset> dataset,
+                                         const EvaluationData& data,
                                          std::shared_ptr<const data::Processor> processor,
-                                         const data::EvaluationOptions& options, c10::Device device,
-                                         const std::function<bool()>& stop) {
+                                         c10::Device device, const std::function<bool()>& stop) {
   const auto start = std::chrono::steady_clock::now();
   const c10::NoGradGuard no_grad;
   const int64_t vocab_size = model.language_model()->vocab_size();
-  data::EvaluationLoader loader(std::move(dataset), std::move(processor), options);
+  data::EvaluationLoader loader(data.dataset, std::move(processor), data.options);
   EvaluationResult result;
   at::Tensor sum;  // fp64: thousands of batches add up
   for (;;) {

@@ -6,9 +6,8 @@
 #include <memory>
 #include <optional>
 
-#include "data/dataset.h"
-#include "data/evaluation.h"
 #include "objectives/objective.h"
+#include "train/data_setup.h"
 
 namespace lmms::train {
 
@@ -25,9 +24,8 @@ struct EvaluationResult {
 /// result. Throws Error if the set has no supervised token.
 std::optional<EvaluationResult> evaluate(const models::Model& model,
                                          const objectives::Objective& objective,
-                                         std::shared_ptr<const data::Dataset> dataset,
+                                         const EvaluationData& data,
                                          std::shared_ptr<const data::Processor> processor,
-                                         const data::EvaluationOptions& options, c10::Device device,
-                                         const std::function<bool()>& stop);
+                                         c10::Device device, const std::function<bool()>& stop);
 
 }  // namespace lmms::train

@@ -70,13 +70,13 @@ class Loop {
       return Exit::done;
     }
     mark_begun(args_.output_dir, state_.config);
-    if (parts_.data.evaluation && args_.eval_on_start && state_.step == 0) evaluate_now();
-    if (parts_.data.evaluation && state_.evaluation_due) evaluate_on_time();
+    if (parts_.data.evaluation.dataset && args_.eval_on_start && state_.step == 0) evaluate_now();
+    if (parts_.data.evaluation.dataset && state_.evaluation_due) evaluate_on_time();
     started_ = Clock::now();
     progress_at_start_ = batch ? batch->progress_before : 1;
     for (; batch && !stopped(); batch = next()) {
       train(*batch);
-      if (parts_.data.evaluation && due(rhythm_.evaluate)) evaluate_on_time();
+      if (parts_.data.evaluation.dataset && due(rhythm_.evaluate)) evaluate_on_time();
       if (due(rhythm_.save)) save_now();
     }
     return stopped() ? interrupted() : finish();
@@ -119,7 +119,7 @@ class Loop {
     row.learning_rate = parts_.learning_rate(batch.step - 1, batch.progress_before);
     if (args_.print_batch_input_steps > 0 && batch.step % args_.print_batch_input_steps == 0) {
       log::info(fmt::format("step {}, ", batch.step) +
-                first_sample_text(batch.micro_steps.front(), parts_.data.tokenizer));
+                first_sample_text(batch.micro_steps.front(), parts_.data.processing.tokenizer));
     }
 
     const models::Model& model = *parts_.network.model;
@@ -249,9 +249,9 @@ class Loop {
   /// eval_loss; nothing if a signal came first.
   std::optional<double> evaluate_now() {
     read_pending();
-    const std::optional<EvaluationResult> result = evaluate(
-        *parts_.network.model, parts_.objective, parts_.data.evaluation, parts_.data.processor,
-        parts_.data.evaluation_options, parts_.device, [this] { return stopped(); });
+    const std::optional<EvaluationResult> result =
+        evaluate(*parts_.network.model, parts_.objective, parts_.data.evaluation,
+                 parts_.data.processing.processor, parts_.device, [this] { return stopped(); });
     if (!result) return std::nullopt;
     evaluated_at_ = state_.step;
     metrics_.write(to_json_line(*result, state_.step, state_.epoch));
@@ -287,7 +287,8 @@ class Loop {
 
   Exit finish() {
     read_pending();
-    if (parts_.data.evaluation && evaluated_at_ != state_.step && args_.eval_strategy != Every::no)
+    if (parts_.data.evaluation.dataset && evaluated_at_ != state_.step &&
+        args_.eval_strategy != Every::no)
       evaluate_now();
     if (stopped()) return interrupted();
     if (args_.save_strategy != Every::no && saved_at_ != state_.step) save_now();

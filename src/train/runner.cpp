@@ -102,11 +102,12 @@ Exit train(const LoadedConfig& loaded, const Place& place) {
   const fs::path model_folder = source.folder;
   Network network =
       make_network(std::move(source), loaded, micro_steps, device, /*load=*/!checkpoint);
-  Saver saver(loaded, network, data.tokenizer_folder, model_folder);
+  Saver saver(loaded, network, data.processing.tokenizer_folder, model_folder);
   if (checkpoint) saver.restore(*checkpoint);
 
-  data::Loader loader(data.training, data.processor,
-                      loader_options(config, state.global_rows, data.tokenizer.pad().value_or(0)));
+  data::Loader loader(
+      data.training, data.processing.processor,
+      loader_options(config, state.global_rows, data.processing.tokenizer.pad().value_or(0)));
   if (checkpoint) loader.restore(state.loader);
   optim::LearningRate learning_rate(args.schedule, args.optimizer.learning_rate,
                                     loader.total_steps(), config.compat.schedule);

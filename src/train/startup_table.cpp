@@ -69,8 +69,8 @@ TableRows describe_run(const RunParts& parts, const RunState& state,
                     fmt::format("{} trained, {} frozen", count(trained), count(all - trained)));
   for (const data::SourceSummary& s : parts.data.training->sources())
     rows.emplace_back("data", data_source(s));
-  if (parts.data.evaluation) {
-    for (const data::SourceSummary& s : parts.data.evaluation->sources())
+  if (parts.data.evaluation.dataset) {
+    for (const data::SourceSummary& s : parts.data.evaluation.dataset->sources())
       rows.emplace_back("evaluation", data_source(s));
   }
   rows.emplace_back("rows a step",

@@ -122,7 +122,7 @@ TEST_F(Previewed, shows_what_the_loader_trains) {
       const RunData run = open_data(loaded, "", "");
       data::LoaderOptions options = loader_options(loaded.config, 1, 0);
       options.rows_per_micro_step = 1;
-      data::Loader loader(run.training, run.processor, options);
+      data::Loader loader(run.training, run.processing.processor, options);
       size_t rows = 0;
       while (auto step = loader.next()) {
         if (step->samples == 0) continue;  // a record that is not trained leaves its place empty
@@ -143,7 +143,7 @@ TEST_F(Previewed, shows_what_the_loader_trains_of_plain_text) {
     const Preview preview = make_preview(loaded, {}, "");
     const RunData run = open_data(loaded, "", "");
     data::LoaderOptions options = loader_options(loaded.config, 1, 0);
-    data::Loader loader(run.training, run.processor, options);
+    data::Loader loader(run.training, run.processing.processor, options);
     size_t rows = 0;
     while (auto step = loader.next()) {
       if (step->samples > 0)
@@ -161,9 +161,9 @@ TEST_F(Previewed, shows_what_evaluation_reads) {
   const auto loaded = load({"packing=true", "packing_length=200"});
   const Preview preview = make_preview(loaded, {.rows_per_source = 10, .evaluation = true}, "");
   const RunData run = open_data(loaded, "", "");
-  data::EvaluationOptions options = run.evaluation_options;
+  data::EvaluationOptions options = run.evaluation.options;
   options.batch_samples = 1;
-  data::EvaluationLoader loader(run.evaluation, run.processor, options);
+  data::EvaluationLoader loader(run.evaluation.dataset, run.processing.processor, options);
   size_t rows = 0;
   while (auto batch = loader.next()) expect_same(preview.rows.at(rows++), preview, *batch);
   EXPECT_EQ(rows, 2u);
