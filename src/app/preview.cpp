@@ -1,6 +1,7 @@
 #include "train/preview/preview.h"
 
 #include <cstdio>
+#include <filesystem>
 #include <memory>
 #include <optional>
 #include <string>
@@ -8,7 +9,10 @@
 
 #include "app/commands.h"
 #include "app/environment.h"
+#include "core/files.h"
+#include "core/log.h"
 #include "train/config.h"
+#include "train/preview/page.h"
 #include "train/preview/terminal.h"
 
 namespace lmms::app {
@@ -19,9 +23,23 @@ struct PreviewWords {
   train::preview::Options options;
   train::preview::Shown shown;
   bool no_colour = false, colour = false;
+  std::string html;  ///< the page's file; empty: none
 };
 
+/// Refuses a name that is no page's, so that a mistyped line overwrites no config and no data.
+void check_page_name(const std::filesystem::path& file) {
+  if (file.extension() != ".html" && file.extension() != ".htm") {
+    throw Error("--html " + file.string(), "expected the name of a page", "end it with .html");
+  }
+  const auto folder = file.has_parent_path() ? file.parent_path() : std::filesystem::path(".");
+  if (!std::filesystem::is_directory(folder)) {
+    throw Error("--html " + file.string(), "there is no such folder",
+                "make it first: mkdir -p " + folder.string());
+  }
+}
+
 void run(const PreviewWords& words) {
+  if (!words.html.empty()) check_page_name(words.html);
   const train::LoadedConfig loaded = train::load_train_config(words.config);
   train::check_paths(loaded, hub_cache(), train::Reads::data);
   const auto preview = train::preview::make_preview(loaded, words.options, hub_cache());
@@ -30,6 +48,9 @@ void run(const PreviewWords& words) {
       .width = columns_of(stdout, 100)};
   const std::string text = train::preview::render_terminal(preview, screen, words.shown);
   std::fwrite(text.data(), 1, text.size(), stdout);
+  if (words.html.empty()) return;
+  write_atomically(words.html, train::preview::render_page(preview));
+  log::info("written: " + words.html);
 }
 
 }  // namespace
@@ -60,12 +81,16 @@ void add_preview(CLI::App& app, Outcome&) {
   command->add_flag("--ids", words->shown.ids,
                     "A table with id, target and position of each token instead of the text");
   command->add_flag("--full", words->shown.full, "Long samples whole, not without their middle");
+  command
+      ->add_option("--html", words->html,
+                   "Write a page too, with every token of every sample; opens in any browser")
+      ->type_name("FILE.html");
   auto* colour = command->add_flag("--color", words->colour, "Colours even where no terminal is");
   command->add_flag("--no-color", words->no_colour, "No colours: brackets mark what is trained")
       ->excludes(colour);
   command->footer(
       "\nReads the data and the tokenizer that the config names; loads no weights, makes no index, "
-      "writes nothing.");
+      "and writes nothing but the page of --html.");
   command->callback([words] { run(*words); });
 }
 

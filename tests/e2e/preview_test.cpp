@@ -6,8 +6,10 @@
 namespace lmms::e2e {
 namespace {
 
+using testing::EndsWith;
 using testing::HasSubstr;
 using testing::Not;
+using testing::StartsWith;
 
 class Preview : public testing::Test {
  protected:
@@ -62,6 +64,25 @@ TEST_F(Preview, shows_evaluation_data_and_ids_in_colour) {
   EXPECT_THAT(shown.out, HasSubstr("eval.jsonl:1"));
   EXPECT_THAT(shown.out, HasSubstr("target"));
   EXPECT_THAT(shown.out, HasSubstr("\x1b[32m"));
+}
+
+TEST_F(Preview, writes_a_page_where_it_is_told_and_overwrites_nothing_else) {
+  const Ended ended = preview({"--html", "samples.html"});
+  EXPECT_EQ(ended.exit, 0) << ended.err;
+  EXPECT_THAT(ended.err, HasSubstr("written: samples.html"));
+  const std::string page = contents(project_ / "").at("samples.html");
+  EXPECT_THAT(page, StartsWith("<!doctype html>"));
+  EXPECT_THAT(page, EndsWith("</html>\n"));
+  EXPECT_THAT(page, HasSubstr("train.jsonl:1"));
+
+  const auto before = contents(project_ / "");
+  for (const char* name : {"config.yaml", "train.jsonl", "none/page.html"}) {
+    const Ended refused = preview({"--html", name});
+    EXPECT_EQ(refused.exit, 2);
+    EXPECT_THAT(refused.err, HasSubstr("fix: "));
+    EXPECT_EQ(refused.out, "");
+  }
+  EXPECT_EQ(contents(project_ / ""), before);
 }
 
 TEST_F(Preview, refuses_what_it_cannot_show) {

@@ -6,6 +6,7 @@
 #include "data/data_testing.h"
 #include "data/loader.h"
 #include "train/data_setup.h"
+#include "train/preview/page.h"
 #include "train/preview/terminal.h"
 #include "train/preview/token_text.h"
 
@@ -215,7 +216,7 @@ TEST_F(Previewed, marks_trained_text_with_brackets_where_there_is_no_colour) {
   const std::string text = show({}, {.named_rows = {"2"}});
   EXPECT_THAT(text, HasSubstr("<|im_start|>assistant↵\n⟦So: word 0"));
   EXPECT_THAT(text, HasSubstr("<|im_end|>⟧↵\n"));
-  EXPECT_THAT(text, HasSubstr("Question 2? ☃↵\n␉tab"));
+  EXPECT_THAT(text, HasSubstr("Question 2? ☃↵\n⇥tab"));
   EXPECT_THAT(text, Not(HasSubstr("\x1b")));
 }
 
@@ -306,6 +307,66 @@ TEST_F(Previewed, lets_no_sample_steer_the_terminal) {
   }
   EXPECT_THAT(text, HasSubstr("␛[2J␇ \\u{202E} right to left"));
   EXPECT_THAT(text, HasSubstr("\\u{009B}31m ␡"));
+}
+
+/// The data that a page carries.
+nlohmann::json page_data(const std::string& page) {
+  const std::string open = "<script type=\"application/json\" id=\"data\">";
+  const size_t begin = page.find(open) + open.size();
+  return nlohmann::json::parse(page.substr(begin, page.find("</script>", begin) - begin));
+}
+
+TEST_F(Previewed, page_holds_every_token_as_it_is_trained) {
+  const Preview preview =
+      this->preview({"packing=true", "packing_length=128", "on_overlong=truncate", "max_length=60"},
+                    {.rows_per_source = 40});
+  const auto data = page_data(render_page(preview));
+  ASSERT_EQ(data["samples"].size(), preview.samples.size());
+  for (size_t i = 0; i < preview.samples.size(); ++i) {
+    const auto& shown = data["samples"][i];
+    const Tokens& tokens = preview.samples[i].tokens;
+    EXPECT_EQ(shown["ids"].get<std::vector<int32_t>>(), tokens.ids);
+    EXPECT_TRUE(shown["positions"].is_null());  // they count from 0
+    std::vector<float> weights(tokens.ids.size(), 0.0f);
+    for (const auto& run : shown["weights"]) {
+      for (size_t t = run[0]; t < run[1]; ++t) weights[t] = run[2];
+    }
+    EXPECT_EQ(weights, tokens.weights);
+    std::string text;
+    for (size_t t = 0; t < tokens.ids.size(); ++t) {
+      const auto at = std::to_string(t), id = std::to_string(tokens.ids[t]);
+      if (tokens.weights[t] > 0) {
+        EXPECT_EQ(shown["targets"].contains(at) ? shown["targets"][at].get<int32_t>()
+                                                : tokens.ids.at(t + 1),
+                  tokens.labels[t]);
+      }
+      text += shown["texts"].contains(at) ? shown["texts"][at].get<std::string>()
+                                          : data["vocabulary"].at(id).get<std::string>();
+    }
+    EXPECT_EQ(text, preview.vocabulary.decode(tokens.ids));
+  }
+  ASSERT_EQ(data["rows"].size(), preview.rows.size());
+  EXPECT_EQ(data["rows"][0]["tokens"], preview.rows[0].tokens);
+  EXPECT_EQ(data["rows"][0]["samples"].get<std::vector<int64_t>>(), preview.rows[0].samples);
+}
+
+TEST_F(Previewed, page_is_one_file_that_no_sample_can_break) {
+  folder_.write("train.jsonl", chat("</script><script>alert(1)</script><!-- <b>",
+                                    "]]> & \" ' \xE2\x80\xA8 {{data}}") +
+                                   "{\"messages\": </script> \x9b\n");
+  const std::string page = render_page(preview());
+  const auto count = [&](const std::string& what) {
+    int n = 0;
+    for (size_t at = 0; (at = page.find(what, at)) != std::string::npos; at += what.size()) ++n;
+    return n;
+  };
+  EXPECT_EQ(count("</script>"), 2);  // those of the template
+  EXPECT_EQ(count("<script>"), 1);
+  EXPECT_EQ(count("<!--"), 0);
+  EXPECT_EQ(count("http://") + count("https://") + count(" src=") + count("@import"), 0);
+  const auto data = page_data(page);
+  EXPECT_THAT(data["samples"][1]["what"].get<std::string>(), HasSubstr("not valid JSON"));
+  EXPECT_EQ(data["samples"][1]["fate"], "skipped");
 }
 
 TEST(TokenText, gives_a_character_to_the_last_of_its_tokens) {

@@ -332,7 +332,8 @@ class Renderer {
   Cell cell(const Tokens& tokens, const std::vector<std::string>& texts, size_t t) const {
     Cell cell;
     cell.text = visible(texts[t], Newline::marked);
-    if (cell.text.empty()) cell.text = "<" + hex(preview_.vocabulary.bytes(tokens.ids[t])) + ">";
+    if (width_of(cell.text) == 0)  // part of a character, or one that shows nothing by itself
+      cell.text = "<" + hex(preview_.vocabulary.bytes(tokens.ids[t])) + ">";
     for (size_t at = 0; (at = cell.text.find(' ', at)) != std::string::npos;)
       cell.text.replace(at, 1, "␣");
     cell.id = std::to_string(tokens.ids[t]);
@@ -374,7 +375,7 @@ class Renderer {
       for (auto* row : {&text, &ids, &targets}) {
         line(std::string_view(*row).substr(0, row->find_last_not_of(' ') + 1));
       }
-      out_ += '\n';
+      if (t < end) out_ += '\n';
     }
   }
 

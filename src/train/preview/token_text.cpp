@@ -98,6 +98,8 @@ std::string visible(std::string_view text, Newline newline) {
     const char32_t c = unicode::next(at);
     if (c == '\n') {
       out += newline == Newline::kept ? "↵\n" : "↵";
+    } else if (c == '\t') {
+      out += "⇥";
     } else if (c < 0x20) {
       unicode::append(out, 0x2400 + c);
     } else if (c == 0x7F) {

@@ -21,7 +21,7 @@ enum class Newline {
   marked,  ///< "↵" alone
 };
 
-/// Text whose invisible characters are shown and that no terminal obeys: tab ␉, other control
+/// Text whose invisible characters are shown and that no terminal obeys: tab ⇥, other control
 /// characters by their pictures (␛), characters that steer layout (directions, zero widths) as
 /// \u{202E}. Bytes that are no UTF-8 become U+FFFD.
 std::string visible(std::string_view text, Newline newline);

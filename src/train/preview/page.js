@@ -1,0 +1,363 @@
+'use strict';
+// Draws the preview. Everything that comes from outside is set as text, never as HTML. The tokens of a sample are drawn when
+// it comes near the screen and taken away when it is far: a page of 400,000 tokens holds a few thousand elements.
+(() => {
+const data = JSON.parse(document.getElementById('data').textContent);
+const page = document.getElementById('page'), tip = document.getElementById('tip');
+const special = new Set(data.special);
+
+const count = n => n.toLocaleString('en-US');
+const plural = (n, word) => `${count(n)} ${word}${n === 1 ? '' : 's'}`;
+const percent = (part, whole) => `${whole ? Math.round(100 * part / whole) : 0} %`;
+const sum = (list, value) => list.reduce((total, item) => total + value(item), 0);
+
+function bytesText(bytes) {
+  const units = ['B', 'KB', 'MB', 'GB', 'TB'];
+  let unit = 0;
+  while (bytes >= 1000 && unit + 1 < units.length) { bytes /= 1000; ++unit; }
+  return unit === 0 ? `${bytes} B` : `${bytes.toFixed(1)} ${units[unit]}`;
+}
+
+/** An element with attributes and children; strings become text. */
+function make(tag, attributes, ...children) {
+  const element = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes || {})) {
+    if (name.startsWith('on')) element.addEventListener(name.slice(2), value);
+    else if (name === 'style') element.setAttribute('style', value);
+    else if (value === true) element.setAttribute(name, '');
+    else if (value !== false && value != null) element.setAttribute(name, value);
+  }
+  element.append(...children.flat(Infinity).filter(child => child != null && child !== ''));
+  return element;
+}
+
+/** Invisible characters made visible, as in the terminal: ↵, ⇥, \u{202E}. */
+function visible(text) {
+  return text.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, c => {
+    const code = c.codePointAt(0);
+    if (c === '\n') return '↵';
+    if (c === '\t') return '⇥';
+    if (code < 0x20) return String.fromCodePoint(0x2400 + code);
+    if (code === 0x7f) return '␡';
+    if (code === 0x200c || code === 0x200d) return c;  // joiners: emoji are written with them
+    return `\\u{${code.toString(16).toUpperCase().padStart(4, '0')}}`;
+  });
+}
+
+function bytesOf(id) {
+  if (data.bytes[id] !== undefined) return data.bytes[id];
+  const text = data.vocabulary[id];
+  if (text === undefined) return '';
+  return Array.from(new TextEncoder().encode(text), byte => byte.toString(16).padStart(2, '0')).join(' ');
+}
+const nameOf = id => {
+  const text = data.vocabulary[id];
+  return text !== undefined ? visible(text).replaceAll(' ', '␣') : `<${bytesOf(id)}>`;
+};
+
+// What is read of a sample's arrays at a position.
+const weightsOf = sample => {
+  const weights = new Float32Array(sample.ids.length);
+  for (const [begin, end, weight] of sample.weights) weights.fill(weight, begin, end);
+  return weights;
+};
+const textAt = (sample, t) => sample.texts[t] ?? data.vocabulary[sample.ids[t]] ?? '';
+const positionAt = (sample, t) => sample.positions ? sample.positions[t] : t;
+const targetAt = (sample, t) => sample.targets[t] ?? sample.ids[t + 1];
+
+// ---- tokens of one sample
+
+const kMarkEvery = 50;
+
+function drawTokens(box, sample) {
+  const weights = weightsOf(sample);
+  sample.at = weights;
+  const parts = document.createDocumentFragment();
+  for (let t = 0; t < sample.ids.length; ++t) {
+    const position = positionAt(sample, t);
+    if (position % kMarkEvery === 0 && (t === 0 || position !== positionAt(sample, t - 1))) {
+      const mark = document.createElement('span');
+      mark.className = position === 0 ? 'at zero' : 'at';
+      mark.textContent = position;
+      parts.append(mark);
+    }
+    const id = sample.ids[t], text = textAt(sample, t);
+    const token = document.createElement('span');
+    const part = /^[\u200c\u200d]*$/.test(text);
+    token.className = 't' + (t > 0 && weights[t - 1] > 0 ? ' trained' : '') + (special.has(id) ? ' special' : '') +
+      (part ? ' part' : '');
+    token.dataset.t = t;
+    token.dataset.id = id;
+    token.textContent = part ? '·' : visible(text);
+    parts.append(token);
+    if (text.endsWith('\n')) token.classList.add('end');
+    for (let at = text.indexOf('\n'); at >= 0; at = text.indexOf('\n', at + 1)) parts.append(document.createElement('br'));
+  }
+  box.replaceChildren(parts);
+}
+
+const near = new IntersectionObserver(entries => {
+  for (const { target: box, isIntersecting } of entries) {
+    const sample = data.samples[box.dataset.sample];
+    if (isIntersecting && !box.firstChild) {
+      drawTokens(box, sample);
+      box.style.minHeight = '';
+    } else if (!isIntersecting && box.firstChild) {
+      box.style.minHeight = `${box.offsetHeight}px`;
+      box.replaceChildren();
+    }
+  }
+}, { rootMargin: '1500px 0px' });
+
+/** About how high the tokens will be, so that the page scrolls evenly before they are drawn. */
+function guessHeight(sample) {
+  const columns = Math.max(20, Math.min(page.clientWidth, 1100) / 8);
+  let lines = 1, column = 0;
+  for (let t = 0; t < sample.ids.length; ++t) {
+    const text = textAt(sample, t);
+    column += text.length;
+    if (text.includes('\n') || column > columns) { ++lines; column = 0; }
+  }
+  return lines * 23;
+}
+
+// ---- a sample
+
+const kVerdicts = { cut: ['warn', 'cut'], skipped: ['warn', 'not trained'], stops: ['bad', 'training stops here'] };
+
+function turnsLine(sample) {
+  if (!sample.turns.length) return null;
+  const line = make('div', { class: 'turns' });
+  sample.turns.forEach(([role, begin, end, trained], i) => {
+    line.append(`${i ? ' · ' : ''}${visible(role) || '(no role)'} ${count(end - begin)}`);
+    if (trained) line.append(' ', make('b', {}, `${count(trained)} trained`));
+  });
+  if (sample.turns.length <= 8) return line;
+  return make('details', { class: 'turns' }, make('summary', {}, plural(sample.turns.length, 'turn')), line);
+}
+
+function verdictLine(sample) {
+  if (sample.fate === 'trained') return null;
+  const [style, what] = kVerdicts[sample.fate];
+  const reason = sample.fate === 'cut' ? '' : `, ${sample.reason}`;
+  return make('p', { class: `verdict ${style}` }, `${what}${reason}: ${visible(sample.what)} (${sample.policy})`,
+    sample.fix ? `\nfix: ${visible(sample.fix)}` : '');
+}
+
+function sampleCard(index, colour) {
+  const sample = data.samples[index], n = sample.ids.length;
+  const box = make('div', { class: 'tokens', 'data-sample': index });
+  box.style.minHeight = `${n ? guessHeight(sample) : 0}px`;
+  const last = n ? positionAt(sample, n - 1) : 0;
+  const beyond = n && sample.targets[n - 1] !== undefined
+    ? make('div', { class: 'turns' }, 'The last position is trained to predict what was cut off: ',
+        make('b', {}, nameOf(sample.targets[n - 1]))) : null;
+  const card = make('article', { class: 'card sample', id: `sample-${index + 1}`, style: colour ? `--of-sample: ${colour}` : null },
+    make('header', {}, make('h3', {}, `${index + 1} · ${visible(sample.origin)}`),
+      n ? make('span', {}, `${plural(n, 'token')}, ${count(sample.trained)} trained (${percent(sample.trained, n)})`) : null,
+      sample.row !== null ? make('span', {}, `positions ${count(positionAt(sample, 0))} to ${count(last)}`) : null),
+    turnsLine(sample), verdictLine(sample), n ? box : null, beyond);
+  if (n) near.observe(box);
+  return card;
+}
+
+// ---- the page
+
+const kColours = 8;
+const colourOf = k => `var(--run-${k % kColours})`;
+
+function rowSection(row, r) {
+  const length = data.packing ? data.row_length : row.tokens;
+  const cards = row.samples.map((index, k) => sampleCard(index, colourOf(k)));
+  const title = data.packing
+    ? `${count(row.tokens)} of ${count(length)} tokens, ${percent(row.tokens, length)} full, ${plural(row.samples.length, 'sample')}`
+    : plural(row.tokens, 'token');
+  const fill = data.packing ? make('div', { class: 'fill', role: 'img', 'aria-label': title },
+    row.samples.map((index, k) => {
+      const n = data.samples[index].ids.length;
+      return make('a', { href: `#sample-${index + 1}`, title: `sample ${index + 1}: ${plural(n, 'token')}`,
+        style: `width: ${100 * n / length}%; --of-sample: ${colourOf(k)}` });
+    })) : null;
+  return make('section', { class: 'row' }, make('h2', {}, `Row ${r + 1}`, make('small', {}, title)), fill, cards);
+}
+
+function sourcesTable() {
+  const weighted = data.sources.some(source => source.weight !== 1);
+  const looked = source => source.looked_at !== null && source.looked_at < source.bytes ? `${bytesText(source.looked_at)} of ` : '';
+  const body = data.sources.map((source, s) => make('tr', {},
+    make('td', {}, `${s + 1} · ${visible(source.path)}`),
+    make('td', {}, source.format + (source.files > 1 ? `, ${count(source.files)} files` : '')),
+    weighted ? make('td', { class: 'num' }, source.weight) : null,
+    make('td', { class: 'num' }, looked(source) + bytesText(source.bytes)),
+    make('td', {}, data.named ? `${plural(source.shown, 'named row')}`
+      : `${source.to_the_end ? 'its' : 'its first'} ${plural(source.shown, 'row')}`)));
+  return make('div', { class: 'card scroll' }, make('table', { class: 'sources' },
+    make('thead', {}, make('tr', {}, make('th', {}, 'Source'), make('th', {}, 'Format'), weighted ? make('th', { class: 'num' }, 'Weight') : null,
+      make('th', { class: 'num' }, 'Looked at'), make('th', {}, 'Shown'))),
+    make('tbody', {}, body)));
+}
+
+function tile(name, value, note) {
+  return make('div', {}, make('dt', {}, name), make('dd', {}, value, note ? make('small', {}, ` ${note}`) : null));
+}
+
+function head() {
+  const inRows = data.samples.filter(sample => sample.row !== null);
+  const tokens = sum(inRows, sample => sample.ids.length), trained = sum(inRows, sample => sample.trained);
+  const out = data.samples.length - inRows.length;
+  const note = [`Processor ${data.processor}, tokenizer ${visible(data.tokenizer)} (${count(data.vocabulary_size)} tokens).`];
+  if (data.packing) {
+    note.push(` Rows hold the samples shown, in the order shown. Training ${data.shuffle ? 'shuffles' : 'goes through all records'}` +
+      `${data.open_rows > 1 ? ` and fills ${data.open_rows} rows at once` : ''}: its rows are fuller and mixed otherwise.`);
+  }
+  if (data.sources_left_out) note.push(` ${count(data.sources_left_out)} more sources are not shown; lmms preview -n 1 shows all.`);
+  return [
+    make('header', { class: 'top' }, make('h1', {}, visible(data.config) || 'config'),
+      make('span', { class: 'chip' }, data.evaluation ? 'evaluation data' : 'training data'),
+      make('span', { class: 'chip' }, data.packing ? `packed by ${data.packing}` : 'a sample is a row')),
+    make('dl', { class: 'tiles' }, tile('Samples', count(inRows.length), out ? `and ${count(out)} not trained` : ''),
+      tile('Tokens', count(tokens)), tile('Trained', count(trained), percent(trained, tokens)),
+      tile('Rows', count(data.rows.length),
+        data.packing ? `${percent(tokens, data.rows.length * data.row_length)} full` : '')),
+    make('section', {}, make('h2', {}, 'Sources'), sourcesTable(), make('p', { class: 'note', style: 'margin-top: 0.75rem' }, note)),
+  ];
+}
+
+function legend() {
+  const entry = (style, text, meaning) => make('span', {}, make('span', { class: style }, text), meaning);
+  return make('div', { class: 'legend' }, entry('t trained', 'text', 'the model is trained to predict it'),
+    entry('t', 'text', 'only read'), entry('t special', '<|im_end|>', 'special token'),
+    entry('at zero', '0', 'position, from 0 in every sample'), entry('t part', '·', 'part of the next character'),
+    make('span', {}, 'Hover or tap a token for id, target and bytes; ← → go on from there.'));
+}
+
+const sections = [];  // of rows and of what is not trained: {element, samples}
+const filter = { sample: '', fate: '', text: '' };
+
+function textOf(sample) {
+  sample.text ??= sample.ids.map((_, t) => textAt(sample, t)).join('').toLowerCase() + '\n' + sample.origin.toLowerCase();
+  return sample.text;
+}
+
+function applyFilter(nothing) {
+  const wanted = filter.text.toLowerCase();
+  let shown = 0;
+  for (const section of sections) {
+    let some = false;
+    for (const index of section.samples) {
+      const sample = data.samples[index];
+      const fits = (filter.sample === '' || Number(filter.sample) === index) &&
+        (filter.fate === '' || (filter.fate === 'in') === (sample.row !== null)) &&
+        (wanted === '' || textOf(sample).includes(wanted));
+      document.getElementById(`sample-${index + 1}`).hidden = !fits;
+      some ||= fits;
+      shown += fits;
+    }
+    section.element.hidden = !some;
+  }
+  nothing.hidden = shown > 0;
+}
+
+function tools(nothing) {
+  const choose = (key, ...options) => make('select', { 'aria-label': key,
+    onchange: event => { filter[key] = event.target.value; applyFilter(nothing); } }, options);
+  const switchOf = (name, style) => make('button', { type: 'button', 'aria-pressed': 'false', onclick: event => {
+    const on = page.classList.toggle(style);
+    event.target.setAttribute('aria-pressed', on);
+  } }, name);
+  return make('div', { class: 'bar-of-tools' },
+    choose('sample', make('option', { value: '' }, 'all samples'),
+      data.samples.map((sample, i) => make('option', { value: i }, `${i + 1} · ${visible(sample.origin)}`))),
+    choose('fate', make('option', { value: '' }, 'trained or not'), make('option', { value: 'in' }, 'trained'),
+      make('option', { value: 'out' }, 'not trained')),
+    make('input', { type: 'search', placeholder: 'find text or origin', 'aria-label': 'find',
+      oninput: event => { filter.text = event.target.value; applyFilter(nothing); } }),
+    switchOf('ids', 'with-ids'));
+}
+
+// ---- what a token is
+
+let marked = [];
+
+function describe(sample, t) {
+  const id = sample.ids[t], weight = sample.at[t];
+  const list = [['position', count(positionAt(sample, t))], ['id', id], ['text', visible(textAt(sample, t)).replaceAll(' ', '␣') || '(part of a character)'],
+    ['bytes', bytesOf(id)]];
+  if (weight > 0) list.push(['target', `${targetAt(sample, t)}  ${nameOf(targetAt(sample, t))}`]);
+  else list.push(['target', 'none: not trained here']);
+  if (weight > 0 && weight !== 1) list.push(['weight', weight]);
+  return make('dl', {}, list.map(([name, value]) => [make('dt', {}, name), make('dd', {}, String(value))]));
+}
+
+function hideTip() {
+  tip.hidden = true;
+  for (const token of marked) token.classList.remove('here', 'target');
+  marked = [];
+}
+
+function nextToken(token, step) {
+  do token = step > 0 ? token.nextElementSibling : token.previousElementSibling;
+  while (token && !token.classList.contains('t'));
+  return token;
+}
+
+function showTip(token) {
+  hideTip();
+  const sample = data.samples[token.parentElement.dataset.sample], t = Number(token.dataset.t);
+  token.classList.add('here');
+  marked.push(token);
+  const next = nextToken(token, 1);
+  if (sample.at[t] > 0 && next && sample.targets[t] === undefined) {
+    next.classList.add('target');
+    marked.push(next);
+  }
+  tip.replaceChildren(describe(sample, t));
+  tip.hidden = false;
+  const at = token.getBoundingClientRect(), size = tip.getBoundingClientRect();
+  tip.style.left = `${Math.max(8, Math.min(at.left, innerWidth - size.width - 8))}px`;
+  const below = at.bottom + 8;
+  tip.style.top = `${below + size.height < innerHeight ? below : Math.max(8, at.top - size.height - 8)}px`;
+}
+
+const tokenOf = event => event.target.closest?.('.tokens > .t');
+let pinned = null;
+page.addEventListener('pointerover', event => {
+  if (event.pointerType === 'touch' || pinned) return;
+  const token = tokenOf(event);
+  if (token) showTip(token); else hideTip();
+});
+page.addEventListener('pointerleave', () => { if (!pinned) hideTip(); });
+document.addEventListener('click', event => {
+  const token = tokenOf(event);
+  pinned = token && token !== pinned ? token : null;
+  if (pinned) showTip(pinned); else hideTip();
+});
+document.addEventListener('keydown', event => {
+  if (event.key === 'Escape') { pinned = null; hideTip(); }
+  if (!pinned || (event.key !== 'ArrowLeft' && event.key !== 'ArrowRight')) return;
+  const next = pinned.isConnected ? nextToken(pinned, event.key === 'ArrowRight' ? 1 : -1) : null;
+  if (!next) return;
+  event.preventDefault();
+  pinned = next;
+  next.scrollIntoView({ block: 'nearest' });
+  showTip(next);
+});
+addEventListener('scroll', () => { if (pinned && pinned.isConnected) showTip(pinned); else hideTip(); }, { passive: true });
+
+// ---- all of it
+
+const nothing = make('p', { class: 'nothing', hidden: true }, 'No sample fits the filter.');
+page.append(...head(), tools(nothing), legend(), nothing);
+data.rows.forEach((row, r) => {
+  const element = rowSection(row, r);
+  sections.push({ element, samples: row.samples });
+  page.append(element);
+});
+const out = data.samples.flatMap((sample, i) => sample.row === null ? [i] : []);
+if (out.length) {
+  const element = make('section', { class: 'row' }, make('h2', {}, 'Not trained', make('small', {}, plural(out.length, 'record'))),
+    out.map(index => sampleCard(index, null)));
+  sections.push({ element, samples: out });
+  page.append(element);
+}
+})();
