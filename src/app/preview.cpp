@@ -46,11 +46,12 @@ void run(const PreviewWords& words) {
   const train::preview::Screen screen{
       .colour = !words.no_colour && (words.colour || wants_colour(stdout)),
       .width = columns_of(stdout, 100)};
+  // Before the terminal: a pager that is closed early ends the program.
+  if (!words.html.empty()) write_atomically(words.html, train::preview::render_page(preview));
   const std::string text = train::preview::render_terminal(preview, screen, words.shown);
   std::fwrite(text.data(), 1, text.size(), stdout);
-  if (words.html.empty()) return;
-  write_atomically(words.html, train::preview::render_page(preview));
-  log::info("written: " + words.html);
+  std::fflush(stdout);
+  if (!words.html.empty()) log::info("written: " + words.html);
 }
 
 }  // namespace
