@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <filesystem>
+#include <random>
 
 #include "data/data_testing.h"
 #include "data/dataset.h"
@@ -69,6 +70,49 @@ TEST(SourceHead, gives_the_rows_that_the_indexed_reader_gives) {
   for (const auto& path : paths) {
     auto head = SourceHead::open(source(path)).take();
     EXPECT_EQ(rows_of(head), indexed_rows_of(path)) << path;
+  }
+}
+
+// Both readers of each format, on texts that are cut, mixed up and overwritten.
+TEST(SourceHead, agrees_with_the_indexed_reader_on_damaged_files) {
+  const TempFolder folder;
+  const std::vector<std::pair<std::string, std::string>> whole = {
+      {"a.jsonl", "{\"v\": 1}\n\n{\"v\": \"\xE2\x98\x83\"}\r\n[2]\n{\"v\": {\"w\": []}}"},
+      {"a.json", "[{\"v\": \"a]\\\"\"}, 7, {\"v\": [1, {}]}, {\"w\": \"x\\\\\"}]"},
+      {"a.csv", "v,w\n1,\"two\nlines\"\n\n3,\"\"\"\"\r\n4,5\n"},
+  };
+  std::mt19937 random(7);
+  constexpr std::string_view kBytes = "\"\\[]{},\n\r\xEF 1v:";
+  for (const auto& [name, text] : whole) {
+    for (int i = 0; i < 400; ++i) {
+      std::string damaged = text;
+      for (auto changes = random() % 4; changes > 0; --changes)
+        damaged[random() % damaged.size()] = kBytes[random() % kBytes.size()];
+      if (random() % 2 == 0) damaged.resize(random() % damaged.size());
+      const auto path = folder.write(name, damaged);
+      SCOPED_TRACE(testing::PrintToString(damaged));
+      const auto indexed = open_source(path, *infer_format(path));
+      auto head = SourceHead::open(source(path));
+      if (indexed) {
+        ASSERT_TRUE(head.ok()) << head.fault().text();
+        const auto rows = rows_of(*head);
+        ASSERT_EQ(rows, indexed_rows_of(path));
+        // Every row is found again under its name.
+        NamedRows named({source(path)});
+        for (int64_t r = 0; r < (*indexed)->size(); ++r) {
+          const auto row = (*indexed)->read(r);
+          if (!row) continue;
+          const auto found = named.read(row->origin.text());
+          ASSERT_TRUE(found.ok()) << found.fault().text();
+          ASSERT_EQ(found->record->fields, row->fields);
+        }
+      } else if (head) {
+        // The head of a file that is broken further on: it says so where it gets there.
+        EXPECT_THROW(rows_of(*head), Error);
+      } else {
+        EXPECT_EQ(head.fault().text(), indexed.fault().text());
+      }
+    }
   }
 }
 
