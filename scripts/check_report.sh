@@ -9,11 +9,6 @@ quick=
 if [ "${1:-}" = --quick ]; then quick=1; shift; fi
 lmms=$(realpath "${1:?usage: scripts/check_report.sh [--quick] BUILD [OUT]}")/bin/lmms
 [ -x "$lmms" ] || { echo "check_report: $lmms is not built"; exit 1; }
-chromium=$(command -v chromium || command -v chromium-browser || command -v google-chrome || true)
-if [ -z "$chromium" ]; then
-  echo "check_report: SKIPPED: no chromium here; install it to open the reports"
-  exit 77
-fi
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 out=$(realpath -m "${2:-$work}")
@@ -22,28 +17,10 @@ cd "$(dirname "$0")/.."
 breaches=0
 best=
 breach() { echo "check_report: $1"; breaches=$((breaches + 1)); }
-flags=(--headless --no-sandbox --disable-gpu --hide-scrollbars "--user-data-dir=$work/profile")
-# Opens a page with check_report.js behind it and waits for what that says on the console: "MILLISECONDS VERDICT", in real time,
-# because frames are not drawn reliably under --virtual-time-budget.
-try_page() {
-  local page=$work/tried.html log=$work/console.txt browser said=
-  { cat "$1"; echo "<script>"; cat scripts/check_report.js; echo "</script>"; } > "$page"
-  : > "$log"
-  "$chromium" "${flags[@]}" --remote-debugging-port=0 --enable-logging=stderr --v=0 --window-size=1200,1200 "file://$page" > /dev/null 2> "$log" &
-  browser=$!
-  for _ in $(seq 300); do
-    said=$(sed -n 's/.*"report-tried \(.*\) ", source.*/\1/p' "$log" | head -n 1)
-    [ -z "$said" ] || break
-    kill -0 "$browser" 2> /dev/null || break
-    sleep 0.1
-  done
-  kill "$browser" 2> /dev/null || true
-  wait "$browser" 2> /dev/null || true
-  echo "${said:-- the page did not get to the end: $(grep -m 1 CONSOLE "$log" || tail -n 1 "$log")}"
-}
+. scripts/chromium.sh
 tried() {
   local said
-  said=$(try_page "$1")
+  said=$(try_page "$1" scripts/check_report.js report-tried)
   [ "${said#* }" = well ] || breach "$(basename "$(dirname "$1")")/$(basename "$1"): ${said#* }"
   drawn=${said%% *}
 }

@@ -1,0 +1,80 @@
+"use strict";
+// Run behind a preview by check_preview.sh: uses the page as a reader does, and says on the console what is wrong.
+(async () => {
+  const wrong = [];
+  const expect = (truth, what) => { if (!truth) wrong.push(what); };
+  addEventListener("error", (event) => wrong.push(`script error: ${event.message}`));
+  const frames = async (n = 4) => { for (let i = 0; i < n; i++) await new Promise((resolve) => requestAnimationFrame(resolve)); };
+  const all = (selector, root = document) => [...root.querySelectorAll(selector)];
+  const visible = (element) => element.offsetParent !== null;
+  try {
+    await frames(8);
+    const data = JSON.parse(document.getElementById("data").textContent), main = document.querySelector("main");
+    expect(all("script, img, iframe", main).length === 0, "HTML came in from outside");
+    expect(all(".sample").length === data.samples.length, `${all(".sample").length} samples of ${data.samples.length}`);
+    expect(all(".row").length === data.rows.length + (data.samples.some((sample) => sample.row === null) ? 1 : 0), "rows are missing");
+
+    // Every sample, as it comes near: its tokens, those that are targets, the position 0.
+    for (const box of all(".tokens")) {
+      box.scrollIntoView();
+      for (let i = 0; i < 60 && !box.firstChild; i++) await frames(1);
+      const sample = data.samples[box.dataset.sample], name = `sample ${Number(box.dataset.sample) + 1}`;
+      expect(all(".t", box).length === sample.ids.length, `${name}: ${all(".t", box).length} tokens of ${sample.ids.length}`);
+      const beyond = sample.targets[sample.ids.length - 1] === undefined ? 0 : 1;
+      expect(all(".t.trained", box).length === sample.trained - beyond, `${name}: trained tokens`);
+      expect(all(".at.zero", box).length === 1, `${name}: no position 0`);
+    }
+    expect(all(".tokens .t").length < 60000, "far samples keep their tokens");
+    scrollTo(0, 0);
+    await frames();
+
+    const box = all(".tokens").find((one) => data.samples[one.dataset.sample].trained > 0);
+    if (box) {
+      box.scrollIntoView();
+      await frames(8);
+      const token = all(".t.trained", box)[0], tip = document.getElementById("tip");
+      token.dispatchEvent(new PointerEvent("pointerover", { bubbles: true, pointerType: "mouse" }));
+      expect(!tip.hidden && /position/.test(tip.textContent) && tip.textContent.includes(token.dataset.id), "hover says nothing");
+      token.click();
+      const before = tip.textContent;
+      document.dispatchEvent(new KeyboardEvent("keydown", { key: "ArrowLeft" }));
+      expect(tip.textContent !== before && /target/.test(tip.textContent), "the arrow does not go on");
+      expect(all(".t.target", box).includes(token), "the target is not marked");
+      document.dispatchEvent(new KeyboardEvent("keydown", { key: "Escape" }));
+      expect(tip.hidden, "the tip stays");
+    }
+
+    const [which, fate] = all(".bar-of-tools select"), text = document.querySelector(".bar-of-tools input");
+    const set = async (element, value) => {
+      element.value = value;
+      element.dispatchEvent(new Event(element === text ? "input" : "change"));
+      await frames(1);
+      return all(".sample").filter(visible).length;
+    };
+    expect(await set(which, "0") === 1, "the choice of a sample");
+    await set(which, "");
+    const untrained = data.samples.filter((sample) => sample.row === null).length;
+    expect(await set(fate, "out") === untrained, "the choice of what is not trained");
+    expect(await set(fate, "") === data.samples.length, "no way back");
+    expect(await set(text, "no sample has this") === 0 && visible(document.querySelector(".nothing")), "finding nothing");
+    expect(await set(text, data.samples[0].origin.toUpperCase()) >= 1, "finding an origin");
+    await set(text, "");
+    document.querySelector(".bar-of-tools button").click();
+    expect(main.classList.contains("with-ids"), "no ids");
+
+    scrollTo(0, 0);
+    await frames(8);
+    for (const detail of all("details")) detail.open = true;
+    const frame = document.createElement("iframe");  // as a phone shows it
+    frame.style.cssText = "width:360px;height:800px";
+    frame.srcdoc = document.documentElement.outerHTML.replace(/<script(?! type)[\s\S]*?<\/script>/g, "");
+    document.body.append(frame);
+    await new Promise((resolve) => { frame.onload = resolve; setTimeout(resolve, 1500); });
+    const root = frame.contentDocument.documentElement;
+    expect(root.scrollWidth <= 360, `on a phone the page is ${root.scrollWidth} px wide`);
+    frame.remove();
+  } catch (error) {
+    wrong.push(`${error}`);
+  }
+  console.log(`preview-tried ${wrong.length === 0 ? "well" : wrong.join("; ")} `);
+})();
