@@ -98,6 +98,8 @@
     await new Promise((resolve) => { frame.onload = resolve; setTimeout(resolve, 1500); });
     const root = frame.contentDocument.documentElement;
     expect(root.scrollWidth <= 360, `on a phone the page is ${root.scrollWidth} px wide`);
+    const narrow = all(".chart", frame.contentDocument).filter((chart) => chart.offsetWidth < 300).length;
+    expect(narrow === 0, `on a phone ${narrow} charts are narrow`);
     frame.remove();
   } catch (error) {
     wrong.push(`${error}`);

@@ -4,6 +4,8 @@
   const data = JSON.parse(document.getElementById("report-data").textContent);
   const several = data.runs.length > 1;
   const view = new View();
+  const kept = keptState();
+  view.axis = kept.axis || view.axis;
   const runs = data.runs.map((raw, index) => new Run(raw, index));
 
   // ---- numbers of a run ----
@@ -74,7 +76,7 @@
     };
     const last = (xs) => (xs.length === 0 ? 0 : xs[xs.length - 1]);
     this.step = Math.max(last(this.train.steps), last(this.evaluation.steps));
-    this.tokens = raw.journal.data && raw.journal.data.tokens !== null ? raw.journal.data.tokens : last(this.x("tokens"));
+    this.tokens = Math.max(last(this.x("tokens")), (raw.journal.data && raw.journal.data.tokens) || 0);  // the journal may lag behind
     this.seconds = last(this.x("time"));
     this.evaluations = [];
     const losses = this.evaluation.column("eval_loss");
@@ -106,6 +108,21 @@
       return { name: "running", kind: "live", text: "", over: false };
     return { name: "no end recorded", kind: "warn", over: true,
       text: raw.running === null && raw.last_write > 0 ? `nothing was written for ${Numbers.duration(quiet)}: stopped, or killed` : "" };
+  }
+
+  // What survives a reload of this tab. Browsers may refuse storage to files.
+  function keptState() {
+    try {
+      return JSON.parse(sessionStorage.getItem("lmms-report")) || {};
+    } catch {
+      return {};
+    }
+  }
+  function keep(change) {
+    Object.assign(kept, change);
+    try {
+      sessionStorage.setItem("lmms-report", JSON.stringify(kept));
+    } catch { /* then it is forgotten */ }
   }
 
   // ---- small parts ----
@@ -265,12 +282,13 @@
     const buttons = axes.map(([axis, name]) => e("button", { type: "button", "aria-pressed": String(view.axis === axis), onclick: () => {
       const steps = view.axis !== axis;
       view.axis = axis;
+      keep({ axis });
       buttons.forEach((b, i) => b.setAttribute("aria-pressed", String(axes[i][0] === axis)));
       if (steps) view.zoom(null, null);
     } }, name));
     // The slider is even in how many rows weigh: 1, 10, 100, 1000.
     const many = Math.max(...runs.map((run) => run.train.steps.length));
-    const slider = e("input", { type: "range", min: 0, max: 3, step: 0.05, value: many > 100 ? 1 : 0, "aria-label": "smoothing" });
+    const slider = e("input", { type: "range", min: 0, max: 3, step: 0.05, value: kept.smoothing ?? (many > 100 ? 1 : 0), "aria-label": "smoothing" });
     const output = e("output", {});
     const smooth = () => {
       const weight = 1 - 10 ** -Number(slider.value);
@@ -278,7 +296,10 @@
       output.textContent = view.weight === 0 ? "off" : weight.toFixed(weight > 0.99 ? 4 : 2);
       view.redraw();
     };
-    slider.addEventListener("input", smooth);
+    slider.addEventListener("input", () => {
+      keep({ smoothing: Number(slider.value) });
+      smooth();
+    });
     const reset = e("button", { type: "button", hidden: true, onclick: () => view.zoom(null, null) }, "Whole run");
     view.onchange = () => { reset.hidden = view.from === null; };
     smooth();
@@ -292,7 +313,17 @@
       return button;
     })) : null;
     return e("div", { class: "tools" }, legend, e("div", { class: "segments", role: "group", "aria-label": "x axis" }, buttons),
-      e("label", {}, "Smoothing", slider, output), reset, e("span", { class: "hint" }, "Drag to zoom, double click for all"));
+      e("label", {}, "Smoothing", slider, output), reset, e("span", { class: "hint" }, "Drag to zoom, double click for all"), renewal());
+  }
+
+  // While the run goes on: loads the page again, unless somebody is at it.
+  function renewal() {
+    if (!runs.some((run) => run.raw.running && !run.state.over)) return null;
+    const box = e("input", { type: "checkbox", checked: kept.renew === true, onchange: () => keep({ renew: box.checked }) });
+    setInterval(() => {
+      if (box.checked && !document.hidden && view.from === null && view.hover === null) location.reload();
+    }, 30000);
+    return e("label", {}, box, "Load anew every 30 s");
   }
 
   // ---- sections of one run ----

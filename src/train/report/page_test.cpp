@@ -8,6 +8,7 @@
 #include <cmath>
 #include <cstring>
 #include <fstream>
+#include <random>
 #include <thread>
 
 #include "core/files.h"
@@ -108,6 +109,47 @@ TEST_F(ReportTest, numbers_go_into_the_page_bit_for_bit) {
   EXPECT_THAT(from_base64<float>(train["columns"]["loss"]),
               ElementsAre(2.123456789f, testing::IsNan()));
   EXPECT_THAT(from_base64<float>(train["columns"]["aux_loss"]), ElementsAre(1, testing::IsNan()));
+}
+
+TEST_F(ReportTest, any_bytes_in_its_files_make_a_page) {
+  const std::string metrics =
+      "{\"step\":1,\"loss\":2.5,\"skipped\":true}\n{\"step\":2,\"eval_loss\":1e3}\n"
+      "{\"step\":3,\"loss\":null,\"tokens\":12}\n";
+  const std::string journal =
+      R"({"kind":"start","time":1,"step":0,"versions":{"a":"b"},"sources":[{"path":"p","rows":3}]})"
+      "\n"
+      R"({"kind":"data","samples":1,"length_edges":[1,2],"length_counts":[3],"skipped":{"bad":{"count":1}}})"
+      "\n"
+      R"({"kind":"generation","step":3,"answers":[{"prompt":"p","answer":"a","tokens":1}]})"
+      "\n"
+      R"({"kind":"checkpoint","step":3,"path":"c","bytes":1}{"kind":"end","state":"failed"})"
+      "\n";
+  constexpr std::string_view kPieces[] = {"\"", "{", "}", "[",  "]",    ":",     ",",    "\n",
+                                          "\\", "0", "-", "e9", "null", "1e999", "\xff", "\\u0000"};
+  std::mt19937 random(7);
+  const auto mutated = [&](std::string text) {
+    for (uint32_t n = random() % 4; n-- > 0;) {
+      const size_t at = random() % text.size();
+      switch (random() % 3) {
+        case 0:
+          text[at] = static_cast<char>(random());
+          break;
+        case 1:
+          text.insert(at, kPieces[random() % std::size(kPieces)]);
+          break;
+        default:
+          text.erase(at, 1 + random() % 8);
+      }
+    }
+    return text;
+  };
+  std::array<RunFiles, 1> runs{RunFiles(folder)};
+  for (int i = 0; i < 500; ++i) {
+    std::ofstream(folder / "metrics.jsonl", std::ios::trunc) << mutated(metrics);
+    std::ofstream(folder / "journal.jsonl", std::ios::trunc) << mutated(journal);
+    runs[0].update();
+    EXPECT_TRUE(data_of(render(runs, {})).is_object());
+  }
 }
 
 TEST_F(ReportTest, nothing_from_outside_becomes_html) {
