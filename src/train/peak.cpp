@@ -8,6 +8,7 @@
 #include <chrono>
 #include <string_view>
 
+#include "core/format.h"
 #include "kernels/device.h"
 
 namespace lmms::train {
@@ -26,11 +27,12 @@ constexpr Entry kTable[] = {
     {"910B", 354},     {"A6000", 154.8},   {"RTX 3070 Ti", 21.75},
 };
 
-double measure(c10::Device device, c10::ScalarType dtype) {
-  constexpr int64_t kSize = 1024;
-  const at::Tensor a =
-      at::full({kSize, kSize}, 0.5, at::TensorOptions().device(device).dtype(dtype));
+double measure(c10::Device device, c10::ScalarType dtype, int64_t size) {
+  const at::Tensor a = at::full({size, size}, 0.5, at::TensorOptions().device(device).dtype(dtype));
+  (void)at::mm(a, a);  // the first one loads libraries, on a GPU for longer than we measure
+  kernels::synchronize(device);
   using Clock = std::chrono::steady_clock;
+  const auto n = static_cast<double>(size);
   double best = 0;
   const auto end = Clock::now() + std::chrono::milliseconds(100);
   do {
@@ -38,7 +40,7 @@ double measure(c10::Device device, c10::ScalarType dtype) {
     const at::Tensor c = at::mm(a, a);
     kernels::synchronize(device);
     const std::chrono::duration<double> seconds = Clock::now() - start;
-    best = std::max(best, 2.0 * kSize * kSize * kSize / seconds.count());
+    best = std::max(best, 2.0 * n * n * n / seconds.count());
   } while (Clock::now() < end);
   return best;
 }
@@ -53,7 +55,8 @@ Peak peak_of(c10::Device device, c10::ScalarType dtype) {
         return {entry.teraflops * 1e12, "data sheet, bf16 dense"};
     }
   }
-  return {measure(device, dtype), "measured, 1024 x 1024 products"};
+  const int64_t size = device.is_cuda() ? 4096 : 1024;  // enough to fill the device
+  return {measure(device, dtype, size), fmt::format("measured, {} x {} products", size, size)};
 }
 
 }  // namespace lmms::train
