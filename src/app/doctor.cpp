@@ -17,13 +17,17 @@ void add_doctor(CLI::App& app, Outcome& outcome) {
   command->add_option("words", *words, "CONFIG, and key=value over it, as for lmms train")
       ->type_name("[CONFIG [key=value ...]]");
   command->add_flag("--json", *json, "Print one JSON object, for a bug report");
+  auto no_disk = std::make_shared<bool>(false);
+  command->add_flag("--no-disk-speed", *no_disk,
+                    "Leave out how fast the disk is: nothing is written");
   command->footer(
       "Exit codes: 0 nothing is broken (notes are no fault), 1 a run would fail or fall short, "
       "2 bad config.");
-  command->callback([words, json, &outcome] {
+  command->callback([words, json, no_disk, &outcome] {
     train::DoctorRequest request;
     request.words = *words;
     request.place = place();
+    request.disk_speed = !*no_disk;
     for (const char* name : train::doctor_variables()) {
       if (const char* value = std::getenv(name)) request.environment[name] = value;
     }

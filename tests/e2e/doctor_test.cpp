@@ -14,7 +14,7 @@ using testing::HasSubstr;
 using testing::Not;
 
 Ended doctor(const Project& project, Words words) {
-  words.insert(words.begin(), "doctor");
+  words.insert(words.begin(), {"doctor", "--no-disk-speed"});
   return run(words, project.here());
 }
 
@@ -42,8 +42,9 @@ TEST(Doctor, examines_a_machine_without_a_config) {
 TEST(Doctor, examines_a_config_and_leaves_nothing_behind) {
   const Project project;
   const auto before = contents(project / "");
-  const Ended ended = doctor(project, {"config.yaml"});
+  const Ended ended = run({"doctor", "config.yaml"}, project.here());
   EXPECT_EQ(ended.exit, 0) << ended.out;
+  EXPECT_THAT(ended.out, HasSubstr(" MB/s"));
   EXPECT_THAT(ended.out, HasSubstr("qwen3 from its config, random weights"));
   EXPECT_THAT(ended.out, HasSubstr("trained, 0 frozen"));
   EXPECT_THAT(ended.out, HasSubstr((project / "out").string()));
@@ -65,7 +66,9 @@ TEST(Doctor, shows_the_faults_of_a_config_as_training_would) {
   for (const Words& words :
        {Words{"config.yaml", "trainer_args.lerning_rate=1", "a=2"},
         Words{"config.yaml", "dataset_config.dataset_path=gone.jsonl"},
-        Words{"config.yaml", "trainer_args.freeze_modules=[nothing]"}, Words{"gone.yaml"}}) {
+        Words{"config.yaml", "trainer_args.freeze_modules=[nothing]"},
+        Words{"config.yaml", "dataset_config.processor_config.processor_name=."},
+        Words{"gone.yaml"}}) {
     Words train = words;
     train.insert(train.begin(), "train");
     const Ended trained = run(train, project.here());
@@ -79,12 +82,10 @@ TEST(Doctor, shows_the_faults_of_a_config_as_training_would) {
       EXPECT_THAT(examined.out, HasSubstr(line + "\n"));
     }
     EXPECT_THAT(examined.out, HasSubstr("libtorch")) << "the machine is examined all the same";
-    Words json = words;
-    json.emplace_back("--json");
-    const auto all = nlohmann::json::parse(doctor(project, json).out);
-    EXPECT_EQ(all.at("exit"), 2);
-    EXPECT_NE(all.at("config_faults"), "");
   }
+  const auto all = nlohmann::json::parse(doctor(project, {"gone.yaml", "--json"}).out);
+  EXPECT_EQ(all.at("exit"), 2);
+  EXPECT_NE(all.at("config_faults"), "");
 }
 
 TEST(Doctor, stops_at_an_output_folder_that_is_none) {
@@ -94,6 +95,24 @@ TEST(Doctor, stops_at_an_output_folder_that_is_none) {
   EXPECT_EQ(ended.exit, 1);
   EXPECT_THAT(ended.out, HasSubstr("is no folder"));
   EXPECT_THAT(ended.out, HasSubstr("fix: make it writable, or choose another"));
+}
+
+TEST(Doctor, reads_the_first_record_of_the_data) {
+  const Project project;
+  project.write("train.jsonl", "{\"text\": 1}\n");
+  const Ended ended = doctor(project, {"config.yaml"});
+  EXPECT_EQ(ended.exit, 1);
+  EXPECT_THAT(ended.out, HasSubstr("the run would end at a record: train.jsonl:1"));
+  EXPECT_EQ(doctor(project, {"config.yaml", "dataset_config.on_bad_sample=skip"}).exit, 0);
+}
+
+TEST(Doctor, takes_a_limit_of_the_process_for_no_fault_of_the_disk) {
+  const Project project;
+  Surroundings here = project.here();
+  here.largest_file = 1 << 20;
+  const Ended ended = run({"doctor", "config.yaml"}, here);
+  EXPECT_EQ(ended.exit, 0) << ended.out;
+  EXPECT_THAT(ended.out, HasSubstr("write not measured"));
 }
 
 TEST(Doctor, predicts_the_size_of_a_checkpoint) {

@@ -110,6 +110,7 @@ int64_t write_file(int fd, const Block& block, int64_t most, const DiskEffort& e
       const ssize_t n = ::write(fd, block.get(), std::min(kBlock, end - written));
       if (n <= 0) {
         if (n < 0 && errno == EINTR) continue;
+        if (n < 0 && errno == EFBIG) return 0;  // a limit of the process, not of the disk
         facts.trouble = fmt::format("writing failed after {} bytes: {}", written,
                                     n < 0 ? reason(errno) : "nothing more was taken");
         return 0;

@@ -20,7 +20,7 @@ struct DiskFacts {
 
 /// How long a measurement may go on.
 struct DiskEffort {
-  int64_t bytes = 256 << 20;
+  int64_t bytes = 256 << 20;             ///< 0: only whether a file can be created
   std::chrono::milliseconds time{1000};  ///< for each of writing and reading; a slow disk may take
                                          ///< as long again for what was begun
 };

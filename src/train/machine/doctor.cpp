@@ -11,8 +11,9 @@
 #include <cctype>
 #include <fstream>
 
-#include "core/files.h"
+#include "core/format.h"
 #include "kernels/device.h"
+#include "train/preview/preview.h"
 
 namespace lmms::train {
 namespace {
@@ -96,6 +97,33 @@ void look_at_device(DoctorFacts& facts, int local_rank) {
   facts.kernels = merged(choices);
 }
 
+std::string counted(size_t n, const char* what) {
+  return fmt::format("{} {}{}", n, what, n == 1 ? "" : "s");
+}
+
+/// Loads the tokenizer, and makes a sample of the first record of every source. Throws Error for
+/// what would keep training from starting.
+DataLook look_at_data(const LoadedConfig& loaded, const fs::path& hub_cache) {
+  DataLook look;
+  const auto read = [&](bool evaluation) {
+    preview::Options options;
+    options.rows_per_source = 1;
+    options.evaluation = evaluation;
+    const preview::Preview heads = preview::make_preview(loaded, options, hub_cache);
+    if (look.text.empty()) look.text = "tokenizer " + heads.tokenizer;
+    look.text +=
+        fmt::format("; {}{}, the first record of each read",
+                    counted(heads.sources.size(), "source"), evaluation ? " of evaluation" : "");
+    for (const preview::Sample& sample : heads.samples) {
+      if (sample.fate == preview::Fate::stops && look.trouble.empty())
+        look.trouble = sample.fault.text();
+    }
+  };
+  read(/*evaluation=*/false);
+  if (loaded.config.dataset.eval_dataset_path) read(/*evaluation=*/true);
+  return look;
+}
+
 /// Whatever `lmms train` would refuse, and with which exit code.
 struct ConfigOutcome {
   std::optional<RunNeeds> run;
@@ -112,6 +140,7 @@ ConfigOutcome look_at_config(const DoctorRequest& request) {
     outcome.output = loaded.config.trainer.output_dir;
     check_paths(loaded, request.place.hub_cache);
     outcome.run = run_needs(loaded, request.place);
+    outcome.run->data = look_at_data(loaded, request.place.hub_cache);
   } catch (const Error& e) {
     outcome.faults = e.what();
     outcome.exit = e.exit();
@@ -139,14 +168,14 @@ Diagnosis diagnose(const DoctorRequest& request) {
   facts.torch_of_the_headers = TORCH_VERSION;
   facts.gloo = build_setting(torch, "USE_GLOO") == "ON";
   facts.host = host_facts();
+  facts.nvml = kernels::nvml_facts();  // before this process is on a GPU itself
   facts.cuda = kernels::cuda_facts();
-  facts.nvml = kernels::nvml_facts();
   facts.nvidia = nvidia_traces(facts.nvml);
   facts.limits = process_limits();
   facts.shared_memory = shared_memory();
   facts.infiniband_devices =
       count_entries("/sys/class/infiniband", [](const fs::path&) { return true; });
-  facts.disk = measure_disk(config.output);
+  facts.disk = measure_disk(config.output, {.bytes = request.disk_speed ? DiskEffort{}.bytes : 0});
   look_at_device(facts, request.place.local_rank);
 
   Diagnosis out;

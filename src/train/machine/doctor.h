@@ -16,6 +16,7 @@ struct DoctorRequest {
   std::vector<std::string> words;  ///< CONFIG and key=value, as of `lmms train`; may be empty
   Place place;
   std::map<std::string, std::string> environment;  ///< those of doctor_variables() that are set
+  bool disk_speed = true;                          ///< measure it
 };
 
 struct Diagnosis {

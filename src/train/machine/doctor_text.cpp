@@ -74,7 +74,8 @@ std::string cures(const std::vector<Finding>& findings, Mark wanted, const Scree
     if (f.mark != wanted) continue;
     const MarkText mark = text_of(f.mark);
     const std::string word = fmt::format("{:<{}}", mark.word, kMarkWidth);
-    const std::string said = fmt::format("{}, {}: {}", f.section, f.name, shown(f.trouble));
+    const std::string place = f.section == f.name ? f.name : f.section + ", " + f.name;
+    const std::string said = shown(place) + ": " + shown(f.trouble);
     out += fmt::format("  {}{}\n", coloured(word, mark.colour, screen),
                        wrapped(said, 2 + kMarkWidth, screen));
     out += fmt::format("  {:<{}}{}\n", "", kMarkWidth,

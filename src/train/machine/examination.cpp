@@ -232,6 +232,8 @@ void examine_disk(const DoctorFacts& facts, std::vector<Finding>& out) {
       fine("disk", "room",
            fmt::format("{} free of {}{}", size_text(disk.free_bytes), size_text(disk.total_bytes),
                        disk.file_system.empty() ? "" : ", " + disk.file_system));
+  if (!configured && disk.total_bytes > 0 && disk.free_bytes < kGiB)
+    note(room, "hardly any room for a checkpoint", "free some room, or train in another folder");
   if (configured && (disk.file_system == "tmpfs" || disk.file_system == "ramfs")) {
     note(room, "this folder is in memory: checkpoints there use it up and end with the machine",
          "choose trainer_args.output_dir on a disk");

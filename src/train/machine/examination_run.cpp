@@ -126,6 +126,12 @@ void examine_run(const DoctorFacts& facts, std::vector<Finding>& out) {
     }
   }
   out.push_back(std::move(numbers));
+  Finding data = fine("run", "data", run.data.text);
+  if (!run.data.trouble.empty()) {
+    trouble(data, "the run would end at a record: " + run.data.trouble,
+            "mend the record, or set dataset_config.on_bad_sample: skip (on_overlong: drop)");
+  }
+  out.push_back(std::move(data));
   out.push_back(examine_device_memory(facts));
   out.push_back(examine_checkpoints(facts));
 }

@@ -376,6 +376,12 @@ TEST(Doctor, notes_a_slow_disk_by_what_it_costs) {
   EXPECT_THAT(marked(facts), IsEmpty());
 }
 
+TEST(Doctor, notes_a_full_disk) {
+  DoctorFacts facts = cpu_machine();
+  facts.disk.free_bytes = 1 << 20;
+  expect_only(facts, Mark::note, "room", "hardly any room", "another folder");
+}
+
 TEST(Doctor, notes_an_output_folder_in_memory) {
   DoctorFacts facts = cpu_machine();
   facts.disk.file_system = "tmpfs";
@@ -439,6 +445,13 @@ TEST(Doctor, notes_a_limit_of_files_below_the_model) {
   facts.run = small_run();
   facts.limits.file_bytes = kGiB;
   expect_only(facts, Mark::note, "checkpoints", "ulimit -f", "unlimited");
+}
+
+TEST(Doctor, stops_at_a_record_that_would_end_the_run) {
+  DoctorFacts facts = cpu_machine();
+  facts.run = small_run();
+  facts.run->data.trouble = "chats.jsonl:1: no messages";
+  expect_only(facts, Mark::trouble, "data", "chats.jsonl:1: no messages", "on_bad_sample: skip");
 }
 
 TEST(Doctor, notes_fp32_on_a_gpu) {

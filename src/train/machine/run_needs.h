@@ -10,6 +10,12 @@
 
 namespace lmms::train {
 
+/// What a look at the first records of the data found.
+struct DataLook {
+  std::string text;     ///< "tokenizer t; 2 sources, the first record of each read"
+  std::string trouble;  ///< of a record that would end the run; empty: none of those seen
+};
+
 struct RunNeeds {
   std::string model;  ///< "qwen3 from checkpoints/Qwen3-0.6B"
   bool use_cpu = false, bf16 = false;
@@ -23,6 +29,7 @@ struct RunNeeds {
   std::optional<int64_t> save_total_limit;
   int64_t already_saved = 0;  ///< checkpoints that are in the output folder now
   std::filesystem::path output;
+  DataLook data;  ///< left empty by run_needs
 
   int64_t device_bytes() const { return weights + masters + gradients + moments; }
 };
