@@ -1,6 +1,6 @@
 'use strict';
-// Draws the preview. Everything that comes from outside is set as text, never as HTML. The tokens of a sample are drawn when
-// it comes near the screen and taken away when it is far: a page of 400,000 tokens holds a few thousand elements.
+// Draws the preview. Everything that comes from outside is set as text, never as HTML. Tokens stand in blocks that are drawn when
+// they come near the screen and emptied when they are far: a page of millions of tokens holds a few thousand elements.
 (() => {
 const data = JSON.parse(document.getElementById('data').textContent);
 const page = document.getElementById('page'), tip = document.getElementById('tip');
@@ -57,9 +57,10 @@ const nameOf = id => {
 
 // What is read of a sample's arrays at a position.
 const weightsOf = sample => {
-  const weights = new Float32Array(sample.ids.length);
-  for (const [begin, end, weight] of sample.weights) weights.fill(weight, begin, end);
-  return weights;
+  if (sample.at) return sample.at;
+  sample.at = new Float32Array(sample.ids.length);
+  for (const [begin, end, weight] of sample.weights) sample.at.fill(weight, begin, end);
+  return sample.at;
 };
 const textAt = (sample, t) => sample.texts[t] ?? data.vocabulary[sample.ids[t]] ?? '';
 const positionAt = (sample, t) => sample.positions ? sample.positions[t] : t;
@@ -68,12 +69,27 @@ const targetAt = (sample, t) => sample.targets[t] ?? sample.ids[t + 1];
 // ---- tokens of one sample
 
 const kMarkEvery = 50;
+const kBlock = 1000;  // tokens, and on to a line break that is near
+
+/** The blocks of a sample as [begin, end]. */
+function blocksOf(sample) {
+  const blocks = [];
+  for (let begin = 0; begin < sample.ids.length;) {
+    let end = Math.min(begin + kBlock, sample.ids.length);
+    const last = Math.min(end + kBlock, sample.ids.length);
+    for (let t = end; t < last; ++t) {
+      if (t + 1 === sample.ids.length || textAt(sample, t).endsWith('\n')) { end = t + 1; break; }
+    }
+    blocks.push([begin, end]);
+    begin = end;
+  }
+  return blocks;
+}
 
 function drawTokens(box, sample) {
   const weights = weightsOf(sample);
-  sample.at = weights;
   const parts = document.createDocumentFragment();
-  for (let t = 0; t < sample.ids.length; ++t) {
+  for (let t = Number(box.dataset.begin); t < Number(box.dataset.end); ++t) {
     const position = positionAt(sample, t);
     if (position % kMarkEvery === 0 && (t === 0 || position !== positionAt(sample, t - 1))) {
       const mark = document.createElement('span');
@@ -110,10 +126,10 @@ const near = new IntersectionObserver(entries => {
 }, { rootMargin: '1500px 0px' });
 
 /** About how high the tokens will be, so that the page scrolls evenly before they are drawn. */
-function guessHeight(sample) {
+function guessHeight(sample, begin, end) {
   const columns = Math.max(20, Math.min(page.clientWidth, 1100) / 8);
   let lines = 1, column = 0;
-  for (let t = 0; t < sample.ids.length; ++t) {
+  for (let t = begin; t < end; ++t) {
     const text = textAt(sample, t);
     column += text.length;
     if (text.includes('\n') || column > columns) { ++lines; column = 0; }
@@ -146,8 +162,8 @@ function verdictLine(sample) {
 
 function sampleCard(index, colour) {
   const sample = data.samples[index], n = sample.ids.length;
-  const box = make('div', { class: 'tokens', 'data-sample': index });
-  box.style.minHeight = `${n ? guessHeight(sample) : 0}px`;
+  const blocks = blocksOf(sample).map(([begin, end]) => make('div', { class: 'tokens', 'data-sample': index, 'data-begin': begin,
+    'data-end': end, style: `min-height: ${guessHeight(sample, begin, end)}px` }));
   const last = n ? positionAt(sample, n - 1) : 0;
   const beyond = n && sample.targets[n - 1] !== undefined
     ? make('div', { class: 'turns' }, 'The last position is trained to predict what was cut off: ',
@@ -156,8 +172,8 @@ function sampleCard(index, colour) {
     make('header', {}, make('h3', {}, `${index + 1} · ${visible(sample.origin)}`),
       n ? make('span', {}, `${plural(n, 'token')}, ${count(sample.trained)} trained (${percent(sample.trained, n)})`) : null,
       sample.row !== null ? make('span', {}, `positions ${count(positionAt(sample, 0))} to ${count(last)}`) : null),
-    turnsLine(sample), verdictLine(sample), n ? box : null, beyond);
-  if (n) near.observe(box);
+    turnsLine(sample), verdictLine(sample), blocks, beyond);
+  blocks.forEach(block => near.observe(block));
   return card;
 }
 
@@ -295,10 +311,14 @@ function hideTip() {
   marked = [];
 }
 
+/** The token before or behind; null at an end of the sample, or where its block is not drawn. */
 function nextToken(token, step) {
-  do token = step > 0 ? token.nextElementSibling : token.previousElementSibling;
-  while (token && !token.classList.contains('t'));
-  return token;
+  const t = Number(token.dataset.t) + step;
+  for (const block of [token.parentElement, token.parentElement.nextElementSibling, token.parentElement.previousElementSibling]) {
+    const next = block?.querySelector(`.t[data-t="${t}"]`);
+    if (next) return next;
+  }
+  return null;
 }
 
 function showTip(token) {

@@ -135,16 +135,13 @@ class Renderer {
       wrapped(Style::warn, fmt::format("and {} more sources that are not shown; -n 1 shows all",
                                        grouped(preview_.sources_left_out)));
     }
-    std::string legend = paint_(Style::trained, paint_.colour() ? "green" : "in brackets") +
-                         ": the model is trained to predict it";
     if (shown_.ids) {
-      legend = fmt::format(
-          "target: the id that a position is trained to predict, · if none; on the left the "
-          "position "
-          "of the first{}",
-          paint_.colour() ? "; " + legend : "");
+      wrapped(Style::plain,
+              "target: the id that a position is trained to predict, · if none; on the left the "
+              "position of the first");
     }
-    line(legend);
+    const auto colour = paint_(Style::trained, paint_.colour() ? "green" : "in brackets");
+    if (paint_.colour() || !shown_.ids) line(colour + ": the model is trained to predict it");
     out_ += '\n';
   }
 
