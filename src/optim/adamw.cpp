@@ -117,6 +117,12 @@ AdamwControl Adamw::control() const {
   return out;
 }
 
+at::Tensor Adamw::skipped() const {
+  return control_.narrow(0, offsetof(AdamwControl, skip), sizeof(AdamwControl::skip))
+      .view(at::kInt)
+      .squeeze(0);
+}
+
 void Adamw::set_counters(int64_t applied, int64_t skipped_in_a_row) {
   AdamwControl c = control();
   c.applied = applied;

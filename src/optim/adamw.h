@@ -28,6 +28,8 @@ class Adamw {
   kernels::AdamwControl control() const;
   /// The numbers themselves, [sizeof(AdamwControl)] bytes on the device, for an asynchronous copy.
   const at::Tensor& control_bytes() const { return control_; }
+  /// int32 scalar on the device: 1 if the last step changed nothing.
+  at::Tensor skipped() const;
   /// Adam's t; set when a run is resumed.
   void set_counters(int64_t applied, int64_t skipped_in_a_row);
 

@@ -1,6 +1,8 @@
 #include "optim/config.h"
 
+#include <algorithm>
 #include <array>
+#include <regex>
 
 #include "core/config/fields.h"
 
@@ -126,6 +128,52 @@ void fields(Fields& f, ScheduleConfig& c) {
     Rule().at_least(0).at_most(1).or_null());
   f("warmup_steps", c.warmup_steps, "warm-up in steps; below 1 a share of all steps",
     Rule().at_least(0).or_null());
+}
+
+bool EmaFilter::takes(const std::string& name) const {
+  const auto matches = [&](const std::string& pattern) {
+    return mode == "regex" ? std::regex_search(name, std::regex(pattern))
+                           : name.find(pattern) != std::string::npos;
+  };
+  return (include.empty() || std::any_of(include.begin(), include.end(), matches)) &&
+         std::none_of(exclude.begin(), exclude.end(), matches);
+}
+
+std::optional<std::string> EmaFilter::broken_pattern() const {
+  if (mode != "regex") return std::nullopt;
+  for (const auto* patterns : {&include, &exclude}) {
+    for (const std::string& pattern : *patterns) {
+      try {
+        const std::regex compiled(pattern);
+      } catch (const std::regex_error&) {
+        return pattern;
+      }
+    }
+  }
+  return std::nullopt;
+}
+
+void fields(Fields& f, EmaFilter& c) {
+  f("mode", c.mode, "how names of weights are matched", Rule().one_of({"substring", "regex"}));
+  f("include", c.include, "weights that match one of these; none given: all",
+    Rule().or_null().single_or_list());
+  f("exclude", c.exclude, "but not those that match one of these",
+    Rule().or_null().single_or_list());
+}
+
+void fields(Fields& f, EmaConfig& c) {
+  f("ema_enabled", c.ema_enabled, "an exponential moving average of the weights, saved in ema/");
+  f("ema_decay", c.ema_decay, "share of the old average that stays at an update",
+    Rule().more_than(0).less_than(1));
+  f("ema_update_every", c.ema_update_every, "steps between updates", Rule().at_least(1));
+  f("ema_start_step", c.ema_start_step, "until this step the average is the weights",
+    Rule().at_least(0));
+  f("ema_requires_grad_only", c.ema_requires_grad_only,
+    "frozen weights do not move: they are their own average either way");
+  f("ema_param_filter", c.ema_param_filter,
+    "weights that are averaged; others are saved as they are", Rule().or_null());
+  f("ema_resume_from_ema", c.ema_resume_from_ema,
+    "a run that goes on begins with the average as its weights");
 }
 
 }  // namespace lmms::optim

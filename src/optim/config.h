@@ -5,6 +5,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "core/config/names.h"
 
@@ -75,15 +76,42 @@ struct ScheduleConfig {
   bool operator==(const ScheduleConfig&) const = default;
 };
 
+/// Which weights an average follows, by their names in the checkpoint.
+struct EmaFilter {
+  std::string mode = "substring";    ///< how names are matched: substring | regex (ECMAScript)
+  std::vector<std::string> include;  ///< empty: all; else those that match one of these
+  std::vector<std::string> exclude;  ///< and none of these
+
+  bool takes(const std::string& name) const;
+  /// The first pattern that is no regular expression, where they must be.
+  std::optional<std::string> broken_pattern() const;
+  bool operator==(const EmaFilter&) const = default;
+};
+
+/// Exponential moving average of the weights.
+struct EmaConfig {
+  bool ema_enabled = false;
+  double ema_decay = 0.9999;           ///< share of the old average that stays at an update
+  int64_t ema_update_every = 1;        ///< steps between updates
+  int64_t ema_start_step = 0;          ///< until then the average is the weights
+  bool ema_requires_grad_only = true;  ///< frozen weights do not move, so that both are the same
+  EmaFilter ema_param_filter;
+  bool ema_resume_from_ema = false;  ///< a run that goes on begins with the average as its weights
+
+  bool operator==(const EmaConfig&) const = default;
+};
+
 /// The names in optimizers.def and schedules.def, in their order.
 std::span<const config::Name> optimizer_names();
 std::span<const config::Name> schedule_names();
 /// The keys of `lr_scheduler_kwargs` that a schedule reads; empty for an unknown name.
 std::span<const std::string_view> schedule_kwargs(std::string_view schedule);
 
-/// The fields of both, flat: listed by trainer_args.
+/// The fields, flat: listed by trainer_args.
 void fields(config::Fields& f, OptimizerConfig& c);
 void fields(config::Fields& f, ScheduleConfig& c);
 void fields(config::Fields& f, ScheduleArguments& c);
+void fields(config::Fields& f, EmaFilter& c);
+void fields(config::Fields& f, EmaConfig& c);
 
 }  // namespace lmms::optim

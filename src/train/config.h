@@ -43,6 +43,7 @@ struct TrainerArgs {
 
   optim::OptimizerConfig optimizer;
   optim::ScheduleConfig schedule;
+  optim::EmaConfig ema;
 
   int64_t per_device_train_batch_size = 8;  ///< rows of a micro-step on one rank
   int64_t gradient_accumulation_steps = 1;  ///< micro-steps of a step

@@ -94,12 +94,7 @@ void optimizer_fields(Fields& f, TrainerArgs& c) {
   f.unbuilt("optim_target_modules", Type::any, {"null"}, "modules of GaLore and APOLLO");
   f.unbuilt("adafactor", Type::boolean, {"false"}, "optim: adafactor");
   f.unbuilt("use_muon", Type::boolean, {"false"}, "Muon for matrices");
-  f.unbuilt("ema_enabled", Type::boolean, {"false"}, "a moving average of the weights");
-  for (std::string_view name :
-       {"ema_decay", "ema_update_every", "ema_start_step", "ema_requires_grad_only",
-        "ema_param_filter", "ema_resume_from_ema"}) {
-    f.ignored(name, "only with ema_enabled, which is not built yet");
-  }
+  fields(f, c.ema);
 }
 
 void report_fields(Fields& f, TrainerArgs& c) {

@@ -280,8 +280,13 @@ INSTANTIATE_TEST_SUITE_P(
                   "a.yaml:1:35: not built yet: trainer_args.sp_ulysses_degree=2; expected 1"},
         Rejection{"{tp_degree: x}", "", "",
                   "a.yaml:1:27: trainer_args.tp_degree: got 'x'; expected a whole number"},
-        Rejection{"{ema_enabled: true}", "", "",
-                  "a.yaml:1:29: not built yet: trainer_args.ema_enabled=true; expected false"},
+        Rejection{"{ema_decay: 1}", "", "",
+                  "a.yaml:1:27: trainer_args.ema_decay: got '1'; expected a number in (0, 1)"},
+        Rejection{
+            "{ema_update_every: 0}", "", "",
+            "a.yaml:1:34: trainer_args.ema_update_every: got '0'; expected a whole number >= 1"},
+        Rejection{"{ema_param_filter: {mode: regex, include: ['a', '(b']}}", "", "",
+                  "a.yaml:1:16: trainer_args.ema_param_filter: '(b' is no regular expression"},
         Rejection{
             "{eval_config: {model: vllm}}", "", "",
             "a.yaml:1:29: not built yet: trainer_args.eval_config={model: vllm}; expected null"},

@@ -215,6 +215,10 @@ void check_trainer(const TrainerArgs& args, const data::DataConfig& data, const 
                   fmt::format("got {}; expected at most 1e15 steps", value));
     }
   }
+  if (const auto pattern = args.ema.ema_param_filter.broken_pattern()) {
+    check.fault({"trainer_args.ema_param_filter"},
+                fmt::format("'{}' is no regular expression", *pattern));
+  }
   const bool evaluates = args.eval_strategy != Every::no || args.eval_on_start;
   if (evaluates && !data.eval_dataset_path) {
     check.fault({args.eval_on_start ? "trainer_args.eval_on_start" : "trainer_args.eval_strategy",
@@ -293,6 +297,9 @@ std::vector<std::string> advice(const TrainConfig& config) {
     out.push_back(
         "trainer_args.metric_for_best_model: read only by the schedules reduce_lr_on_plateau and "
         "greedy");
+  }
+  if (config.trainer.ema != optim::EmaConfig{} && !config.trainer.ema.ema_enabled) {
+    out.push_back("trainer_args.ema_*: not read without ema_enabled: true");
   }
   if (config.dataset.eval_dataset_path && config.trainer.eval_strategy == Every::no &&
       !config.trainer.eval_on_start) {

@@ -1,5 +1,8 @@
 #include "train/model_setup.h"
 
+#include <algorithm>
+#include <map>
+
 #include "checkpoint/hf_folder.h"
 #include "core/config/value_json.h"
 #include "core/format.h"
@@ -57,6 +60,55 @@ at::ScalarType dtype_of(const checkpoint::TensorIndex& weights, const fs::path& 
   return models::scalar_type_of(largest->dtype, folder.string());
 }
 
+// The trained elements whose names in the checkpoint the filter takes, by bucket.
+std::vector<std::vector<optim::Stretch>> followed_stretches(const Network& network,
+                                                            const optim::EmaFilter& filter) {
+  const auto& params = network.model->params().all();
+  std::vector<std::vector<optim::Stretch>> out(network.memory.buckets.size());
+  const auto add = [&](std::vector<optim::Stretch>& list, int64_t offset, int64_t length) {
+    if (!list.empty() && list.back().first + list.back().second == offset) {
+      list.back().second += length;
+    } else {
+      list.emplace_back(offset, length);
+    }
+  };
+  // in the order of the bucket, so that neighbours become one stretch
+  std::vector<std::map<size_t, const nn::Param*>> by_segment(out.size());
+  for (size_t i = 0; i < params.size(); ++i) {
+    const nn::Placement place = network.memory.placements[i];
+    if (params[i].trainable) by_segment[place.bucket][place.segment] = &params[i];
+  }
+  for (size_t b = 0; b < out.size(); ++b) {
+    const parallel::Bucket& bucket = network.memory.buckets[b];
+    for (const auto& [segment, param] : by_segment[b]) {
+      const int64_t begin = bucket.segments()[segment].offset;
+      const int64_t end = segment + 1 < bucket.segments().size()
+                              ? bucket.segments()[segment + 1].offset
+                              : bucket.size();
+      const int64_t row = param->shape.empty() ? 1 : param->elements() / param->shape[0];
+      for (const nn::Part& part : param->parts) {
+        if (!filter.takes(part.hub_name)) continue;
+        const int64_t from = begin + part.first_row * row;
+        const bool last = &part == &param->parts.back();  // with the gap behind it: zeros
+        add(out[b], from, last ? end - from : part.rows * row);
+      }
+    }
+  }
+  return out;
+}
+
+std::unique_ptr<optim::Ema> make_ema(const Network& network, const LoadedConfig& loaded) {
+  const optim::EmaConfig& config = loaded.config.trainer.ema;
+  auto followed = followed_stretches(network, config.ema_param_filter);
+  if (std::all_of(followed.begin(), followed.end(),
+                  [](const auto& list) { return list.empty(); })) {
+    throw Error(loaded.where("trainer_args.ema_param_filter"),
+                "it takes no weight that is trained: there is nothing to average",
+                "names are those of the checkpoint, such as model.layers.0.mlp.down_proj.weight");
+  }
+  return std::make_unique<optim::Ema>(network.memory.buckets, std::move(followed), config);
+}
+
 }  // namespace
 
 ModelSource make_model(const LoadedConfig& loaded, const Place& place) {
@@ -95,6 +147,7 @@ Network make_network(ModelSource source, const LoadedConfig& loaded, int64_t mic
   }
   network.optimizer = std::make_unique<optim::Adamw>(network.memory.buckets, args.optimizer,
                                                      loaded.config.compat.decay);
+  if (args.ema.ema_enabled) network.ema = make_ema(network, loaded);
   return network;
 }
 

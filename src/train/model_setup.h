@@ -25,7 +25,8 @@ ModelSource make_model(const LoadedConfig& loaded, const Place& place);
 
 /// Freezes modules, lays out memory on the device, and fills it: weights of `source.folder`, or
 /// HF's initialisation. `micro_steps`: of a step; with one under bf16, gradients are bf16 too.
-/// Without `load` the weights are left for a checkpoint to fill.
+/// Without `load` the weights are left for a checkpoint to fill. Throws Error, also for an
+/// ema_param_filter that takes no weight that is trained.
 Network make_network(ModelSource source, const LoadedConfig& loaded, int64_t micro_steps,
                      c10::Device device, bool load);
 

@@ -142,8 +142,11 @@ class Loop {
       micro_steps.push_back(to_device(micro, denominator(batch, micro),
                                       model.language_model()->vocab_size(), parts_.device));
     }
+    optim::Ema* ema = parts_.network.ema.get();
+    if (ema != nullptr) ema->before_update(batch.step);
     train_step(parts_.network, parts_.objective, *runner_, micro_steps, context_,
                row.learning_rate);
+    if (ema != nullptr) ema->after_update(batch.step, parts_.network.optimizer->skipped());
     pending.control = on_host(parts_.network.optimizer->control_bytes());
     pending.copied = kernels::record_event(parts_.device);
     if (!parts_.device.is_cuda()) {
@@ -292,7 +295,7 @@ class Loop {
       evaluate_now();
     if (stopped()) return interrupted();
     if (args_.save_strategy != Every::no && saved_at_ != state_.step) save_now();
-    parts_.saver.publish();
+    parts_.saver.publish(state_.step);
     mark_finished(args_.output_dir, state_.step);
     progress_.finish();
     tell_skipped();

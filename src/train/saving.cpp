@@ -77,6 +77,9 @@ RunState from_json(const nlohmann::json& j) {
 constexpr const char* kRun = "run";
 constexpr const char* kMasters = "masters";
 constexpr const char* kFrozen = "frozen";
+constexpr const char* kEma = "ema";
+// The folder of the averaged model, beside the weights.
+constexpr const char* kEmaFolder = "ema";
 
 // Renames to the first free of NAME.old, NAME.old2, ...
 fs::path moved_aside(const fs::path& path) {
@@ -110,6 +113,7 @@ Saver::Saver(const LoadedConfig& loaded, Network& network, fs::path tokenizer_fo
 std::optional<checkpoint::Checkpoint> Saver::find(const LoadedConfig& loaded) {
   const fs::path output = loaded.config.trainer.output_dir;
   checkpoint::remove_leftovers(output);
+  checkpoint::remove_leftovers(output / kEmaFolder);
   const Resume& resume = loaded.config.trainer.resume_from_checkpoint;
   if (!resume.path.empty()) {
     const std::string where = loaded.where("trainer_args.resume_from_checkpoint");
@@ -164,6 +168,17 @@ checkpoint::ResumeState Saver::resume_state(Beside beside,
       return memory.buckets[b].layout().trainable ? at::Tensor() : memory.buckets[b].weights();
     });
   }
+  if (beside.ema) {
+    // a run that averages no more reads over them
+    auto tensors = models::slots(params, memory, [&](size_t b) {
+      if (network_.ema) return network_.ema->stored(b);
+      return memory.buckets[b].masters();
+    });
+    if (!network_.ema) {
+      for (checkpoint::TensorSlot& slot : tensors) slot.load = [](std::span<const std::byte>) {};
+    }
+    out.add_tensors(kEma, std::move(tensors));
+  }
   add("first_moment", [&](size_t b) { return network_.optimizer->first_moment(b); });
   add("second_moment", [&](size_t b) { return network_.optimizer->second_moment(b); });
   out.add_value(
@@ -181,7 +196,9 @@ void Saver::restore(const checkpoint::Checkpoint& from) {
   const auto holds = [&](const std::string& name) {
     return fs::exists(resume / (name + ".safetensors"));
   };
-  resume_state({holds(kMasters), holds(kFrozen)}, [] { return RunState{}; }).load(resume);
+  resume_state({holds(kMasters), holds(kFrozen), holds(kEma)}, [] {
+    return RunState{};
+  }).load(resume);
   for (parallel::Bucket& bucket : network_.memory.buckets) {
     if (bucket.masters().defined() && !bucket.masters().is_same(bucket.weights())) {
       bucket.weights().copy_(bucket.masters());
@@ -189,40 +206,90 @@ void Saver::restore(const checkpoint::Checkpoint& from) {
   }
   const RunState state = read_state(from);
   network_.optimizer->set_counters(state.applied_updates, state.skipped_in_a_row);
+  if (network_.ema) restore_ema(from);
 }
 
-void Saver::write_model(const fs::path& folder) const {
+void Saver::restore_ema(const checkpoint::Checkpoint& from) {
+  const fs::path folder = from.path / kEmaFolder;
+  if (!fs::exists(folder)) {
+    log::notice(fmt::format("{} has no average: it begins with the weights of step {}",
+                            from.path.string(), from.step));
+    network_.ema->copy_from_weights();
+    return;
+  }
+  if (!fs::exists(from.path / checkpoint::kResumeFolder / (std::string(kEma) + ".safetensors"))) {
+    // the averaged model itself is exact
+    const auto files = checkpoint::HfFolder::open(folder).take().weights().take();
+    for (const checkpoint::TensorSlot& slot :
+         models::slots(network_.model->params(), network_.memory,
+                       [&](size_t b) { return network_.ema->stored(b); })) {
+      const checkpoint::TensorView* view = files.find(slot.name);
+      if (view == nullptr || view->dtype != slot.dtype || view->shape != slot.shape) {
+        throw Error(folder.string(), slot.name + " is missing, or of another type or shape",
+                    "delete this checkpoint to go on from the one before it");
+      }
+      slot.load(view->bytes);
+    }
+  }
+  if (loaded_.config.trainer.ema.ema_resume_from_ema) {
+    log::notice("the weights go on as their average: ema_resume_from_ema");
+    network_.ema->copy_to_weights();
+  }
+}
+
+models::FlatOf Saver::weights() const {
+  // fp32 files come from the masters, all others from what the forward reads
+  return [this, exact = files_hold_masters()](size_t b) {
+    const parallel::Bucket& bucket = network_.memory.buckets[b];
+    return exact && bucket.masters().defined() ? bucket.masters() : bucket.weights();
+  };
+}
+
+models::FlatOf Saver::averages(int64_t step) const {
+  return [this, step, weights = weights()](size_t b) {
+    const at::Tensor average = network_.ema->average(b, step);
+    return average.defined() ? average : weights(b);
+  };
+}
+
+void Saver::write_model(const fs::path& folder, const models::FlatOf& weights) const {
   checkpoint::ModelFiles files;
   files.config = checkpoint::with_dtype(network_.model->config(), models::dtype_of(saved_as_));
   files.auxiliary = tokenizer_folder_;
   files.origin = model_folder_;
-  // fp32 files come from the masters, all others from what the forward reads
-  const auto& buckets = network_.memory.buckets;
-  files.tensors = models::sources(
-      network_.model->params(), network_.memory,
-      [&](size_t b) {
-        return files_hold_masters() && buckets[b].masters().defined() ? buckets[b].masters()
-                                                                      : buckets[b].weights();
-      },
-      saved_as_);
+  files.tensors = models::sources(network_.model->params(), network_.memory, weights, saved_as_);
   checkpoint::write_model(folder, files);
 }
 
 void Saver::save(const RunState& state) {
   checkpoint::PendingCheckpoint pending(output_, state.step);
-  write_model(pending.path());
-  const bool wider_than_files =  // frozen weights have no masters
+  write_model(pending.path(), weights());
+  if (network_.ema) {
+    fs::create_directories(pending.path() / kEmaFolder);
+    write_model(pending.path() / kEmaFolder, averages(state.step));
+  }
+  Beside beside;
+  beside.masters = !files_hold_masters();
+  beside.frozen =  // frozen weights have no masters
       network_.memory.buckets.front().layout().dtype != saved_as_ && !files_hold_masters();
-  resume_state({!files_hold_masters(), wider_than_files}, [&] {
-    return state;
-  }).save(pending.resume_path());
+  beside.ema = network_.ema != nullptr && !files_hold_masters();
+  resume_state(beside, [&] { return state; }).save(pending.resume_path());
   const checkpoint::Checkpoint done = pending.commit();
   if (const auto limit = loaded_.config.trainer.save_total_limit)
     checkpoint::rotate_checkpoints(output_, *limit, done);
 }
 
-void Saver::publish() {
-  checkpoint::publish_model(output_, [&](const fs::path& folder) { write_model(folder); });
+void Saver::publish(int64_t step) {
+  const auto publish = [this](const fs::path& to, const models::FlatOf& weights) {
+    checkpoint::publish_model(to, [&](const fs::path& folder) { write_model(folder, weights); });
+  };
+  publish(output_, weights());
+  const fs::path ema = output_ / kEmaFolder;
+  if (network_.ema) {
+    publish(ema, averages(step));
+  } else if (fs::exists(ema)) {
+    log::notice("of an older run, moved aside: " + moved_aside(ema).string());
+  }
 }
 
 }  // namespace lmms::train

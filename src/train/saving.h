@@ -7,6 +7,7 @@
 
 #include "checkpoint/checkpoint_dir.h"
 #include "checkpoint/resume.h"
+#include "models/tensor_io.h"
 #include "optim/metric_schedule.h"
 #include "train/config.h"
 #include "train/step.h"
@@ -42,19 +43,24 @@ class Saver {
   static std::optional<checkpoint::Checkpoint> find(const LoadedConfig& loaded);
   /// The values of a checkpoint without its tensors.
   static RunState read_state(const checkpoint::Checkpoint& from);
-  /// Fills weights, masters and moments.
+  /// Fills weights, masters, moments and averages.
   void restore(const checkpoint::Checkpoint& from);
 
   /// Writes checkpoint-N whole, then deletes those beyond save_total_limit.
   void save(const RunState& state);
-  /// Writes the model into the output folder itself.
-  void publish();
+  /// Writes the model after the last step into the output folder itself, and its average into ema/.
+  void publish(int64_t step);
 
  private:
-  void write_model(const std::filesystem::path& folder) const;
+  void write_model(const std::filesystem::path& folder, const models::FlatOf& weights) const;
+  /// Of the running network, as exact as the files can be.
+  models::FlatOf weights() const;
+  /// Averages after `step`; weights where there are none.
+  models::FlatOf averages(int64_t step) const;
+  void restore_ema(const checkpoint::Checkpoint& from);
   /// What the HF files do not hold bit for bit, besides optimiser states.
   struct Beside {
-    bool masters = false, frozen = false;
+    bool masters = false, frozen = false, ema = false;
   };
   /// Registers it, and optimiser states.
   checkpoint::ResumeState resume_state(Beside beside, const std::function<RunState()>& state) const;

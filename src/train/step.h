@@ -10,6 +10,7 @@
 #include "nn/memory.h"
 #include "objectives/objective.h"
 #include "optim/adamw.h"
+#include "optim/ema.h"
 
 namespace lmms::train {
 
@@ -18,6 +19,7 @@ struct Network {
   std::unique_ptr<models::Model> model;
   nn::ModelMemory memory;
   std::unique_ptr<optim::Adamw> optimizer;
+  std::unique_ptr<optim::Ema> ema;  ///< where ema_enabled asks for one
 };
 
 /// Runs the micro-steps of a step and leaves the summed gradients in the buckets. Plain now;

@@ -1,0 +1,70 @@
+#include "optim/ema.h"
+
+#include <ATen/TensorOperators.h>
+#include <c10/core/GradMode.h>
+
+namespace lmms::optim {
+
+Ema::Ema(const std::vector<parallel::Bucket>& buckets, std::vector<std::vector<Stretch>> followed,
+         const EmaConfig& config)
+    : buckets_(buckets), followed_(std::move(followed)), config_(config) {
+  averages_.resize(buckets_.size());
+  for (size_t b = 0; b < buckets_.size(); ++b) {
+    if (!followed_[b].empty()) averages_[b] = buckets_[b].masters().clone();
+  }
+}
+
+void Ema::copy_from_weights() {
+  for (size_t b = 0; b < buckets_.size(); ++b) {
+    if (averages_[b].defined()) averages_[b].copy_(buckets_[b].masters());
+  }
+}
+
+void Ema::before_update(int64_t step) {
+  if (step > 1 && step == config_.ema_start_step) copy_from_weights();
+}
+
+void Ema::after_update(int64_t step, const at::Tensor& skipped) {
+  if (step < config_.ema_start_step || step % config_.ema_update_every != 0) return;
+  const c10::NoGradGuard no_grad;
+  const at::Tensor weight = skipped.eq(0).to(at::kFloat).mul_(1.0 - config_.ema_decay);
+  for (size_t b = 0; b < buckets_.size(); ++b) {
+    for (const auto& [offset, length] : followed_[b]) {
+      averages_[b]
+          .narrow(0, offset, length)
+          .lerp_(buckets_[b].masters().narrow(0, offset, length), weight);
+    }
+  }
+}
+
+at::Tensor Ema::average(size_t b, int64_t step) const {
+  if (!averages_[b].defined()) return {};
+  const at::Tensor& weights = buckets_[b].masters();
+  int64_t end = 0;
+  const auto take_up_to = [&](int64_t begin) {
+    averages_[b].narrow(0, end, begin - end).copy_(weights.narrow(0, end, begin - end));
+  };
+  if (step < config_.ema_start_step) {  // not begun yet
+    take_up_to(weights.numel());
+    return averages_[b];
+  }
+  for (const auto& [offset, length] : followed_[b]) {
+    take_up_to(offset);
+    end = offset + length;
+  }
+  take_up_to(weights.numel());
+  return averages_[b];
+}
+
+void Ema::copy_to_weights() {
+  for (size_t b = 0; b < buckets_.size(); ++b) {
+    for (const auto& [offset, length] : followed_[b]) {
+      const at::Tensor average = averages_[b].narrow(0, offset, length);
+      buckets_[b].masters().narrow(0, offset, length).copy_(average);
+      if (!buckets_[b].masters().is_same(buckets_[b].weights()))
+        buckets_[b].weights().narrow(0, offset, length).copy_(average);
+    }
+  }
+}
+
+}  // namespace lmms::optim

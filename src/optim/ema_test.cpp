@@ -1,0 +1,126 @@
+#include "optim/ema.h"
+
+#include <ATen/TensorOperators.h>
+#include <ATen/ops/full.h>
+#include <ATen/ops/tensor.h>
+#include <gtest/gtest.h>
+
+namespace lmms::optim {
+namespace {
+
+constexpr int64_t kElements = 2 * parallel::kAlignment;
+
+parallel::Bucket bucket(at::ScalarType dtype, bool trainable = true) {
+  return parallel::Bucket({"unit", dtype, dtype, trainable}, {{"a", {5}, true}, {"b", {3}, true}},
+                          at::kCPU);
+}
+
+EmaConfig config(double decay) {
+  EmaConfig c;
+  c.ema_enabled = true;
+  c.ema_decay = decay;
+  return c;
+}
+
+const at::Tensor kApplied = at::tensor(0, at::kInt), kSkipped = at::tensor(1, at::kInt);
+
+// One bucket whose master weights are the number of the step, all followed.
+class EmaOfSteps : public testing::Test {
+ protected:
+  EmaOfSteps() {
+    buckets.push_back(bucket(at::kBFloat16));
+    buckets[0].masters().fill_(0);
+  }
+  // Elements of the average after each of the steps.
+  std::vector<float> run(Ema& ema, int64_t steps, const at::Tensor& skipped = kApplied) {
+    std::vector<float> out;
+    for (int64_t step = 1; step <= steps; ++step) {
+      ema.before_update(step);
+      buckets[0].masters().fill_(static_cast<float>(step));
+      ema.after_update(step, skipped);
+      out.push_back(ema.average(0, step)[0].item<float>());
+    }
+    return out;
+  }
+  std::vector<std::vector<Stretch>> everything{{{0, kElements}}};
+  std::vector<parallel::Bucket> buckets;
+};
+
+TEST_F(EmaOfSteps, is_the_formula_in_fp32_of_the_master_weights) {
+  Ema ema(buckets, everything, config(0.75));
+  const auto averages = run(ema, 50);
+  double expected = 0;
+  for (size_t i = 0; i < averages.size(); ++i) {
+    expected = 0.75 * expected + 0.25 * static_cast<double>(i + 1);
+    EXPECT_NEAR(averages[i], expected, 1e-6 * expected) << i;
+  }
+}
+
+TEST_F(EmaOfSteps, moves_by_changes_that_bf16_would_lose) {
+  Ema ema(buckets, everything, config(0.9999));
+  EXPECT_NEAR(run(ema, 1)[0], 1e-4, 1e-9);
+}
+
+TEST_F(EmaOfSteps, stays_at_a_step_that_was_skipped) {
+  Ema ema(buckets, everything, config(0.5));
+  EXPECT_EQ(run(ema, 3, kSkipped), (std::vector<float>{0, 0, 0}));
+}
+
+TEST_F(EmaOfSteps, moves_every_so_many_steps) {
+  EmaConfig c = config(0.5);
+  c.ema_update_every = 3;
+  Ema ema(buckets, everything, c);
+  EXPECT_EQ(run(ema, 7), (std::vector<float>{0, 0, 1.5, 1.5, 1.5, 3.75, 3.75}));
+}
+
+TEST_F(EmaOfSteps, begins_from_the_weights_of_its_first_step) {
+  EmaConfig c = config(0.5);
+  c.ema_start_step = 4;
+  Ema ema(buckets, everything, c);
+  EXPECT_EQ(run(ema, 6), (std::vector<float>{1, 2, 3, 3.5, 4.25, 5.125}));
+}
+
+TEST_F(EmaOfSteps, what_is_not_followed_is_the_weights) {
+  Ema ema(buckets, {{{1, 2}, {256, 3}}}, config(0.5));
+  run(ema, 1);
+  const at::Tensor average = ema.average(0, 1);
+  for (int64_t i = 0; i < kElements; ++i) {
+    const bool followed = (i >= 1 && i < 3) || (i >= 256 && i < 259);
+    EXPECT_EQ(average[i].item<float>(), followed ? 0.5f : 1.0f) << i;
+  }
+}
+
+TEST_F(EmaOfSteps, can_become_the_weights) {
+  Ema ema(buckets, {{{0, 2}}}, config(0.5));
+  run(ema, 1);
+  ema.copy_to_weights();
+  for (const at::Tensor& weights : {buckets[0].masters(), buckets[0].weights().to(at::kFloat)})
+    EXPECT_EQ(weights[1].item<float>(), 0.5f);
+  EXPECT_EQ(buckets[0].masters()[2].item<float>(), 1.0f);
+}
+
+TEST(Ema, has_nothing_of_frozen_buckets) {
+  std::vector<parallel::Bucket> buckets;
+  buckets.push_back(bucket(at::kFloat, /*trainable=*/false));
+  Ema ema(buckets, {{}}, config(0.5));
+  ema.before_update(1);
+  ema.after_update(1, kApplied);
+  EXPECT_FALSE(ema.average(0, 1).defined());
+}
+
+TEST(EmaFilter, takes_names_as_the_Python_project_does) {
+  EmaFilter all;
+  EXPECT_TRUE(all.takes("model.norm.weight"));
+  EmaFilter some{"substring", {"layers.1.", "norm"}, {"bias"}};
+  EXPECT_TRUE(some.takes("model.norm.weight"));
+  EXPECT_TRUE(some.takes("model.layers.1.mlp.weight"));
+  EXPECT_FALSE(some.takes("model.layers.1.mlp.bias"));
+  EXPECT_FALSE(some.takes("model.layers.11.mlp.weight"));
+  EmaFilter pattern{"regex", {R"(layers\.\d+\.mlp)"}, {R"(down.*weight$)"}};
+  EXPECT_TRUE(pattern.takes("model.layers.12.mlp.up_proj.weight"));
+  EXPECT_FALSE(pattern.takes("model.layers.12.mlp.down_proj.weight"));
+  EXPECT_FALSE(pattern.takes("model.norm.weight"));
+}
+
+}  // namespace
+}  // namespace lmms::optim
