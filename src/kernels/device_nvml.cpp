@@ -76,6 +76,7 @@ std::vector<GpuProcess> processes_of(const Library& nvml, Device device) {
   }
   constexpr unsigned long long kNotSaid = ~0ULL;
   std::vector<GpuProcess> out;
+  out.reserve(list.size());
   for (const Process& p : list)
     out.push_back({p.id, p.bytes == kNotSaid ? 0 : static_cast<int64_t>(p.bytes)});
   return out;

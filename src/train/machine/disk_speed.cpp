@@ -22,7 +22,7 @@ namespace fs = std::filesystem;
 using Clock = std::chrono::steady_clock;
 
 constexpr int64_t kBlock = 4 << 20;
-constexpr size_t kAlignment = 4096;  // that O_DIRECT asks for
+constexpr int64_t kAlignment = 4096;  // that O_DIRECT asks for
 
 struct Descriptor {
   int fd = -1;
@@ -170,8 +170,7 @@ DiskFacts measure_disk(const fs::path& folder, const DiskEffort& effort) {
   const Block block = random_block();
   if (!block) return facts;
   const int64_t most = std::min(effort.bytes, facts.free_bytes / 8);
-  const int64_t written = write_file(
-      file.fd, block, most / static_cast<int64_t>(kAlignment) * kAlignment, effort, facts);
+  const int64_t written = write_file(file.fd, block, most / kAlignment * kAlignment, effort, facts);
   read_file_back(file.fd, block, written, effort, facts);
   return facts;
 }

@@ -4,6 +4,8 @@
 #include <charconv>
 #include <limits>
 
+#include "core/format.h"
+
 namespace lmms::train {
 namespace {
 
@@ -160,7 +162,7 @@ std::string parse_nvidia_version(std::string_view text) {
 
 CgroupLimits cgroup_limits(std::string_view self_cgroup, const ReadFile& read) {
   CgroupLimits limits;
-  const std::string root = "/sys/fs/cgroup";
+  constexpr const char* kRoot = "/sys/fs/cgroup";
   while (!self_cgroup.empty()) {  // "4:memory:/docker/ab12", "0::/user.slice"
     std::string_view rest = cut(self_cgroup, '\n');
     const bool version_2 = trimmed(cut(rest, ':')) == "0";
@@ -168,11 +170,11 @@ CgroupLimits cgroup_limits(std::string_view self_cgroup, const ReadFile& read) {
     // a container that has no cgroup namespace sees its own group at the root
     for (const std::string& path : upwards(std::string(trimmed(rest)))) {
       if (version_2 && controllers.empty()) {
-        read_version_2(limits, {read, root + path});
-        read_version_2(limits, {read, root + "/unified" + path});
+        read_version_2(limits, {read, fmt::format("{}{}", kRoot, path)});
+        read_version_2(limits, {read, fmt::format("{}/unified{}", kRoot, path)});
         continue;
       }
-      const Group group{read, root + "/" + controllers + path};
+      const Group group{read, fmt::format("{}/{}{}", kRoot, controllers, path)};
       std::string_view names = controllers;
       while (!names.empty()) {
         const std::string_view name = cut(names, ',');

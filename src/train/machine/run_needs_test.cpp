@@ -7,12 +7,14 @@
 namespace lmms::train {
 namespace {
 
+constexpr const char* kModel =
+    "model_config.load_from_config={model_type: qwen3, config: {vocab_size: 301, hidden_size: 24, "
+    "intermediate_size: 40, num_hidden_layers: 2, num_attention_heads: 2, num_key_value_heads: 1, "
+    "head_dim: 10, tie_word_embeddings: true}}";
+
 LoadedConfig tiny(const std::vector<std::string>& more) {
   std::vector<std::string> words{
-      "model_config.load_from_config={model_type: qwen3, config: {vocab_size: 301, hidden_size: "
-      "24, "
-      "intermediate_size: 40, num_hidden_layers: 2, num_attention_heads: 2, "
-      "num_key_value_heads: 1, head_dim: 10, tie_word_embeddings: true}}",
+      kModel,
       "dataset_config.dataset_type=vision",
       "dataset_config.dataset_format=jsonl",
       "dataset_config.dataset_path=none.jsonl",
