@@ -117,9 +117,10 @@ TEST(Doctor, takes_a_limit_of_the_process_for_no_fault_of_the_disk) {
 
 TEST(Doctor, predicts_the_size_of_a_checkpoint) {
   const Project project;
-  for (const Words& words : {Words{}, Words{"trainer_args.bf16=true"},
-                             Words{"trainer_args.bf16=true", "trainer_args.save_dtype=float16",
-                                   "trainer_args.freeze_modules=[model.embed_tokens]"}}) {
+  for (const Words& words :
+       {Words{}, Words{"trainer_args.bf16=true", "trainer_args.ema_enabled=true"},
+        Words{"trainer_args.bf16=true", "trainer_args.save_dtype=float16",
+              "trainer_args.freeze_modules=[model.embed_tokens]"}}) {
     Words train = words;
     for (const char* word : {"trainer_args.max_steps=1", "trainer_args.save_steps=1",
                              "trainer_args.resume_from_checkpoint=false"})

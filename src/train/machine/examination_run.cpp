@@ -25,12 +25,14 @@ int64_t free_memory(const DoctorFacts& facts) {
 Finding examine_device_memory(const DoctorFacts& facts) {
   const RunNeeds& run = *facts.run;
   const int64_t free = free_memory(facts), need = run.device_bytes();
-  Finding line = fine(
-      "run", "memory",
-      fmt::format("{}: weights {}{}, gradients {}, moments {}; activations come on top; {} free",
-                  size_text(need), size_text(run.weights),
-                  run.masters > 0 ? ", fp32 masters " + size_text(run.masters) : "",
-                  size_text(run.gradients), size_text(run.moments), size_text(free)));
+  Finding line =
+      fine("run", "memory",
+           fmt::format(
+               "{}: weights {}{}, gradients {}, moments {}{}; activations come on top; {} free",
+               size_text(need), size_text(run.weights),
+               run.masters > 0 ? ", fp32 masters " + size_text(run.masters) : "",
+               size_text(run.gradients), size_text(run.moments),
+               run.averages > 0 ? ", averages " + size_text(run.averages) : "", size_text(free)));
   const std::string cure = fmt::format(
       "end other programs, freeze more (trainer_args.freeze_modules), take a smaller model, or "
       "{}",

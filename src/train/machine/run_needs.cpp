@@ -1,5 +1,7 @@
 #include "train/machine/run_needs.h"
 
+#include <map>
+
 #include "checkpoint/checkpoint_dir.h"
 #include "checkpoint/hf_folder.h"
 #include "core/error.h"
@@ -14,6 +16,35 @@ constexpr int64_t kFloat = 4, kHalf = 2;
 
 int64_t padded(int64_t elements) {
   return (elements + parallel::kAlignment - 1) / parallel::kAlignment * parallel::kAlignment;
+}
+
+/// What an average of the weights covers: whole buckets in which anything is averaged.
+struct Averaged {
+  int64_t elements = 0, padded = 0;
+};
+
+Averaged averaged_of(const nn::ParamTable& params, const optim::EmaConfig& ema) {
+  struct Bucket {
+    Averaged size;
+    bool followed = false;
+  };
+  std::map<std::string, Bucket> buckets;  // by unit, of what is trained
+  if (!ema.ema_enabled) return {};
+  for (const nn::Param& p : params.all()) {
+    if (!p.trainable) continue;
+    Bucket& bucket = buckets[p.unit];
+    bucket.size.elements += p.elements();
+    bucket.size.padded += padded(p.elements());
+    for (const nn::Part& part : p.parts)
+      bucket.followed = bucket.followed || ema.ema_param_filter.takes(part.hub_name);
+  }
+  Averaged sum;
+  for (const auto& [unit, bucket] : buckets) {
+    if (!bucket.followed) continue;
+    sum.elements += bucket.size.elements;
+    sum.padded += bucket.size.padded;
+  }
+  return sum;
 }
 
 // A checkpoint of the step that is due last, or nothing where the number of steps is unknown.
@@ -46,13 +77,17 @@ RunNeeds needs_of(const nn::ParamTable& params, const TrainerArgs& args, int64_t
     needs.gradients += n * gradient;
     needs.moments += 2 * n * kFloat;
   }
+  const Averaged averaged = averaged_of(params, args.ema);
+  needs.averages = averaged.padded * kFloat;
   // what train/saving.h writes
   const bool fp32_files = args.save_dtype ? *args.save_dtype == NumberType::float32 : !args.bf16;
   const NumberType trained_as = args.bf16 ? NumberType::bfloat16 : NumberType::float32;
   const bool other_files = args.save_dtype && *args.save_dtype != trained_as;
   needs.model_bytes = (needs.trained + needs.frozen) * (fp32_files ? kFloat : kHalf);
+  if (averaged.padded > 0) needs.model_bytes *= 2;  // and ema/ beside it
   needs.checkpoint_bytes = needs.model_bytes + needs.trained * 2 * kFloat;
   if (!fp32_files) {
+    needs.checkpoint_bytes += averaged.elements * kFloat;
     needs.checkpoint_bytes += needs.trained * kFloat;
     if (other_files) needs.checkpoint_bytes += needs.frozen * element;
   }

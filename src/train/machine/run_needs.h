@@ -21,7 +21,7 @@ struct RunNeeds {
   bool use_cpu = false, bf16 = false;
   int64_t trained = 0, frozen = 0;  ///< parameters
   /// Bytes on the device, without activations. Masters are 0 where the weights themselves are fp32.
-  int64_t weights = 0, masters = 0, gradients = 0, moments = 0;
+  int64_t weights = 0, masters = 0, gradients = 0, moments = 0, averages = 0;
   int64_t model_bytes = 0;         ///< the files of the final model
   int64_t checkpoint_bytes = 0;    ///< one checkpoint-N
   bool saves = true;               ///< checkpoints during the run
@@ -31,7 +31,7 @@ struct RunNeeds {
   std::filesystem::path output;
   DataLook data;  ///< left empty by run_needs
 
-  int64_t device_bytes() const { return weights + masters + gradients + moments; }
+  int64_t device_bytes() const { return weights + masters + gradients + moments + averages; }
 };
 
 /// Makes the model's structure, freezes, and looks at the checkpoint's list of tensors. Throws

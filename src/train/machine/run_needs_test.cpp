@@ -25,7 +25,7 @@ LoadedConfig tiny(const std::vector<std::string>& more) {
 }
 
 struct Taken {
-  int64_t weights = 0, masters = 0, gradients = 0, moments = 0;
+  int64_t weights = 0, masters = 0, gradients = 0, moments = 0, averages = 0;
 };
 
 /// What the network of a run takes in truth.
@@ -43,6 +43,7 @@ Taken taken(const LoadedConfig& loaded, int64_t micro_steps) {
     out.gradients += bytes(bucket.gradients());
     out.moments += bytes(network.optimizer->first_moment(b));
     out.moments += bytes(network.optimizer->second_moment(b));
+    if (network.ema) out.averages += bytes(network.ema->stored(b));
   }
   return out;
 }
@@ -54,7 +55,8 @@ TEST(RunNeeds, are_what_a_run_takes) {
       {"trainer_args.bf16=true"},
       {"trainer_args.bf16=true", accumulate},
       {accumulate, "trainer_args.freeze_modules=[model.embed_tokens]"},
-      {"trainer_args.bf16=true", "trainer_args.freeze_modules=[model.layers.0]"}};
+      {"trainer_args.bf16=true", "trainer_args.freeze_modules=[model.layers.0]"},
+      {"trainer_args.ema_enabled=true", "trainer_args.freeze_modules=[model.layers.0]"}};
   for (const auto& words : cases) {
     const LoadedConfig loaded = tiny(words);
     const RunNeeds needs = run_needs(loaded, {});
@@ -63,6 +65,7 @@ TEST(RunNeeds, are_what_a_run_takes) {
     EXPECT_EQ(needs.masters, truth.masters);
     EXPECT_EQ(needs.gradients, truth.gradients);
     EXPECT_EQ(needs.moments, truth.moments);
+    EXPECT_EQ(needs.averages, truth.averages);
   }
 }
 
