@@ -1,0 +1,19 @@
+#pragma once
+/// Stored images and what the references make of them (tests/parity/make_images.py).
+#include <filesystem>
+#include <nlohmann/json.hpp>
+#include <string>
+
+#include "media/image.h"
+
+namespace lmms::media::testing {
+
+/// tests/parity/data/images, or the folder that scripts/check_images.sh has prepared.
+std::filesystem::path images();
+/// Its cases.json.
+const nlohmann::json& cases();
+std::string file(const std::string& name);
+std::span<const std::byte> bytes(const std::string& text);
+uint32_t crc(std::span<const uint8_t> bytes);
+
+}  // namespace lmms::media::testing

@@ -1,0 +1,272 @@
+#!/usr/bin/env python3
+"""Small image files of every kind that we read, and what Pillow and Hugging Face's image processors make of them; read by
+src/media/*_test.cpp.
+
+    pip install torch==2.11.0 torchvision==0.26.0 transformers==5.17.0 pillow==13.0.0
+    python tests/parity/make_images.py                  # writes tests/parity/data/images/
+    python tests/parity/make_images.py --check FOLDER   # writes many more, for scripts/check_images.sh
+
+cases.json: `decode` holds files with the size and the CRC-32 of their RGB pixels, after exif_transpose and before it (null where
+Pillow refuses the file).
+"""
+import io
+import json
+import os
+import random
+import struct
+import sys
+import warnings
+import zlib
+
+import numpy as np
+from PIL import Image, ImageOps
+
+OUT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "data", "images")
+warnings.simplefilter("ignore")
+
+
+def picture(width, height, seed, channels=3):
+    """Smooth areas, edges and some noise, so that every part of a codec has work."""
+    rng = np.random.default_rng(seed)
+    y, x = np.mgrid[0:height, 0:width].astype(np.float64)
+    planes = []
+    for _ in range(channels):
+        fx, fy, phase = rng.uniform(0.01, 0.3, 2).tolist() + [rng.uniform(0, 6)]
+        plane = 127 + 90 * np.sin(fx * x + phase) * np.cos(fy * y) + rng.normal(0, 12, (height, width))
+        left, top = rng.integers(0, width), rng.integers(0, height)
+        plane[top : top + height // 3 + 1, left : left + width // 3 + 1] = rng.integers(0, 256)
+        planes.append(plane)
+    return np.clip(np.stack(planes, -1), 0, 255).astype(np.uint8)
+
+
+def rgb(width, height, seed):
+    return Image.fromarray(picture(width, height, seed))
+
+
+def saved(image, kind, **options):
+    buffer = io.BytesIO()
+    image.save(buffer, kind, **options)
+    return buffer.getvalue()
+
+
+def with_orientation(value):
+    exif = Image.Exif()
+    exif[0x0112] = value
+    return exif
+
+
+def xmp(value):
+    return f'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:Description tiff:Orientation="{value}"/></x:xmpmeta>'.encode()
+
+
+def png(width, height, depth, color, rows, chunks=(), interlace=0):
+    """A PNG by hand, for what Pillow does not write. `rows`: bytes of each row, without filter."""
+    def chunk(name, data):
+        return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+
+    head = struct.pack(">IIBBBBB", width, height, depth, color, 0, 0, interlace)
+    body = b"".join(b"\0" + row for row in rows)
+    return (b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + b"".join(chunk(n, d) for n, d in chunks)
+            + chunk(b"IDAT", zlib.compress(body)) + chunk(b"IEND", b""))
+
+
+ADAM7 = [(0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2)]
+
+
+def interlaced(array, depth, color, chunks=()):
+    rows = []
+    for x, y, dx, dy in ADAM7:
+        part = array[y::dy, x::dx]
+        if part.size:
+            rows += [np.ascontiguousarray(row).tobytes() for row in part]
+    return png(array.shape[1], array.shape[0], depth, color, rows, chunks, interlace=1)
+
+
+def packed(values, bits):
+    """Rows of small numbers, packed from the upper bit down."""
+    rows = []
+    for row in values:
+        bits_of_row = "".join(format(v, f"0{bits}b") for v in row)
+        bits_of_row += "0" * (-len(bits_of_row) % 8)
+        rows.append(bytes(int(bits_of_row[i : i + 8], 2) for i in range(0, len(bits_of_row), 8)))
+    return rows
+
+
+def bmp(width, height, bits, rows, palette=b"", compression=0, masks=b"", header_size=40, top_down=False, colors=0):
+    """A BMP by hand; `rows` as stored, padded here (runs: one byte string)."""
+    data = rows if isinstance(rows, bytes) else b"".join(row + b"\0" * (-len(row) % 4) for row in rows)
+    if header_size == 12:
+        head = struct.pack("<IHHHH", 12, width, height, 1, bits)
+    else:
+        head = struct.pack("<IiiHHIIiiII", header_size, width, -height if top_down else height, 1, bits, compression,
+                           len(data), 2835, 2835, colors, 0)
+        head += masks if header_size > 40 else b""
+        head = head.ljust(header_size, b"\0")
+        head += masks if header_size == 40 else b""
+    offset = 14 + len(head) + len(palette)
+    return b"BM" + struct.pack("<IHHI", offset + len(data), 0, 0, offset) + head + palette + data
+
+
+def gif_canvas(seed):
+    """A GIF whose frame is smaller than its screen, with a transparent colour."""
+    data = bytearray(saved(rgb(20, 14, seed).quantize(16), "GIF", transparency=3))
+    struct.pack_into("<HH", data, 6, 31, 23)
+    at = data.index(b"\x2c" + struct.pack("<HHHH", 0, 0, 20, 14))
+    struct.pack_into("<HH", data, at + 1, 5, 4)
+    return bytes(data)
+
+
+def stored_files():
+    files = {}
+    # JPEG: subsamplings, sizes around the block, progressive, gray, CMYK, orientations
+    for n, (w, h, sub, q) in enumerate([(1, 1, 2, 90), (17, 9, 2, 60), (33, 47, 2, 85), (40, 31, 1, 75), (23, 37, 0, 95),
+                                        (65, 16, 2, 30), (16, 50, "4:1:1", 80)]):
+        files[f"jpeg_{w}x{h}_{n}.jpg"] = saved(rgb(w, h, n), "JPEG", quality=q, subsampling=sub)
+    files["jpeg_progressive.jpg"] = saved(rgb(45, 38, 20), "JPEG", quality=80, progressive=True)
+    files["jpeg_gray.jpg"] = saved(rgb(29, 33, 21).convert("L"), "JPEG")
+    files["jpeg_cmyk.jpg"] = saved(Image.fromarray(picture(31, 22, 22, 4), "CMYK"), "JPEG", quality=90)
+    files["jpeg_rgb_stored.jpg"] = saved(rgb(27, 19, 23), "JPEG", quality=90, keep_rgb=True)
+    files["jpeg_restart.jpg"] = saved(rgb(64, 40, 24), "JPEG", quality=70, restart_marker_blocks=3)
+    for value in range(1, 9):
+        files[f"jpeg_turned_{value}.jpg"] = saved(rgb(19, 12, 30), "JPEG", exif=with_orientation(value))
+    files["jpeg_turned_xmp.jpg"] = saved(rgb(19, 12, 31), "JPEG", xmp=xmp(6))
+    # PNG: every colour type and depth, interlaced too
+    gray = picture(21, 13, 40)[..., 0]
+    for bits in (1, 2, 4, 8):
+        small = gray >> (8 - bits)
+        files[f"png_gray{bits}.png"] = png(21, 13, bits, 0, packed(small, bits))
+        lut = picture(1 << bits, 1, 41)[0].tobytes()
+        files[f"png_palette{bits}.png"] = png(21, 13, bits, 3, packed(small, bits), [(b"PLTE", lut), (b"tRNS", b"\x10\0\x80"[: 1 << bits])])
+    gray16 = (picture(21, 13, 42)[..., 0].astype(np.uint16) << 2)
+    files["png_gray16.png"] = png(21, 13, 16, 0, [r.astype(">u2").tobytes() for r in gray16])
+    files["png_gray_key.png"] = png(21, 13, 8, 0, [r.tobytes() for r in gray], [(b"tRNS", b"\0\x7f")])
+    wide = np.random.default_rng(43).integers(0, 65536, (13, 21, 4)).astype(">u2")
+    files["png_rgb16.png"] = png(21, 13, 16, 2, [r[:, :3].tobytes() for r in wide])
+    files["png_rgba16.png"] = png(21, 13, 16, 6, [r.tobytes() for r in wide])
+    files["png_la16.png"] = png(21, 13, 16, 4, [r[:, :2].tobytes() for r in wide])
+    files["png_rgb.png"] = saved(rgb(37, 29, 44), "PNG")
+    files["png_rgba.png"] = saved(Image.fromarray(picture(37, 29, 45, 4)), "PNG")
+    files["png_la.png"] = saved(Image.fromarray(picture(17, 29, 46, 4)).convert("LA"), "PNG")
+    files["png_key.png"] = saved(rgb(15, 15, 47), "PNG", transparency=(1, 2, 3))
+    files["png_short_palette.png"] = png(21, 13, 8, 3, [r.tobytes() for r in gray], [(b"PLTE", picture(30, 1, 48)[0].tobytes())])
+    files["png_interlaced_rgb.png"] = interlaced(picture(23, 11, 49), 8, 2)
+    files["png_interlaced_gray16.png"] = interlaced(gray16.astype(">u2"), 16, 0)
+    files["png_interlaced_palette.png"] = interlaced(gray >> 3, 8, 3, [(b"PLTE", picture(32, 1, 50)[0].tobytes())])
+    files["png_turned.png"] = saved(rgb(19, 12, 51), "PNG", exif=with_orientation(8))
+    profile = b"\nexif\n      32\n" + with_orientation(6).tobytes().hex().encode() + b"\n"
+    row_bytes = [r.tobytes() for r in picture(19, 12, 52)]
+    files["png_turned_profile.png"] = png(19, 12, 8, 2, row_bytes, [(b"zTXt", b"Raw profile type exif\0\0" + zlib.compress(profile))])
+    files["png_turned_xmp.png"] = png(19, 12, 8, 2, row_bytes, [(b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0" + xmp(3))])
+    # WebP
+    files["webp_lossy.webp"] = saved(rgb(41, 35, 60), "WEBP", quality=70)
+    files["webp_lossy_alpha.webp"] = saved(Image.fromarray(picture(33, 27, 61, 4)), "WEBP", quality=80)
+    files["webp_lossless.webp"] = saved(rgb(29, 31, 62), "WEBP", lossless=True)
+    files["webp_lossless_alpha.webp"] = saved(Image.fromarray(picture(30, 17, 63, 4)), "WEBP", lossless=True, exact=True)
+    files["webp_animated.webp"] = saved(rgb(24, 18, 64), "WEBP", save_all=True, append_images=[rgb(24, 18, 65)], duration=80)
+    files["webp_turned.webp"] = saved(rgb(19, 12, 66), "WEBP", exif=with_orientation(5), lossless=True)
+    # GIF
+    files["gif_plain.gif"] = saved(rgb(33, 21, 70), "GIF")
+    files["gif_gray.gif"] = saved(rgb(33, 21, 71).convert("L"), "GIF")
+    files["gif_2_colors.gif"] = saved(rgb(19, 21, 72).convert("1"), "GIF")
+    files["gif_not_interlaced.gif"] = saved(rgb(25, 18, 73).quantize(40), "GIF", interlace=0)
+    files["gif_animated.gif"] = saved(rgb(24, 18, 74), "GIF", save_all=True, append_images=[rgb(24, 18, 75)], duration=80, transparency=2)
+    files["gif_canvas.gif"] = gif_canvas(76)
+    files["gif_noise.gif"] = saved(Image.fromarray(np.random.default_rng(77).integers(0, 256, (90, 90)).astype(np.uint8)), "GIF")
+    # BMP
+    array = picture(21, 13, 80)
+    colors = lambda n: b"".join(bytes([*c, 0]) for c in picture(n, 1, 81)[0])
+    shades = lambda n: b"".join(bytes([i * 255 // (n - 1)] * 3 + [0]) for i in range(n))
+    for bits in (1, 4, 8):
+        files[f"bmp_{bits}.bmp"] = bmp(21, 13, bits, packed(array[..., 0] >> (8 - bits), bits), colors(1 << bits))
+        files[f"bmp_{bits}_shades.bmp"] = bmp(21, 13, bits, packed(array[..., 0] >> (8 - bits), bits), shades(1 << bits))
+    files["bmp_8_few.bmp"] = bmp(21, 13, 8, packed(array[..., 0] >> 4, 8), colors(20), colors=20)
+    files["bmp_os2.bmp"] = bmp(21, 13, 4, packed(array[..., 0] >> 4, 4), picture(16, 1, 82)[0].tobytes(), header_size=12)
+    files["bmp_24.bmp"] = saved(Image.fromarray(array), "BMP")
+    files["bmp_24_top_down.bmp"] = bmp(21, 13, 24, [r.tobytes() for r in array], top_down=True)
+    words = np.random.default_rng(83).integers(0, 65536, (13, 21)).astype("<u2")
+    files["bmp_16_555.bmp"] = bmp(21, 13, 16, [r.tobytes() for r in words])
+    files["bmp_16_565.bmp"] = bmp(21, 13, 16, [r.tobytes() for r in words], compression=3, masks=struct.pack("<III", 0xF800, 0x7E0, 0x1F))
+    quads = picture(21, 13, 84, 4)
+    files["bmp_32.bmp"] = bmp(21, 13, 32, [r.tobytes() for r in quads])
+    for n, masks in enumerate([(0xFF0000, 0xFF00, 0xFF, 0xFF000000), (0xFF, 0xFF00, 0xFF0000, 0xFF000000),
+                               (0xFF000000, 0xFF0000, 0xFF00, 0xFF), (0xFF000000, 0xFF00, 0xFF, 0xFF0000)]):
+        files[f"bmp_32_masks{n}.bmp"] = bmp(21, 13, 32, [r.tobytes() for r in quads], compression=3, header_size=108,
+                                            masks=struct.pack("<IIII", *masks))
+    runs8 = b"".join(bytes([9, i]) + b"\x00\x05" + bytes(range(i, i + 5)) + b"\0" + bytes([7, i + 40]) + b"\0\0" for i in range(12))
+    files["bmp_rle8.bmp"] = bmp(21, 13, 8, runs8 + b"\x05\x07\x00\x02\x03\x00\x0d\x09\0\0\0\1", colors(256), compression=1)
+    runs4 = b"".join(bytes([9, 0x1B]) + b"\x00\x05\x12\x34\x50\x00" + bytes([7, 16 * i + 3]) + b"\0\0" for i in range(13))
+    files["bmp_rle4.bmp"] = bmp(21, 13, 4, runs4 + b"\0\1", colors(16), compression=2)
+    return files
+
+
+def broken_files(files):
+    """What Pillow refuses, and must be a fault."""
+    broken = {}
+    for name in ("jpeg_33x47_2.jpg", "jpeg_progressive.jpg", "png_rgb.png", "webp_lossy.webp", "gif_plain.gif", "bmp_24.bmp"):
+        data = files[name]
+        kind = name.split("_")[0]
+        broken[f"cut_{kind}_half{os.path.splitext(name)[1]}"] = data[: len(data) // 2]
+    broken["empty.jpg"] = b""
+    broken["page.jpg"] = b"<!DOCTYPE html><html><body>404 Not Found</body></html>"
+    broken["bomb.png"] = png(60000, 60000, 8, 2, [b""])
+    return broken
+
+
+def decoded(data):
+    """[width, height, crc] with and without exif_transpose; None where Pillow refuses."""
+    try:
+        image = Image.open(io.BytesIO(data))
+        image.load()
+        results = []
+        for view in (ImageOps.exif_transpose(image), image):
+            view = view.convert("RGB")
+            results.append([view.width, view.height, zlib.crc32(view.tobytes())])
+        return results
+    except Exception as error:  # noqa: BLE001: whatever Pillow says is a refusal
+        print(f"  refused: {type(error).__name__}: {error}")
+        return None
+
+
+def write(folder, name, data):
+    with open(os.path.join(folder, name), "wb") as file:
+        file.write(data)
+
+
+def main():
+    check = len(sys.argv) == 3 and sys.argv[1] == "--check"
+    folder = sys.argv[2] if check else OUT
+    os.makedirs(folder, exist_ok=True)
+    files = stored_files()
+    files.update(broken_files(files))
+    if check:
+        files.update(many_files())
+    cases = {"decode": {}}
+    for name, data in files.items():
+        write(folder, name, data)
+        cases["decode"][name] = decoded(data)
+        if not cases["decode"][name]:
+            print(f"{name}: Pillow refuses it")
+    with open(os.path.join(folder, "cases.json"), "w") as file:
+        json.dump(cases, file, indent=0, separators=(",", ":"))
+    print(f"{len(files)} files in {folder}")
+
+
+def many_files():
+    """Larger files of random sizes and settings, and damaged ones."""
+    rng = random.Random(7)
+    files = {}
+    for n in range(150):
+        image = rgb(rng.randint(1, 700), rng.randint(1, 500), 1000 + n)
+        kind, options = rng.choice([
+            ("JPEG", {"quality": rng.randint(20, 98), "subsampling": rng.choice([0, 1, 2, "4:1:1"]), "progressive": rng.random() < 0.3}),
+            ("PNG", {}), ("WEBP", {"quality": rng.randint(10, 95)}), ("WEBP", {"lossless": True}), ("GIF", {}), ("BMP", {})])
+        if rng.random() < 0.15 and kind in ("JPEG", "PNG"):
+            image = image.convert("L")
+        if rng.random() < 0.1 and kind == "JPEG":
+            image = image.convert("CMYK")
+        files[f"many_{n}.{kind.lower()}"] = saved(image, kind, **options)
+    return files
+
+
+if __name__ == "__main__":
+    main()
