@@ -1,8 +1,6 @@
 #include <algorithm>
-#include <cctype>
 #include <chrono>
 #include <cstdio>
-#include <cstring>
 #include <filesystem>
 #include <memory>
 #include <string>
@@ -12,6 +10,7 @@
 #include "core/files.h"
 #include "core/format.h"
 #include "core/nearest.h"
+#include "train/html/html.h"
 #include "train/report/page.h"
 
 namespace lmms::app {
@@ -63,20 +62,6 @@ RunFiles open_run(const std::string& word) {
   return run;
 }
 
-/// As a browser takes it: what is no plain character of a path is written %XX.
-std::string link_to(const fs::path& path) {
-  std::string out = "file://";
-  for (const char c : fs::absolute(path).lexically_normal().string()) {
-    const auto byte = static_cast<unsigned char>(c);
-    if (std::isalnum(byte) || std::strchr("/-._~+,=@", c) != nullptr) {
-      out += c;
-    } else {
-      out += fmt::format("%{:02X}", byte);
-    }
-  }
-  return out;
-}
-
 void write_report(const std::vector<std::string>& folders, std::string output) {
   std::vector<RunFiles> runs;
   for (const std::string& folder : folders) runs.push_back(open_run(folder));
@@ -86,7 +71,7 @@ void write_report(const std::vector<std::string>& folders, std::string output) {
   const double now =
       std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
   write_atomically(output, train::report::render(runs, {.now = now, .running = {}}));
-  std::printf("%s\n", link_to(output).c_str());
+  std::printf("%s\n", train::html::file_link(output).c_str());
 }
 
 }  // namespace

@@ -11,6 +11,7 @@ struct Sink {
   std::mutex mutex;
   std::set<std::string> said;
   std::function<void()> before, after;
+  std::function<void(Level, const std::string&)> listener;
 };
 
 Sink& sink() {
@@ -25,6 +26,7 @@ void print(Sink& out, Level level, const std::string& text) {
   if (out.before) out.before();
   std::fprintf(stderr, "%s%s\n", prefix, text.c_str());
   if (out.after) out.after();
+  if (out.listener) out.listener(level, text);
 }
 
 }  // namespace
@@ -43,6 +45,11 @@ void set_line_hooks(std::function<void()> before, std::function<void()> after) {
   std::lock_guard lock(sink().mutex);
   sink().before = std::move(before);
   sink().after = std::move(after);
+}
+
+void set_listener(std::function<void(Level, const std::string&)> listener) {
+  std::lock_guard lock(sink().mutex);
+  sink().listener = std::move(listener);
 }
 
 }  // namespace lmms::log

@@ -23,6 +23,10 @@ inline void warning(const std::string& text) {
 /// As warning, but a text is printed once in the life of the process.
 void warn_once(const std::string& text);
 
+/// Called with each line that is written, in any thread, after it was printed; it must not write
+/// lines itself. An empty function removes it.
+void set_listener(std::function<void(Level level, const std::string& text)> listener);
+
 /// Called around each line; the progress bar uses it to step aside. Empty functions remove it.
 void set_line_hooks(std::function<void()> before, std::function<void()> after);
 

@@ -36,6 +36,18 @@ struct Resume {
   bool operator==(const Resume&) const = default;
 };
 
+/// `eval_generate`: prompts that the model answers at every evaluation, for the report.
+struct EvalGenerate {
+  std::vector<std::string> prompts;   ///< user turns; with processor_type pure_text to be continued
+  std::optional<std::string> system;  ///< system turn; absent: the chat layout's own
+  int64_t max_new_tokens = 64;
+  double temperature = 0;  ///< 0: the most likely token
+  int64_t top_k = 0;       ///< 0: of all tokens
+  double top_p = 1;
+
+  bool operator==(const EvalGenerate&) const = default;
+};
+
 /// `trainer_args`.
 struct TrainerArgs {
   std::string output_dir = "trainer_output";
@@ -78,6 +90,7 @@ struct TrainerArgs {
   Every eval_strategy = Every::no;
   std::optional<double> eval_steps;  ///< steps; below 1 a share of all steps; absent: logging_steps
   bool eval_on_start = false;
+  EvalGenerate eval_generate;
   std::optional<std::string>
       metric_for_best_model;  ///< that lr_scheduler_type follows; absent: loss
   int64_t per_device_eval_batch_size = 8;
@@ -129,6 +142,7 @@ std::span<const config::EnumName<Every>> enum_names(Every);
 std::span<const config::EnumName<GradientCheckpointing>> enum_names(GradientCheckpointing);
 std::span<const config::EnumName<NumberType>> enum_names(NumberType);
 
+void fields(config::Fields& f, EvalGenerate& c);
 void fields(config::Fields& f, TrainerArgs& c);
 void fields(config::Fields& f, TrainConfig& c);
 

@@ -33,6 +33,7 @@ constexpr std::array kWithoutEffect{
     "eval_strategy"sv,
     "eval_steps"sv,
     "eval_on_start"sv,
+    "eval_generate"sv,
     "per_device_eval_batch_size"sv,
     "gradient_checkpointing"sv,
     "dataloader_num_workers"sv,
@@ -45,6 +46,7 @@ bool without_effect(std::string_view key) {
   if (key == "dataset_config.eval_dataset_path") return true;
   if (!key.starts_with(kSection)) return false;
   key.remove_prefix(kSection.size());
+  key = key.substr(0, key.find('.'));
   return std::find(kWithoutEffect.begin(), kWithoutEffect.end(), key) != kWithoutEffect.end();
 }
 

@@ -103,7 +103,9 @@ void report_fields(Fields& f, TrainerArgs& c) {
     Rule().more_than(0));
   f("logging_first_step", c.logging_first_step, "the first step too");
   f("disable_tqdm", c.disable_tqdm, "no progress bar", Rule().or_null());
-  f("report_to", c.report_to, "services to report to; metrics.jsonl is always written",
+  f("report_to", c.report_to,
+    "tensorboard, wandb: event files beside metrics.jsonl and report.html, which are always "
+    "written",
     Rule()
         .one_of({"none", "all", "tensorboard", "wandb", "azure_ml", "clearml", "codecarbon",
                  "comet_ml", "dagshub", "dvclive", "flyte", "mlflow", "neptune", "swanlab",
@@ -177,6 +179,8 @@ void evaluation_fields(Fields& f, TrainerArgs& c) {
   f("eval_on_start", c.eval_on_start, "before the first step too");
   f("per_device_eval_batch_size", c.per_device_eval_batch_size,
     "samples of an evaluation batch on one rank", Rule().at_least(1).at_most(1 << 20));
+  f("eval_generate", c.eval_generate,
+    "prompts that the model answers at every evaluation, for the report", Rule().or_null());
   f.unbuilt("eval_delay", Type::number, {"0", "0.0"}, "steps before the first evaluation");
   f.unbuilt("eval_config", Type::map, {"null"},
             "an lmms-eval server that is sent every checkpoint");
@@ -275,6 +279,18 @@ void bygone_fields(Fields& f) {
 }
 
 }  // namespace
+
+void fields(Fields& f, EvalGenerate& c) {
+  f("prompts", c.prompts, "users' turns, or texts to be continued under processor_type pure_text",
+    Rule().single_or_list());
+  f("system", c.system, "system turn; absent: the chat layout's own");
+  f("max_new_tokens", c.max_new_tokens, "tokens of an answer at most",
+    Rule().at_least(1).at_most(1 << 20));
+  f("temperature", c.temperature, "0: always the most likely token", Rule().at_least(0));
+  f("top_k", c.top_k, "draw from the k most likely tokens; 0: from all", Rule().at_least(0));
+  f("top_p", c.top_p, "draw from the fewest tokens that together have this probability",
+    Rule().more_than(0).at_most(1));
+}
 
 void fields(Fields& f, TrainerArgs& c) {
   batch_fields(f, c);

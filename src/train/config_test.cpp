@@ -529,22 +529,23 @@ TEST(TrainSteps, below_one_are_a_share_of_the_run) {
 }
 
 TEST_F(TrainConfigTest, says_what_was_given_without_effect) {
-  const LoadedConfig loaded =
-      load(right("{report_to: [wandb, none], past_index: 3, group_by_length: true, do_eval: false,"
-                 " lr_scheduler_type: constant, warmup_steps: 3}",
-                 "  eval_dataset_path: e.jsonl\n  extra_kwargs: {frames_upbound: 3}\n"));
-  EXPECT_THAT(loaded.notices,
-              ElementsAre("no meaning here: trainer_args.past_index (gone from transformers 5), "
-                          "trainer_args.group_by_length "
-                          "(rows are never padded to the longest, so nothing is gained)",
-                          "trainer_args.report_to: wandb is not written; output_dir/metrics.jsonl "
-                          "holds every metric",
-                          "trainer_args.lr_scheduler_type: 'constant' has no warm-up; "
-                          "'constant_with_warmup' has one, and compat: schedule gives the Python "
-                          "project's ramp",
-                          "dataset_config.eval_dataset_path is given, but "
-                          "trainer_args.eval_strategy is 'no': nothing is evaluated",
-                          "dataset_config.extra_kwargs: frames_upbound: not read for text"));
+  const LoadedConfig loaded = load(
+      right("{report_to: [swanlab, none], past_index: 3, group_by_length: true, do_eval: false,"
+            " lr_scheduler_type: constant, warmup_steps: 3}",
+            "  eval_dataset_path: e.jsonl\n  extra_kwargs: {frames_upbound: 3}\n"));
+  EXPECT_THAT(
+      loaded.notices,
+      ElementsAre("no meaning here: trainer_args.past_index (gone from transformers 5), "
+                  "trainer_args.group_by_length "
+                  "(rows are never padded to the longest, so nothing is gained)",
+                  "trainer_args.report_to: swanlab is not written; output_dir/metrics.jsonl "
+                  "holds every metric, and tensorboard and wandb are",
+                  "trainer_args.lr_scheduler_type: 'constant' has no warm-up; "
+                  "'constant_with_warmup' has one, and compat: schedule gives the Python "
+                  "project's ramp",
+                  "dataset_config.eval_dataset_path is given, but "
+                  "trainer_args.eval_strategy is 'no': nothing is evaluated",
+                  "dataset_config.extra_kwargs: frames_upbound: not read for text"));
 }
 
 TEST_F(TrainConfigTest, says_what_a_schedule_that_follows_a_metric_does_not_read) {

@@ -116,7 +116,8 @@ void check_data(const data::DataConfig& data, const models::ModelConfig& model,
   }
 }
 
-void check_schedule(const TrainerArgs& args, const Compat& compat, const Checker& check) {
+void check_schedule(const TrainerArgs& args, bool has_evaluation_data, const Compat& compat,
+                    const Checker& check) {
   const optim::ScheduleConfig& schedule = args.schedule;
   const optim::ScheduleArguments& kwargs = schedule.lr_scheduler_kwargs;
   const std::string& type = schedule.lr_scheduler_type;
@@ -170,6 +171,11 @@ void check_schedule(const TrainerArgs& args, const Compat& compat, const Checker
                   fmt::format("the schedule '{}' follows the evaluation; expected eval_strategy: "
                               "steps or epoch",
                               type));
+    } else if (!has_evaluation_data) {
+      check.fault({type_key, "dataset_config.eval_dataset_path"},
+                  fmt::format("the schedule '{}' follows eval_loss; expected "
+                              "dataset_config.eval_dataset_path",
+                              type));
     }
     const std::string metric = args.metric_for_best_model.value_or("loss");
     if (metric != "loss" && metric != "eval_loss") {
@@ -220,7 +226,12 @@ void check_trainer(const TrainerArgs& args, const data::DataConfig& data, const 
                 fmt::format("'{}' is no regular expression", *pattern));
   }
   const bool evaluates = args.eval_strategy != Every::no || args.eval_on_start;
-  if (evaluates && !data.eval_dataset_path) {
+  const bool answers = !args.eval_generate.prompts.empty();
+  if (answers && !evaluates) {
+    check.fault({"trainer_args.eval_generate", "trainer_args.eval_strategy"},
+                "prompts are answered at every evaluation; expected eval_strategy: steps or epoch");
+  }
+  if (evaluates && !answers && !data.eval_dataset_path) {
     check.fault({args.eval_on_start ? "trainer_args.eval_on_start" : "trainer_args.eval_strategy",
                  "dataset_config.eval_dataset_path"},
                 "no evaluation data; expected dataset_config.eval_dataset_path");
@@ -252,16 +263,18 @@ void validate(const TrainConfig& config, const Places& places, Faults& faults) {
   const Checker check(places, faults);
   if (check.given("model_config")) check_model(config.model, check);
   check_data(config.dataset, config.model, check);
-  check_schedule(config.trainer, config.compat, check);
+  check_schedule(config.trainer, config.dataset.eval_dataset_path.has_value(), config.compat,
+                 check);
   check_trainer(config.trainer, config.dataset, check);
 }
 
 std::vector<std::string> advice(const TrainConfig& config) {
   std::vector<std::string> out;
   for (const std::string& sink : config.trainer.report_to) {
-    if (sink == "none") continue;
+    if (sink == "none" || sink == "all" || sink == "tensorboard" || sink == "wandb") continue;
     out.push_back(fmt::format(
-        "trainer_args.report_to: {} is not written; output_dir/metrics.jsonl holds every metric",
+        "trainer_args.report_to: {} is not written; output_dir/metrics.jsonl holds every metric, "
+        "and tensorboard and wandb are",
         sink));
   }
   const std::string& schedule = config.trainer.schedule.lr_scheduler_type;

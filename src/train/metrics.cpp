@@ -14,7 +14,7 @@ nlohmann::ordered_json number(double x) {
 
 }  // namespace
 
-std::string to_json_line(const StepMetrics& row, const Machine& machine) {
+nlohmann::ordered_json to_json(const StepMetrics& row, const Machine& machine) {
   const double seconds = row.step_seconds > 0 ? row.step_seconds : 1e-9;
   const double rate = static_cast<double>(row.tokens) / seconds;
   const double capacity = machine.peak_flops_per_second * machine.ranks * seconds;
@@ -37,10 +37,10 @@ std::string to_json_line(const StepMetrics& row, const Machine& machine) {
   j["peak_memory_bytes"] = row.peak_memory_bytes;
   j["skipped_samples"] = row.skipped_samples;
   if (row.skipped) j["skipped"] = true;
-  return j.dump();
+  return j;
 }
 
-std::string to_json_line(const EvaluationResult& result, int64_t step, double epoch) {
+nlohmann::ordered_json to_json(const EvaluationResult& result, int64_t step, double epoch) {
   nlohmann::ordered_json j;
   j["step"] = step;
   j["epoch"] = number(epoch);
@@ -50,7 +50,7 @@ std::string to_json_line(const EvaluationResult& result, int64_t step, double ep
   j["eval_samples"] = result.samples;
   j["eval_skipped_samples"] = result.skipped_samples;
   j["eval_seconds"] = number(result.seconds);
-  return j.dump();
+  return j;
 }
 
 MetricsFile::MetricsFile(const std::filesystem::path& dir, int64_t last_step, bool evaluation_due)
@@ -78,9 +78,9 @@ MetricsFile::MetricsFile(const std::filesystem::path& dir, int64_t last_step, bo
   write_atomically(path_, kept);
 }
 
-void MetricsFile::write(const std::string& line) {
+void MetricsFile::write(const nlohmann::ordered_json& row) {
   OutputFile file(path_, OutputFile::Open::append);
-  file.write(line + "\n");
+  file.write(row.dump() + "\n");
   file.close();
 }
 

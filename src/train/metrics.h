@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <map>
+#include <nlohmann/json_fwd.hpp>
 #include <optional>
 #include <string>
 
@@ -32,11 +33,11 @@ struct Machine {
   int ranks = 1;
 };
 
-/// The row as one line of JSON, without a newline. Non-finite numbers become null.
-std::string to_json_line(const StepMetrics& row, const Machine& machine);
+/// The row as it stands in metrics.jsonl. Non-finite numbers become null.
+nlohmann::ordered_json to_json(const StepMetrics& row, const Machine& machine);
 
 /// A row of an evaluation after `step`.
-std::string to_json_line(const EvaluationResult& result, int64_t step, double epoch);
+nlohmann::ordered_json to_json(const EvaluationResult& result, int64_t step, double epoch);
 
 /// Appends rows; each line reaches the file in one write.
 class MetricsFile {
@@ -46,7 +47,7 @@ class MetricsFile {
   /// `evaluation_due`: the evaluation after `last_step` is still to be made; a row of it is cut off
   /// too.
   MetricsFile(const std::filesystem::path& dir, int64_t last_step, bool evaluation_due = false);
-  void write(const std::string& line);
+  void write(const nlohmann::ordered_json& row);
   /// The step of the last evaluation among the rows that were kept; -1: none.
   int64_t last_evaluation() const { return last_evaluation_; }
 

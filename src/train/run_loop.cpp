@@ -6,15 +6,18 @@
 #include <cmath>
 #include <cstring>
 #include <limits>
+#include <nlohmann/json.hpp>
 
 #include "core/format.h"
 #include "core/log.h"
 #include "data/loader_state.h"
 #include "kernels/device.h"
+#include "train/answers.h"
 #include "train/batch_text.h"
 #include "train/device_batch.h"
 #include "train/evaluation.h"
 #include "train/finished.h"
+#include "train/recorder.h"
 
 namespace lmms::train {
 namespace {
@@ -55,14 +58,18 @@ class Loop {
         total_(parts.loader.total_steps()),
         rhythm_(rhythm_of(parts.loaded, total_)),
         runner_(plain_runner()),
-        metrics_(args_.output_dir, state.step, state.evaluation_due),
+        recorder_(args_, state.step, state.evaluation_due, parts.journal),
         progress_(!args_.disable_tqdm),
-        evaluated_at_(metrics_.last_evaluation()),
+        evaluated_at_(recorder_.last_evaluation()),
         saved_at_(state.step) {
     context_.recompute = args_.gradient_checkpointing == GradientCheckpointing::on;
+    if (!args_.eval_generate.prompts.empty()) {
+      prompting_.emplace(
+          prompting_of(parts.loaded.config, parts.data.processing.tokenizer, *parts.network.model));
+    }
   }
 
-  Exit run() {
+  Exit run(const nlohmann::json& start) {
     std::optional<data::StepBatch> batch = next();
     if (!batch && finished_steps(args_.output_dir) == state_.step) {
       log::notice(fmt::format("{} holds the model of all {} steps: the run is finished",
@@ -70,19 +77,34 @@ class Loop {
       return Exit::done;
     }
     mark_begun(args_.output_dir, state_.config);
-    if (parts_.data.evaluation.dataset && args_.eval_on_start && state_.step == 0) evaluate_now();
-    if (parts_.data.evaluation.dataset && state_.evaluation_due) evaluate_on_time();
+    recorder_.begin(start);
+    log::info(recorder_.pointers().front());
+    try {
+      return go_on(std::move(batch));
+    } catch (const std::exception& e) {
+      record_data(/*now=*/true);
+      recorder_.end(RunEnd::failed, e.what());
+      throw;
+    }
+  }
+
+ private:
+  Exit go_on(std::optional<data::StepBatch> batch) {
+    if (evaluates() && args_.eval_on_start && state_.step == 0) evaluate_now();
+    if (evaluates() && state_.evaluation_due) evaluate_on_time();
     started_ = Clock::now();
     progress_at_start_ = batch ? batch->progress_before : 1;
     for (; batch && !stopped(); batch = next()) {
       train(*batch);
-      if (parts_.data.evaluation.dataset && due(rhythm_.evaluate)) evaluate_on_time();
+      if (evaluates() && due(rhythm_.evaluate)) evaluate_on_time();
       if (due(rhythm_.save)) save_now();
     }
     return stopped() ? interrupted() : finish();
   }
 
- private:
+  /// Whether an evaluation has something to do.
+  bool evaluates() const { return parts_.data.evaluation.dataset || prompting_; }
+
   std::optional<data::StepBatch> next() {
     const auto from = Clock::now();
     auto batch = parts_.loader.next();
@@ -101,8 +123,9 @@ class Loop {
     epoch_ended_ = std::floor(batch.epoch + 1e-9) > std::floor(state_.epoch + 1e-9);
     state_.epoch = batch.epoch;
     state_.step = batch.step;
-    state_.tokens += batch.tokens;
+    state_.data.add(batch);
     last_ = batch.snapshot;
+    recorder_.set_step(state_.step);
 
     PendingRow pending;
     pending.begun = Clock::now() - waited_;
@@ -219,7 +242,8 @@ class Loop {
     StepMetrics& row = pending.row;
     row.step_seconds = seconds_between(pending.begun, pending.ended);
     row.peak_memory_bytes = kernels::peak_memory_bytes(parts_.device);
-    if (pending.logged) metrics_.write(to_json_line(row, parts_.machine));
+    if (pending.logged) recorder_.step(row, parts_.machine);
+    record_data(/*now=*/false);
 
     ProgressLine line;
     line.step = row.step;
@@ -239,29 +263,46 @@ class Loop {
   /// An evaluation that the rhythm asks for: the learning rate may follow it. If a signal comes
   /// first, it is left to the run that goes on.
   void evaluate_on_time() {
-    const std::optional<double> eval_loss = evaluate_now();
-    state_.evaluation_due = !eval_loss;
-    if (!eval_loss) return;
-    if (parts_.learning_rate.observe(*eval_loss)) {
+    state_.evaluation_due = !evaluate_now();
+    if (state_.evaluation_due || !eval_loss_) return;
+    if (parts_.learning_rate.observe(*eval_loss_)) {
       log::notice(fmt::format("step {}: the learning rate is {} from here on", state_.step,
                               parts_.learning_rate(state_.step, 0)));
     }
     state_.metric_schedule = parts_.learning_rate.state();
   }
 
-  /// eval_loss; nothing if a signal came first.
-  std::optional<double> evaluate_now() {
+  /// eval_loss and answers; false if a signal came first.
+  bool evaluate_now() {
     read_pending();
+    return evaluate_loss() && answer_prompts();
+  }
+
+  bool evaluate_loss() {
+    if (!parts_.data.evaluation.dataset) return true;
     const std::optional<EvaluationResult> result =
         evaluate(*parts_.network.model, parts_.objective, parts_.data.evaluation,
                  parts_.data.processing.processor, parts_.device, [this] { return stopped(); });
-    if (!result) return std::nullopt;
+    if (!result) return false;
     evaluated_at_ = state_.step;
-    metrics_.write(to_json_line(*result, state_.step, state_.epoch));
+    eval_loss_ = result->loss;
+    recorder_.evaluation(*result, state_.step, state_.epoch);
     log::info(fmt::format("step {}: eval_loss {:.4f} over {} supervised tokens of {} samples ({})",
                           state_.step, result->loss, result->supervised_tokens, result->samples,
                           text_of_seconds(result->seconds)));
-    return result->loss;
+    return true;
+  }
+
+  bool answer_prompts() {
+    if (!prompting_) return true;
+    const auto answers =
+        answer(*parts_.network.model->language_model(), *prompting_, args_.eval_generate,
+               static_cast<uint64_t>(args_.seed), parts_.device, [this] { return stopped(); });
+    if (!answers) return false;
+    evaluated_at_ = state_.step;
+    recorder_.answers(*answers);
+    log::info(fmt::format("step {}: {}", state_.step, text_of(answers->front())));
+    return true;
   }
 
   void save_now() {
@@ -269,8 +310,11 @@ class Loop {
     data::StepBatch last;
     last.snapshot = last_;
     state_.loader = last.state();
-    parts_.saver.save(state_);
+    const auto from = Clock::now();
+    const checkpoint::Checkpoint saved = parts_.saver.save(state_);
     saved_at_ = state_.step;
+    record_data(/*now=*/true);
+    recorder_.checkpoint(saved.path, seconds_between(from, Clock::now()));
   }
 
   Exit interrupted() {
@@ -285,6 +329,7 @@ class Loop {
       log::notice(
           fmt::format("{}; saved step {}, the same command goes on from there", what, state_.step));
     }
+    recorder_.end(RunEnd::interrupted, what);
     return Exit::interrupted;
   }
 
@@ -299,7 +344,15 @@ class Loop {
     mark_finished(args_.output_dir, state_.step);
     progress_.finish();
     tell_skipped();
+    record_data(/*now=*/true);
+    recorder_.end(RunEnd::finished, "");
+    for (const std::string& line : recorder_.pointers()) log::info(line);
     return Exit::done;
+  }
+
+  void record_data(bool now) {
+    static const data::SkipCounts nothing;
+    recorder_.data(state_.data, last_ ? last_->skipped : nothing, now);
   }
 
   /// What of the data was not trained, since the start.
@@ -315,7 +368,9 @@ class Loop {
   Rhythm rhythm_;
   std::unique_ptr<StepRunner> runner_;
   nn::RunContext context_;
-  MetricsFile metrics_;
+  Recorder recorder_;
+  std::optional<Prompting> prompting_;  // where eval_generate has prompts
+  std::optional<double> eval_loss_;     // of the last evaluation
   Progress progress_;
   StopSignals signals_;
   std::optional<PendingRow> pending_;
@@ -341,8 +396,8 @@ Rhythm rhythm_of(const LoadedConfig& loaded, std::optional<int64_t> total_steps)
   return r;
 }
 
-Exit run_loop(const RunParts& parts, RunState& state) {
-  return Loop(parts, state).run();
+Exit run_loop(const RunParts& parts, RunState& state, const nlohmann::json& start) {
+  return Loop(parts, state).run(start);
 }
 
 }  // namespace lmms::train

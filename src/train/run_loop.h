@@ -1,12 +1,14 @@
 #pragma once
 /// The one loop: steps, metrics, evaluation and saves in their rhythm.
 #include <memory>
+#include <nlohmann/json_fwd.hpp>
 #include <optional>
 
 #include "core/error.h"
 #include "data/loader.h"
 #include "optim/learning_rate.h"
 #include "train/data_setup.h"
+#include "train/journal_file.h"
 #include "train/metrics.h"
 #include "train/progress.h"
 #include "train/saving.h"
@@ -37,12 +39,14 @@ struct RunParts {
   const RunData& data;
   optim::LearningRate& learning_rate;
   Saver& saver;
+  JournalFile& journal;
   Machine machine;
   c10::Device device;
 };
 
 /// Trains from `state` to the end, or until a signal or an error. Returns Exit::done or
-/// Exit::interrupted; `state` is then the state that was saved last.
-Exit run_loop(const RunParts& parts, RunState& state);
+/// Exit::interrupted; `state` is then the state that was saved last. `start` is the journal's
+/// record of this start.
+Exit run_loop(const RunParts& parts, RunState& state, const nlohmann::json& start);
 
 }  // namespace lmms::train

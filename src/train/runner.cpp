@@ -4,6 +4,8 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include <nlohmann/json.hpp>
+
 #include "checkpoint/checkpoint_dir.h"
 #include "core/format.h"
 #include "core/log.h"
@@ -11,6 +13,7 @@
 #include "train/config_changes.h"
 #include "train/device.h"
 #include "train/finished.h"
+#include "train/machine/facts.h"
 #include "train/peak.h"
 #include "train/run_loop.h"
 #include "train/startup_table.h"
@@ -47,11 +50,40 @@ void tell_differences(const RunState& before, const RunState& now, const TrainCo
   }
 }
 
+/// The journal's record of this start.
+nlohmann::json start_record(const RunParts& parts, const RunState& state, const TableRows& table) {
+  const auto sources = [](const std::shared_ptr<const data::Dataset>& dataset) {
+    nlohmann::json out = nlohmann::json::array();
+    if (!dataset) return out;
+    for (const data::SourceSummary& s : dataset->sources()) {
+      out.push_back({{"path", s.path},
+                     {"format", s.format},
+                     {"rows", s.rows},
+                     {"weight", s.weight},
+                     {"samples_per_epoch", s.samples_per_epoch}});
+    }
+    return out;
+  };
+  const nn::ParamTable& params = parts.network.model->params();
+  const std::optional<int64_t> total = parts.loader.total_steps();
+  return {{"step", state.step},
+          {"versions", versions()},
+          {"machine", machine(parts.device)},
+          {"table", table},
+          {"sources", sources(parts.data.training)},
+          {"evaluation_sources", sources(parts.data.evaluation.dataset)},
+          {"parameters",
+           {{"trained", params.elements(/*trainable_only=*/true)}, {"all", params.elements()}}},
+          {"total_steps", total ? nlohmann::json(*total) : nlohmann::json()},
+          {"peak_flops_per_second", parts.machine.peak_flops_per_second}};
+}
+
 }  // namespace
 
 Exit train(const LoadedConfig& loaded, const Place& place) {
   const TrainConfig& config = loaded.config;
   const TrainerArgs& args = config.trainer;
+  JournalFile journal;  // from here on it takes what is told to the user
   const std::string resolved = write_resolved(config);
   if (args.resume_from_checkpoint == Resume{}) {
     if (const auto steps = finished_steps(args.output_dir, resolved)) {
@@ -114,12 +146,14 @@ Exit train(const LoadedConfig& loaded, const Place& place) {
   learning_rate.restore(state.metric_schedule);
 
   const Peak peak = peak_of(device, args.bf16 ? at::kBFloat16 : at::kFloat);
-  const RunParts parts{loaded, network,       *objective, loader,
-                       data,   learning_rate, saver,      Machine{peak.flops_per_second, 1},
+  const RunParts parts{loaded, network, *objective,
+                       loader, data,    learning_rate,
+                       saver,  journal, Machine{peak.flops_per_second, 1},
                        device};
-  log::info(render_table(describe_run(parts, state, peak.source), screen_width()));
+  const TableRows table = describe_run(parts, state, peak.source);
+  log::info(render_table(table, screen_width()));
   if (checkpoint) log::notice(fmt::format("going on from {}", checkpoint->path.string()));
-  return run_loop(parts, state);
+  return run_loop(parts, state, start_record(parts, state, table));
 }
 
 }  // namespace lmms::train

@@ -35,7 +35,7 @@ nlohmann::json to_json(const RunState& s) {
           {"applied_updates", s.applied_updates},
           {"skipped_in_a_row", s.skipped_in_a_row},
           {"skipped_steps", s.skipped_steps},
-          {"tokens", s.tokens},
+          {"data", train::to_json(s.data)},
           {"metric_schedule",
            s.metric_schedule ? train::to_json(*s.metric_schedule) : nlohmann::json()},
           {"evaluation_due", s.evaluation_due},
@@ -63,7 +63,7 @@ RunState from_json(const nlohmann::json& j) {
   s.applied_updates = whole(j, "applied_updates", 0);
   s.skipped_in_a_row = whole(j, "skipped_in_a_row", 0);
   s.skipped_steps = whole(j, "skipped_steps", 0);
-  s.tokens = whole(j, "tokens", 0);
+  if (j.contains("data")) s.data = data_statistics_from(j.at("data"));
   if (!j.at("metric_schedule").is_null())
     s.metric_schedule = metric_schedule_from(j.at("metric_schedule"));
   j.at("evaluation_due").get_to(s.evaluation_due);
@@ -261,7 +261,7 @@ void Saver::write_model(const fs::path& folder, const models::FlatOf& weights) c
   checkpoint::write_model(folder, files);
 }
 
-void Saver::save(const RunState& state) {
+checkpoint::Checkpoint Saver::save(const RunState& state) {
   checkpoint::PendingCheckpoint pending(output_, state.step);
   write_model(pending.path(), weights());
   if (network_.ema) {
@@ -277,6 +277,7 @@ void Saver::save(const RunState& state) {
   const checkpoint::Checkpoint done = pending.commit();
   if (const auto limit = loaded_.config.trainer.save_total_limit)
     checkpoint::rotate_checkpoints(output_, *limit, done);
+  return done;
 }
 
 void Saver::publish(int64_t step) {

@@ -10,6 +10,7 @@
 #include "models/tensor_io.h"
 #include "optim/metric_schedule.h"
 #include "train/config.h"
+#include "train/data_statistics.h"
 #include "train/step.h"
 
 namespace lmms::train {
@@ -22,7 +23,7 @@ struct RunState {
   std::string loader;           ///< data::StepBatch::state()
   int64_t applied_updates = 0;  ///< Adam's t
   int64_t skipped_in_a_row = 0, skipped_steps = 0;
-  int64_t tokens = 0;                                         ///< trained so far
+  DataStatistics data;                                        ///< trained so far
   std::optional<optim::MetricScheduleState> metric_schedule;  ///< where the schedule has one
   bool evaluation_due = false;  ///< a signal came first: the run that goes on begins with it
   int threads = 0;              ///< of the math library: other numbers give other bits
@@ -47,7 +48,7 @@ class Saver {
   void restore(const checkpoint::Checkpoint& from);
 
   /// Writes checkpoint-N whole, then deletes those beyond save_total_limit.
-  void save(const RunState& state);
+  checkpoint::Checkpoint save(const RunState& state);
   /// Writes the model after the last step into the output folder itself, and its average into ema/.
   void publish(int64_t step);
 

@@ -75,7 +75,14 @@ Override parse_override(const std::string& text, int word, Faults& faults) {
       result.value.at = result.at;
     } else {
       const bool structured = value.starts_with('{') || value.starts_with('[');
-      result.value = parse_yaml(structured ? spaced_colons(value) : value, kSource, faults, word);
+      Faults syntax;
+      result.value = parse_yaml(structured ? spaced_colons(value) : value, kSource, syntax, word);
+      if (!syntax.empty()) {
+        faults.add(result.at, result.key,
+                   fmt::format("'{}' is no YAML; a text with any of {{}}[],:?!#&*%@` in it wants "
+                               "quotes of its own",
+                               value));
+      }
     }
   }
   const std::vector<std::string> parts = split_key(result.key);

@@ -148,6 +148,36 @@ TEST(Yaml, writes_floats_that_pyyaml_reads_as_floats) {
   EXPECT_EQ(to_node(2.5e-300).text, "2.5e-300");
 }
 
+TEST(Yaml, writes_any_text_so_that_it_reads_back_the_same) {
+  constexpr std::string_view kCharacters = "ab1 .?!:,#&*-+|>@`\"'%[]{}=<~\\\n\tn";
+  std::mt19937_64 random(5);
+  for (int round = 0; round < 3000; ++round) {
+    std::vector<std::string> texts;
+    for (int n = 0; n < 3; ++n) {
+      std::string text;
+      for (uint64_t i = random() % 7; i > 0; --i)
+        text += kCharacters[random() % kCharacters.size()];
+      texts.push_back(text);
+    }
+    Node root;
+    root.kind = Node::Kind::map;
+    Entry list, value;
+    list.key = "list";
+    list.value.kind = Node::Kind::list;
+    for (const std::string& text : texts) list.value.items.push_back(to_node(text));
+    value.key = "value";
+    value.value = to_node(texts.front());
+    root.entries = {list, value};
+    const std::string written = write_yaml(root);
+    Faults faults;
+    const Node again = parse_yaml(written, "x", faults);
+    ASSERT_TRUE(faults.empty()) << written;
+    for (size_t n = 0; n < texts.size(); ++n)
+      ASSERT_EQ(again.find("list")->value.items[n].text, texts[n]) << written;
+    ASSERT_EQ(again.find("value")->value.text, texts.front()) << written;
+  }
+}
+
 TEST(Yaml, survives_mutated_text) {
   const std::string seed =
       "trainer_type: x\na: &q {b: [1, 2.5, yes], 'c d': \"e\\n\"}\nf:\n  - g: |\n      text\n    "
@@ -226,12 +256,14 @@ TEST(Overrides, maps_merge_and_lists_are_replaced) {
 TEST(Overrides, say_what_is_wrong_with_a_word) {
   std::string said;
   with("l: [1]", {"l.0=2", "=3", "a..b=1", "~l=1", "x=[1"}, &said);
-  EXPECT_EQ(said,
-            "command line: l.0: a list is replaced whole; expected l=[...] with all its elements\n"
-            "command line: '=3'; expected a key like trainer_args.learning_rate\n"
-            "command line: 'a..b=1'; expected a key like trainer_args.learning_rate\n"
-            "command line: '~l=1'; expected ~KEY without a value\n"
-            "command line: no YAML: end of sequence flow not found");
+  EXPECT_EQ(
+      said,
+      "command line: l.0: a list is replaced whole; expected l=[...] with all its elements\n"
+      "command line: '=3'; expected a key like trainer_args.learning_rate\n"
+      "command line: 'a..b=1'; expected a key like trainer_args.learning_rate\n"
+      "command line: '~l=1'; expected ~KEY without a value\n"
+      "command line: x: '[1' is no YAML; a text with any of {}[],:?!#&*%@` in it wants quotes "
+      "of its own");
 }
 
 }  // namespace

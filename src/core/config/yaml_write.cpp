@@ -18,7 +18,7 @@ bool is_plain(const std::string& text) {
   for (size_t i = 0; i < text.size(); ++i) {
     const auto c = static_cast<unsigned char>(text[i]);
     if (c < 0x20 || c >= 0x7F) return false;
-    if (c == ',' || c == '[' || c == ']' || c == '{' || c == '}') return false;
+    if (c == ',' || c == '[' || c == ']' || c == '{' || c == '}' || c == '?') return false;
     if (c == ':' && (i + 1 == text.size() || text[i + 1] == ' ')) return false;
     if (c == '#' && text[i - 1] == ' ') return false;
   }

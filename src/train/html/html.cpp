@@ -1,6 +1,10 @@
 #include "train/html/html.h"
 
+#include <cctype>
+#include <cstring>
 #include <stdexcept>
+
+#include "core/format.h"
 
 namespace lmms::train::html {
 namespace {
@@ -97,6 +101,19 @@ std::string fill(std::string_view page,
     out += given->second;
     page.remove_prefix(end + 2);
   }
+}
+
+std::string file_link(const std::filesystem::path& path) {
+  std::string out = "file://";
+  for (const char c : std::filesystem::absolute(path).lexically_normal().string()) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (std::isalnum(byte) || std::strchr("/-._~+,=@", c) != nullptr) {
+      out += c;
+    } else {
+      out += fmt::format("%{:02X}", byte);
+    }
+  }
+  return out;
 }
 
 }  // namespace lmms::train::html

@@ -2,6 +2,7 @@
 /// Pages that the program writes: one self-contained file each. What comes from outside goes in
 /// through escape() or script_json(), templates are filled with fill().
 /// The style that all pages share is base.css (embedded::html_base_css); its head says what it has.
+#include <filesystem>
 #include <initializer_list>
 #include <string>
 #include <string_view>
@@ -27,5 +28,9 @@ std::string script_json(std::string_view json);
 /// read again. Throws std::logic_error if the template names something that is not given.
 std::string fill(std::string_view page,
                  std::initializer_list<std::pair<std::string_view, std::string_view>> values);
+
+/// A path as a link that a browser and most terminals open: "file:///...", absolute; what is no
+/// plain character of a path is written %XX.
+std::string file_link(const std::filesystem::path& path);
 
 }  // namespace lmms::train::html

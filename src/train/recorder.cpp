@@ -1,0 +1,157 @@
+#include "train/recorder.h"
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "core/format.h"
+#include "core/log.h"
+#include "train/html/html.h"
+
+namespace lmms::train {
+namespace {
+
+namespace fs = std::filesystem;
+using std::chrono::steady_clock;
+
+// Between two records of the data.
+constexpr std::chrono::seconds kDataPause{20};
+
+double unix_seconds() {
+  return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
+}
+
+bool asks_for(const TrainerArgs& args, std::initializer_list<const char*> sinks) {
+  return std::any_of(args.report_to.begin(), args.report_to.end(), [&](const std::string& given) {
+    return std::find(sinks.begin(), sinks.end(), given) != sinks.end();
+  });
+}
+
+// Of an evaluation its own fields alone: the others stand in the row of its step.
+std::vector<EventFile::Scalar> scalars_of(const nlohmann::ordered_json& row) {
+  const bool evaluation = row.contains("eval_loss");
+  std::vector<EventFile::Scalar> out;
+  for (const auto& [field, value] : row.items()) {
+    if (field == "step" || !value.is_number() || (evaluation && !field.starts_with("eval_")))
+      continue;
+    out.emplace_back(event_tag(field), value);
+  }
+  return out;
+}
+
+int64_t bytes_below(const fs::path& folder) {
+  int64_t bytes = 0;
+  std::error_code ignored;
+  for (const auto& entry : fs::recursive_directory_iterator(folder, ignored)) {
+    if (entry.is_regular_file(ignored)) bytes += static_cast<int64_t>(entry.file_size(ignored));
+  }
+  return bytes;
+}
+
+nlohmann::json skipped_of(const data::SkipCounts& counts) {
+  nlohmann::json out = nlohmann::json::object();
+  const auto add = [&](std::string_view name, const data::Occurrences& happened) {
+    if (happened.count == 0) return;
+    out[std::string(name)] = {{"count", happened.count},
+                              {"first_where", happened.first_where},
+                              {"first_what", happened.first_what}};
+  };
+  for (const data::SkipReason reason : data::kSkipReasons)
+    add(data::skip_reason_name(reason), counts.of(reason));
+  add("truncated", counts.truncated);
+  return out;
+}
+
+}  // namespace
+
+Recorder::Recorder(const TrainerArgs& args, int64_t last_step, bool evaluation_due,
+                   JournalFile& journal)
+    : output_(args.output_dir),
+      first_event_step_(last_step == 0 || evaluation_due ? last_step : last_step + 1),
+      wandb_(asks_for(args, {"wandb", "all"})),
+      journal_(journal),
+      metrics_(output_, last_step, evaluation_due) {
+  if (asks_for(args, {"tensorboard", "wandb", "all"}))
+    event_folder_ = event_folder(output_, args.run_name);
+}
+
+Recorder::~Recorder() = default;
+
+void Recorder::begin(nlohmann::json start) {
+  const int64_t step = start.at("step").get<int64_t>();
+  journal_.open(output_, step, std::move(start));
+  if (event_folder_) events_.emplace(*event_folder_, first_event_step_);
+  report_.emplace(output_);
+}
+
+void Recorder::write(const nlohmann::ordered_json& row) {
+  metrics_.write(row);
+  if (events_) events_->scalars(row.at("step"), unix_seconds(), scalars_of(row));
+}
+
+void Recorder::step(const StepMetrics& row, const Machine& machine) {
+  write(to_json(row, machine));
+}
+
+void Recorder::evaluation(const EvaluationResult& result, int64_t step, double epoch) {
+  write(to_json(result, step, epoch));
+  if (events_) events_->flush();
+  report_->refresh();
+}
+
+void Recorder::answers(const std::vector<Answer>& answers) {
+  nlohmann::json list = nlohmann::json::array();
+  for (const Answer& a : answers) {
+    list.push_back(
+        {{"prompt", a.prompt}, {"answer", a.text}, {"tokens", a.tokens}, {"finished", a.finished}});
+  }
+  journal_.write("generation", {{"answers", std::move(list)}});
+  report_->refresh();
+}
+
+void Recorder::data(const DataStatistics& statistics, const lmms::data::SkipCounts& skipped,
+                    bool now) {
+  if (!now && steady_clock::now() - data_written_ < kDataPause) return;
+  data_written_ = steady_clock::now();
+  const std::vector<int64_t>& counts = statistics.lengths.counts();
+  std::vector<int64_t> edges;
+  for (size_t bin = 0; bin <= counts.size() && !counts.empty(); ++bin)
+    edges.push_back(LengthHistogram::edge(bin));
+  journal_.write("data", {{"samples", statistics.samples},
+                          {"tokens", statistics.tokens},
+                          {"supervised_tokens", statistics.supervised_tokens},
+                          {"length_edges", edges},
+                          {"length_counts", counts},
+                          {"skipped", skipped_of(skipped)}});
+}
+
+void Recorder::checkpoint(const fs::path& path, double seconds) {
+  journal_.write(
+      "checkpoint",
+      {{"path", path.filename().string()}, {"bytes", bytes_below(path)}, {"seconds", seconds}});
+  if (events_) events_->flush();
+  report_->refresh();
+}
+
+void Recorder::end(RunEnd how, const std::string& text) {
+  const char* state = how == RunEnd::finished      ? "finished"
+                      : how == RunEnd::interrupted ? "interrupted"
+                                                   : "failed";
+  journal_.write("end", {{"state", state}, {"text", text}});
+  events_.reset();
+  report_.reset();  // the last page
+}
+
+std::vector<std::string> Recorder::pointers() const {
+  std::vector<std::string> out = {"report: " + html::file_link(output_ / "report.html")};
+  if (event_folder_) out.push_back("events: tensorboard --logdir " + output_.string());
+  if (wandb_) {
+    // later versions of wandb have lost the option
+    out.push_back(
+        fmt::format("import into W&B: pip install 'wandb<0.30' && wandb sync "
+                    "--sync-tensorboard {}",
+                    event_folder_->string()));
+  }
+  return out;
+}
+
+}  // namespace lmms::train

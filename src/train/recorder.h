@@ -1,0 +1,66 @@
+#pragma once
+/// Everything that a run writes about itself while it goes on: metrics.jsonl, journal.jsonl,
+/// report.html and, where report_to asks for them, TensorBoard's event files.
+#include <chrono>
+#include <filesystem>
+#include <memory>
+#include <nlohmann/json_fwd.hpp>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "data/policy.h"
+#include "train/answers.h"
+#include "train/config.h"
+#include "train/data_statistics.h"
+#include "train/evaluation.h"
+#include "train/journal_file.h"
+#include "train/metrics.h"
+#include "train/report/live_report.h"
+#include "train/tensorboard.h"
+
+namespace lmms::train {
+
+/// How a run ended.
+enum class RunEnd { finished, interrupted, failed };
+
+class Recorder {
+ public:
+  /// Cuts metrics.jsonl to what lies before the step that follows `last_step`; writes nothing else.
+  /// `journal` must outlive the recorder.
+  Recorder(const TrainerArgs& args, int64_t last_step, bool evaluation_due, JournalFile& journal);
+  ~Recorder();
+
+  /// The run begins, or goes on after `last_step`. `start` is the journal's record of it.
+  void begin(nlohmann::json start);
+
+  void step(const StepMetrics& row, const Machine& machine);
+  void evaluation(const EvaluationResult& result, int64_t step, double epoch);
+  void answers(const std::vector<Answer>& answers);
+  /// The data trained so far; most calls do nothing: every few seconds is enough.
+  void data(const DataStatistics& statistics, const lmms::data::SkipCounts& skipped, bool now);
+  void checkpoint(const std::filesystem::path& path, double seconds);
+  void end(RunEnd how, const std::string& text);
+
+  /// The step that records belong to from here on.
+  void set_step(int64_t step) { journal_.set_step(step); }
+  /// The step of the last evaluation that metrics.jsonl holds; -1: none.
+  int64_t last_evaluation() const { return metrics_.last_evaluation(); }
+  /// What the user can look at, a line each; the report is the first.
+  std::vector<std::string> pointers() const;
+
+ private:
+  void write(const nlohmann::ordered_json& row);
+
+  std::filesystem::path output_;
+  int64_t first_event_step_;
+  std::optional<std::filesystem::path> event_folder_;  // where report_to asks for events
+  bool wandb_ = false;
+  JournalFile& journal_;
+  MetricsFile metrics_;
+  std::optional<EventFile> events_;
+  std::optional<report::LiveReport> report_;
+  std::chrono::steady_clock::time_point data_written_{};
+};
+
+}  // namespace lmms::train
