@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Trains examples/quickstart/config.yaml and says what came of it.
+# Trains examples/quickstart/config.yaml, asks the model before and after, and says what came of it.
 # usage: examples/quickstart/run.sh PROGRAM     from the top of the repository
 set -euo pipefail
 program=$1
@@ -11,16 +11,20 @@ export OMP_WAIT_POLICY=${OMP_WAIT_POLICY:-passive}
 losses=$(sed -n 's/.*"eval_loss":[ ]*\([0-9.eE+-]*\).*/\1/p' "$output/metrics.jsonl")
 before=$(LC_ALL=C printf %.3f "$(head -n 1 <<<"$losses")")
 after=$(LC_ALL=C printf %.3f "$(tail -n 1 <<<"$losses")")
+answer() {  # the first answer of the first or last evaluation
+  sed -n 's/^{"kind":"generation".*"answers":\[{"answer":"\(\([^"\\]\|\\.\)*\)".*/\1/p' "$output/journal.jsonl" | "$@" | cut -c 1-70
+}
 cat <<END
 
 Loss on 64 conversations that the model never saw: $before before training, $after after.
 (8.32 would be guessing: the logarithm of the vocabulary's 4096 tokens.)
 
-The model is in $output, as a Hugging Face checkpoint:
-    python3 -c "from transformers import AutoModelForCausalLM as M; print(M.from_pretrained('$output'))"
+"Hi there! How are you?"
+    before training:  $(answer head -n 1)
+    after training:  $(answer tail -n 1)
+
 What next:
-    less $output/metrics.jsonl         every step's loss, speed and memory
-    $program train examples/quickstart/config.yaml trainer_args.output_dir=out/longer trainer_args.num_train_epochs=6
-    $program list      the models, data sets and schedules that a config can name
-    docs/guide/        your own data and your own checkpoint
+    $program chat $output                              talk with it
+    $program preview examples/quickstart/config.yaml   what it was trained on, token by token
+    $program report $output                            curves, answers, data: open the page it names in a browser
 END

@@ -4,7 +4,7 @@
 #include <optional>
 #include <string>
 
-#include "train/inference.h"
+#include "train/generation/inference.h"
 
 namespace lmms::app {
 

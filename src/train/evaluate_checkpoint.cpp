@@ -3,7 +3,7 @@
 #include "core/error.h"
 #include "objectives/objective.h"
 #include "train/data_setup.h"
-#include "train/inference.h"
+#include "train/generation/inference.h"
 #include "train/model_setup.h"
 
 namespace lmms::train {

@@ -10,10 +10,10 @@
 #include <vector>
 
 #include "data/policy.h"
-#include "train/answers.h"
 #include "train/config.h"
 #include "train/data_statistics.h"
 #include "train/evaluation.h"
+#include "train/generation/answers.h"
 #include "train/journal_file.h"
 #include "train/metrics.h"
 #include "train/report/live_report.h"

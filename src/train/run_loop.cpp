@@ -12,11 +12,11 @@
 #include "core/log.h"
 #include "data/loader_state.h"
 #include "kernels/device.h"
-#include "train/answers.h"
 #include "train/batch_text.h"
 #include "train/device_batch.h"
 #include "train/evaluation.h"
 #include "train/finished.h"
+#include "train/generation/answers.h"
 #include "train/recorder.h"
 
 namespace lmms::train {

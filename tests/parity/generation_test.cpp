@@ -1,6 +1,6 @@
 // Generation against transformers: greedy tokens, what ends a sequence, what sampling leaves; and
 // what must not change them.
-#include "train/generation.h"
+#include "train/generation/generation.h"
 
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/tensor.h>

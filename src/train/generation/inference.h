@@ -8,7 +8,7 @@
 
 #include "text/tokenizer.h"
 #include "train/device.h"
-#include "train/prompting.h"
+#include "train/generation/prompting.h"
 #include "train/step.h"
 
 namespace lmms::train {

@@ -1,4 +1,4 @@
-#include "train/answers.h"
+#include "train/generation/answers.h"
 
 #include "core/format.h"
 #include "text/unicode/utf8.h"

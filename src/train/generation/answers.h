@@ -9,7 +9,7 @@
 
 #include "models/model.h"
 #include "train/config.h"
-#include "train/prompting.h"
+#include "train/generation/prompting.h"
 
 namespace lmms::train {
 

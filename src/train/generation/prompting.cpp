@@ -1,4 +1,4 @@
-#include "train/prompting.h"
+#include "train/generation/prompting.h"
 
 #include <algorithm>
 

@@ -1,4 +1,4 @@
-#include "train/generation.h"
+#include "train/generation/generation.h"
 
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/argmax.h>

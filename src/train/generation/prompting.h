@@ -9,7 +9,7 @@
 
 #include "text/chat_template.h"
 #include "text/tokenizer.h"
-#include "train/generation.h"
+#include "train/generation/generation.h"
 
 namespace lmms::train {
 

@@ -1,4 +1,4 @@
-#include "train/inference.h"
+#include "train/generation/inference.h"
 
 #include "checkpoint/checkpoint_dir.h"
 #include "checkpoint/hf_folder.h"
