@@ -7,7 +7,9 @@ src/media/*_test.cpp.
     python tests/parity/make_images.py --check FOLDER   # writes many more, for scripts/check_images.sh
 
 cases.json: `decode` holds files with the size and the CRC-32 of their RGB pixels, after exif_transpose and before it (null where
-Pillow refuses the file).
+Pillow refuses the file); `resize` what torchvision makes of a file at another size; `patches`, `tiles`, `square` and `planes`
+what the processors of Qwen2-VL, Qwen3-VL, LLaVA-OneVision and SigLIP make of a file: shapes, tokens, the CRC-32 of all float32
+values and the first of them. `smart_resize` holds [height, width, factor, min, max, result].
 """
 import io
 import json
@@ -15,11 +17,18 @@ import os
 import random
 import struct
 import sys
+import types
 import warnings
 import zlib
 
 import numpy as np
+import torch
 from PIL import Image, ImageOps
+from torchvision.transforms.v2 import functional as tvF
+from transformers.models.llava_onevision.image_processing_llava_onevision import LlavaOnevisionImageProcessor
+from transformers.models.llava_onevision.processing_llava_onevision import LlavaOnevisionProcessor
+from transformers.models.qwen2_vl.image_processing_qwen2_vl import Qwen2VLImageProcessor, smart_resize
+from transformers.models.siglip.image_processing_siglip import SiglipImageProcessor
 
 OUT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "data", "images")
 warnings.simplefilter("ignore")
@@ -227,6 +236,71 @@ def decoded(data):
         return None
 
 
+def opened(data):
+    return ImageOps.exif_transpose(Image.open(io.BytesIO(data))).convert("RGB")
+
+
+def values(tensor):
+    array = np.ascontiguousarray(tensor.numpy(), dtype="<f4")
+    return {"shape": list(array.shape), "crc": zlib.crc32(array.tobytes()), "first": [float(v) for v in array.ravel()[:4]]}
+
+
+def resized(data, width, height):
+    """CRC-32 of the pixels that torchvision makes, by filter; Pillow's own where torch has none."""
+    image = opened(data)
+    tensor = tvF.pil_to_tensor(image)
+    results = {}
+    for name, mode in (("bicubic", tvF.InterpolationMode.BICUBIC), ("bilinear", tvF.InterpolationMode.BILINEAR)):
+        out = tvF.resize(tensor, [height, width], interpolation=mode, antialias=True)
+        results[name] = zlib.crc32(np.ascontiguousarray(out.permute(1, 2, 0).numpy()).tobytes())
+    if width * height < 400:
+        results["lanczos"] = np.asarray(image.resize((width, height), Image.Resampling.LANCZOS)).ravel().tolist()
+    return results
+
+
+QWEN = {  # options of ours -> of the processor
+    "qwen2": ({"patch": 14, "min": 3136, "max": 1003520}, "clip"),
+    "qwen2_small": ({"patch": 14, "min": 28 * 28 * 4, "max": 28 * 28 * 20}, "clip"),
+    "qwen3": ({"patch": 16, "min": 65536, "max": 16777216}, "half"),
+}
+
+
+def patches(data, options, normalisation):
+    more = {} if normalisation == "clip" else {"image_mean": [0.5] * 3, "image_std": [0.5] * 3}
+    processor = Qwen2VLImageProcessor(patch_size=options["patch"], merge_size=2, temporal_patch_size=2,
+                                      size={"shortest_edge": options["min"], "longest_edge": options["max"]}, **more)
+    out = processor(images=[opened(data)], return_tensors="pt")
+    grid = out["image_grid_thw"][0].tolist()
+    return {**options, "normalisation": normalisation, "grid": grid, "tokens": grid[1] * grid[2] // 4, **values(out["pixel_values"])}
+
+
+def llava_tokens(size, pinpoints, tile, side):
+    counter = types.SimpleNamespace(image_processor=types.SimpleNamespace(image_grid_pinpoints=pinpoints), num_image_tokens=side * side,
+                                    vision_aspect_ratio="anyres_max_9")
+    for name in ("_get_unpadded_features",):
+        setattr(counter, name, types.MethodType(getattr(LlavaOnevisionProcessor, name), counter))
+    return LlavaOnevisionProcessor._get_number_of_features(counter, size[0], size[1], tile, tile)
+
+
+def tiles(data, tile, most):
+    image = opened(data)
+    pinpoints = [[tile * r, tile * c] for r in range(1, most + 1) for c in range(1, most + 1)]
+    processor = LlavaOnevisionImageProcessor(size={"height": tile, "width": tile}, image_grid_pinpoints=pinpoints)
+    out = processor(images=[image], return_tensors="pt")["pixel_values"][0]
+    return {"tile": tile, "most": most, "tokens": llava_tokens((image.height, image.width), pinpoints, tile, 27), **values(out)}
+
+
+def square(data, tile):
+    processor = LlavaOnevisionImageProcessor(size={"height": tile, "width": tile})
+    out = processor(images=[[opened(data)] * 2], return_tensors="pt")["pixel_values"]
+    return {"tile": tile, **values(out[0][0])}
+
+
+def planes(data, side):
+    out = SiglipImageProcessor(size={"height": side, "width": side})(images=[opened(data)], return_tensors="pt")["pixel_values"]
+    return {"side": side, **values(out[0])}
+
+
 def write(folder, name, data):
     with open(os.path.join(folder, name), "wb") as file:
         file.write(data)
@@ -240,7 +314,34 @@ def main():
     files.update(broken_files(files))
     if check:
         files.update(many_files())
-    cases = {"decode": {}}
+    sources = [(w, h, n) for n, (w, h) in enumerate([(61, 47), (90, 33), (19, 83), (128, 96), (7, 5), (200, 9)])]
+    for w, h, n in sources:
+        files[f"source_{w}x{h}.jpg"] = saved(rgb(w, h, 500 + n), "JPEG", quality=85)
+    noise = np.random.default_rng(8).integers(0, 256, (40, 52, 3)).astype(np.uint8)
+    noise[:10] = np.where(noise[:10] > 127, 255, 0)  # overshoot at both ends
+    files["source_noise.png"] = saved(Image.fromarray(noise), "PNG")
+    cases = {"decode": {}, "resize": [], "patches": [], "tiles": [], "square": [], "planes": [], "smart_resize": []}
+    rng = random.Random(3)
+    for name in [n for n in files if n.startswith(("source_", "check_"))]:
+        for _ in range(6):
+            width, height = rng.randint(1, 150), rng.randint(1, 150)
+            if rng.random() < 0.2:
+                width = opened(files[name]).width
+            cases["resize"].append({"file": name, "width": width, "height": height, **resized(files[name], width, height)})
+        for options, normalisation in QWEN.values():
+            cases["patches"].append({"file": name, **patches(files[name], options, normalisation)})
+        cases["tiles"].append({"file": name, **tiles(files[name], 28, 4)})
+        cases["square"].append({"file": name, **square(files[name], 42)})
+        cases["planes"].append({"file": name, **planes(files[name], 56)})
+        if check:
+            cases["tiles"].append({"file": name, **tiles(files[name], 384, 6)})
+    for _ in range(2000 if check else 300):
+        case = [rng.randint(1, 3000), rng.randint(1, 3000), rng.choice([28, 32]), rng.choice([3136, 65536]), rng.choice([50176, 1003520, 12845056])]
+        try:
+            case.append(list(smart_resize(*case)))
+        except ValueError:
+            case.append(None)
+        cases["smart_resize"].append(case)
     for name, data in files.items():
         write(folder, name, data)
         cases["decode"][name] = decoded(data)
@@ -265,6 +366,12 @@ def many_files():
         if rng.random() < 0.1 and kind == "JPEG":
             image = image.convert("CMYK")
         files[f"many_{n}.{kind.lower()}"] = saved(image, kind, **options)
+    for n in range(210):
+        large = n % 15 == 0
+        size = (rng.randint(700, 1800), rng.randint(700, 1400)) if large else (rng.randint(1, 600), rng.randint(1, 600))
+        if max(size) > 100 * min(size):
+            size = (size[0] + 50, size[1] + 50)
+        files[f"check_{n}.jpg"] = saved(rgb(*size, 3000 + n), "JPEG", quality=rng.randint(50, 95))
     return files
 
 

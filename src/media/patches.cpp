@@ -1,0 +1,247 @@
+#include "media/patches.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+
+#include "core/format.h"
+
+namespace lmms::media {
+namespace {
+
+/// The 256 values that a byte of a channel can become.
+struct Table {
+  float of[3][256];
+
+  // The processors fuse the two steps: mean and std as float32 times (1 / rescale), then (x - mean)
+  // / std.
+  explicit Table(const Normalisation& n) {
+    for (int c = 0; c < 3; ++c) {
+      const float mean = float(n.mean[c]) * float(1.0 / n.rescale);
+      const float std = float(n.std[c]) * float(1.0 / n.rescale);
+      for (int v = 0; v < 256; ++v) of[c][v] = (float(v) - mean) / std;
+    }
+  }
+};
+
+/// A window of an image -> [3][height][width], rows of `in_step` bytes.
+void planes(const Table& table, const uint8_t* in, int64_t in_step, int height, int width,
+            float* out) {
+  const size_t plane = size_t(height) * width;
+  for (int y = 0; y < height; ++y, in += in_step, out += width) {
+    for (int c = 0; c < 3; ++c) {
+      const float* values = table.of[c];
+      float* to = out + c * plane;
+      for (int x = 0; x < width; ++x) to[x] = values[in[3 * x + c]];
+    }
+  }
+}
+
+std::vector<Extent> pinpoints_of(const TileOptions& options) {
+  if (!options.pinpoints.empty()) return options.pinpoints;
+  std::vector<Extent> all;
+  for (int rows = 1; rows <= 6; ++rows)
+    for (int columns = 1; columns <= 6; ++columns)
+      all.push_back({rows * options.tile, columns * options.tile});
+  return all;
+}
+
+/// select_best_resolution: most pixels that are really used, then least waste, then the first.
+Extent best_pinpoint(Extent size, const std::vector<Extent>& pinpoints) {
+  Extent best;
+  int64_t most_used = 0, least_waste = INT64_MAX;
+  for (const Extent p : pinpoints) {
+    const double scale = std::min(double(p.width) / size.width, double(p.height) / size.height);
+    const int64_t used = std::min(int64_t(size.width * scale) * int64_t(size.height * scale),
+                                  int64_t{size.width} * size.height);
+    const int64_t waste = int64_t{p.width} * p.height - used;
+    if (used < most_used || (used == most_used && waste >= least_waste)) continue;
+    most_used = used;
+    least_waste = waste;
+    best = p;
+  }
+  return best;
+}
+
+/// get_patch_output_size: the largest size of the image's aspect within `target`.
+Extent fitted(Extent size, Extent target) {
+  const double across = double(target.width) / size.width,
+               down = double(target.height) / size.height;
+  if (across < down)
+    return {std::min(int(std::ceil(size.height * across)), target.height), target.width};
+  return {target.height, std::min(int(std::ceil(size.width * down)), target.width)};
+}
+
+/// Python's int(round(x, 7)).
+int whole_part(double x) {
+  char text[64];
+  std::snprintf(text, sizeof text, "%.7f", x);
+  return int(std::strtod(text, nullptr));
+}
+
+/// LlavaOnevisionProcessor._get_number_of_features.
+int64_t anyres_tokens(Extent size, const Tiling& tiling, const TileOptions& options) {
+  const int side = options.features_per_side;
+  int height = side * tiling.rows, width = side * tiling.columns;
+  if (double(size.width) / size.height > double(width) / height)
+    height -= (height - whole_part(size.height * (double(width) / size.width))) / 2 * 2;
+  else
+    width -= (width - whole_part(size.width * (double(height) / size.height))) / 2 * 2;
+  int64_t features = int64_t{height} * width, newlines = height;
+  const double ratio =
+      std::sqrt(double(height) * width / (double(options.most_tiles) * side * side));
+  if (ratio > 1.1) {
+    newlines = int64_t(std::floor(height / ratio));
+    features = newlines * int64_t(std::floor(width / ratio));
+  }
+  return features + newlines + int64_t{side} * side;
+}
+
+}  // namespace
+
+Result<Extent> smart_resize(Extent size, int factor, int64_t min_pixels, int64_t max_pixels) {
+  const double height = size.height, width = size.width;
+  if (std::max(height, width) / std::min(height, width) > 200)
+    return Fault{"",
+                 fmt::format("an image of {} x {} pixels: its sides are in a ratio above 200",
+                             size.width, size.height),
+                 "cut it, or set dataset_config.on_bad_sample: skip"};
+  // Python's round(): half to even, as nearbyint has it.
+  double h = std::nearbyint(height / factor) * factor, w = std::nearbyint(width / factor) * factor;
+  if (h * w > double(max_pixels)) {
+    const double beta = std::sqrt(height * width / double(max_pixels));
+    h = std::max<double>(factor, std::floor(height / beta / factor) * factor);
+    w = std::max<double>(factor, std::floor(width / beta / factor) * factor);
+  } else if (h * w < double(min_pixels)) {
+    const double beta = std::sqrt(double(min_pixels) / (height * width));
+    h = std::ceil(height * beta / factor) * factor;
+    w = std::ceil(width * beta / factor) * factor;
+  }
+  if (!(h >= 1 && w >= 1 && h < 1 << 20 && w < 1 << 20))
+    return Fault{"",
+                 fmt::format("an image of {} x {} pixels becomes {} x {} under image_min_pixels {} "
+                             "and image_max_pixels {}",
+                             size.width, size.height, w, h, min_pixels, max_pixels),
+                 fmt::format("raise image_min_pixels to {} at least", int64_t{factor} * factor)};
+  return Extent{int(h), int(w)};
+}
+
+Result<Grid> patch_grid(Extent size, const PatchOptions& options) {
+  const Result<Extent> target =
+      smart_resize(size, options.patch * options.merge, options.min_pixels, options.max_pixels);
+  if (!target) return target.fault();
+  return Grid{1, target->height / options.patch, target->width / options.patch};
+}
+
+int64_t patch_values(const PatchOptions& options) {
+  return int64_t{3} * options.temporal * options.patch * options.patch;
+}
+
+void write_patches(const Image& image, const Grid& grid, const PatchOptions& options,
+                   std::span<float> out) {
+  const int side = options.patch, merge = options.merge;
+  const int64_t row_values = side, plane = int64_t{side} * side;
+  if (int64_t(out.size()) != grid.patches() * patch_values(options))
+    throw Error("",
+                fmt::format("write_patches: room for {} values, the grid has {}", out.size(),
+                            grid.patches() * patch_values(options)),
+                "", Exit::failed);
+  const Table table(options.normalisation);
+  const int height = grid.h * side, width = grid.w * side;
+  Image resized;
+  const bool same = image.height() == height && image.width() == width;
+  if (!same) resized = resize(image, width, height, options.filter);
+  const Image& from = same ? image : resized;
+  float* to = out.data();
+  for (int block_y = 0; block_y < grid.h; block_y += merge)
+    for (int block_x = 0; block_x < grid.w; block_x += merge)
+      for (int y = block_y; y < block_y + merge; ++y)
+        for (int x = block_x; x < block_x + merge; ++x)
+          for (int c = 0; c < 3; ++c) {
+            const float* values = table.of[c];
+            float* first = to;
+            for (int row = 0; row < side; ++row, to += row_values) {
+              const uint8_t* in = from.row(y * side + row) + 3 * x * side + c;
+              for (int i = 0; i < side; ++i) to[i] = values[in[3 * i]];
+            }
+            for (int frame = 1; frame < options.temporal; ++frame, to += plane)
+              std::memcpy(to, first, size_t(plane) * sizeof(float));
+          }
+}
+
+Result<Tiling> plan_tiles(Extent size, const TileOptions& options) {
+  Tiling tiling;
+  tiling.best = best_pinpoint(size, pinpoints_of(options));
+  if (tiling.best.height < 1 || tiling.best.height % options.tile ||
+      tiling.best.width % options.tile)
+    return Fault{"",
+                 fmt::format("no pinpoint of whole {}-pixel tiles suits an image of {} x {} pixels",
+                             options.tile, size.width, size.height),
+                 "correct image_grid_pinpoints"};
+  tiling.inner = fitted(size, tiling.best);
+  if (tiling.inner.height < 1 || tiling.inner.width < 1)
+    return Fault{
+        "", fmt::format("an image of {} x {} pixels is too narrow", size.width, size.height), ""};
+  tiling.rows = tiling.best.height / options.tile;
+  tiling.columns = tiling.best.width / options.tile;
+  tiling.tokens = anyres_tokens(size, tiling, options);
+  return tiling;
+}
+
+namespace {
+
+/// `image` on a ground of another size, its corner at (top, left).
+Image padded(const Image& image, Extent size, int top, int left,
+             const std::array<uint8_t, 3>& color) {
+  Image out(size.width, size.height);
+  for (uint8_t *to = out.pixels().data(), *end = to + out.pixels().size(); to < end; to += 3)
+    std::memcpy(to, color.data(), 3);
+  for (int y = 0; y < image.height(); ++y)
+    std::memcpy(out.row(top + y) + 3 * left, image.row(y), size_t(image.width()) * 3);
+  return out;
+}
+
+void check_room(std::span<float> out, int64_t values, const char* where) {
+  if (int64_t(out.size()) != values)
+    throw Error("", fmt::format("{}: room for {} values, expected {}", where, out.size(), values),
+                "", Exit::failed);
+}
+
+}  // namespace
+
+void write_tiles(const Image& image, const Tiling& tiling, const TileOptions& options,
+                 std::span<float> out) {
+  const int side = options.tile;
+  const int64_t view = int64_t{3} * side * side;
+  check_room(out, tiling.tiles() * view, "write_tiles");
+  const Table table(options.normalisation);
+  const Image base = resize(image, side, side, options.filter);
+  planes(table, base.row(0), 3 * side, side, side, out.data());
+  const Image inner = resize(image, tiling.inner.width, tiling.inner.height, options.filter);
+  const Image whole = padded(inner, tiling.best, (tiling.best.height - tiling.inner.height) / 2,
+                             (tiling.best.width - tiling.inner.width) / 2, {0, 0, 0});
+  float* to = out.data() + view;
+  for (int row = 0; row < tiling.rows; ++row)
+    for (int column = 0; column < tiling.columns; ++column, to += view)
+      planes(table, whole.row(row * side) + 3 * column * side, int64_t{3} * whole.width(), side,
+             side, to);
+}
+
+void write_square(const Image& image, const TileOptions& options, std::span<float> out) {
+  check_room(out, int64_t{3} * options.tile * options.tile, "write_square");
+  std::array<uint8_t, 3> ground;
+  for (int c = 0; c < 3; ++c) ground[c] = uint8_t(options.normalisation.mean[c] * 255);
+  const int side = std::max(image.width(), image.height());
+  const Image square =
+      padded(image, {side, side}, (side - image.height()) / 2, (side - image.width()) / 2, ground);
+  write_planes(resize(square, options.tile, options.tile, options.filter), options.normalisation,
+               out);
+}
+
+void write_planes(const Image& image, const Normalisation& normalisation, std::span<float> out) {
+  check_room(out, int64_t{3} * image.width() * image.height(), "write_planes");
+  planes(Table(normalisation), image.row(0), int64_t{3} * image.width(), image.height(),
+         image.width(), out.data());
+}
+
+}  // namespace lmms::media

@@ -1,0 +1,96 @@
+#pragma once
+/// Pixels -> what a vision tower takes: flat patches (Qwen2-VL, Qwen2.5-VL, Qwen3-VL) or tiles
+/// (LLaVA-OneVision, SigLIP), equal to Hugging Face's image processors on torchvision. Sizes and
+/// token counts need the header of an image alone.
+#include <array>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "media/image.h"
+#include "media/resize.h"
+
+namespace lmms::media {
+
+struct Extent {
+  int height = 0, width = 0;
+  bool operator==(const Extent&) const = default;
+};
+
+/// (value * rescale - mean) / std for each channel, in float32 in the processors' order of
+/// operations.
+struct Normalisation {
+  std::array<double, 3> mean{0.48145466, 0.4578275,
+                             0.40821073};  ///< OpenAI CLIP's: Qwen2-VL, Qwen2.5-VL, LLaVA-OneVision
+  std::array<double, 3> std{0.26862954, 0.26130258, 0.27577711};
+  double rescale = 1.0 / 255;
+};
+
+/// Flat patches. Defaults are the class defaults of Qwen2VLImageProcessor; a checkpoint's
+/// preprocessor_config.json decides.
+struct PatchOptions {
+  int patch = 14;    ///< side of a patch; Qwen3-VL: 16
+  int merge = 2;     ///< patches a side that become one token
+  int temporal = 2;  ///< frames in a patch; a still image is repeated
+  int64_t min_pixels = 56 * 56;
+  int64_t max_pixels = 28 * 28 * 1280;
+  Filter filter = Filter::bicubic;
+  Normalisation normalisation{};
+};
+
+/// Patches of an image: `image_grid_thw`.
+struct Grid {
+  int t = 1, h = 0, w = 0;
+  int64_t patches() const { return int64_t{t} * h * w; }
+  int64_t tokens(int merge) const { return patches() / (int64_t{merge} * merge); }
+};
+
+/// The size nearest to `size` whose sides are multiples of `factor` and whose pixels are within the
+/// limits. A fault for sides in a ratio above 200, and for limits that leave nothing.
+Result<Extent> smart_resize(Extent size, int factor, int64_t min_pixels, int64_t max_pixels);
+
+/// The grid of an image of this size (after its orientation is applied).
+Result<Grid> patch_grid(Extent size, const PatchOptions& options);
+
+/// float32 values of one patch: 3 * temporal * patch * patch.
+int64_t patch_values(const PatchOptions& options);
+
+/// Resizes to `grid` (of patch_grid) and writes [grid.patches(), patch_values]: patches in order of
+/// (h / merge, w / merge, merge, merge), each [3, temporal, patch, patch]. `out` has exactly that
+/// many values.
+void write_patches(const Image& image, const Grid& grid, const PatchOptions& options,
+                   std::span<float> out);
+
+/// Tiles of LLaVA-OneVision. Defaults are the class defaults of LlavaOnevisionImageProcessor.
+struct TileOptions {
+  int tile = 384;
+  std::vector<Extent> pinpoints{};  ///< empty: all multiples of `tile` up to 6 x 6
+  Filter filter = Filter::bicubic;
+  Normalisation normalisation{};
+  int features_per_side = 27;  ///< of a tile: tile / the tower's patch size
+  int most_tiles = 9;          ///< of "anyres_max_9": beyond it features are shrunk
+};
+
+/// How one image is cut.
+struct Tiling {
+  Extent best;   ///< the pinpoint
+  Extent inner;  ///< the resized image, centred on it; the rest is black before normalising
+  int rows = 0, columns = 0;
+  int64_t tokens = 0;  ///< base view, unpadded tiles, one newline a row
+  int tiles() const { return 1 + rows * columns; }  ///< with the base view
+};
+
+Result<Tiling> plan_tiles(Extent size, const TileOptions& options);
+
+/// Writes [tiling.tiles(), 3, tile, tile]: the base view (the whole image, its aspect lost), then
+/// tiles row by row.
+void write_tiles(const Image& image, const Tiling& tiling, const TileOptions& options,
+                 std::span<float> out);
+
+/// One view [3, tile, tile] of an image that has company: padded to a square with the mean colour.
+void write_square(const Image& image, const TileOptions& options, std::span<float> out);
+
+/// [3, height, width], normalised (SigLIP's whole preparation after resize()).
+void write_planes(const Image& image, const Normalisation& normalisation, std::span<float> out);
+
+}  // namespace lmms::media

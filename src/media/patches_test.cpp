@@ -1,0 +1,125 @@
+#include "media/patches.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "media/images_testing.h"
+
+namespace lmms::media {
+namespace {
+
+using nlohmann::json;
+using ::testing::HasSubstr;
+
+Image stored(const json& c) {
+  const std::string text = testing::file(c["file"]);
+  return decode(testing::bytes(text)).take();
+}
+
+Extent extent(const Image& image) {
+  return {image.height(), image.width()};
+}
+
+void expect_equal(std::span<const float> found, const json& c) {
+  for (size_t i = 0; i < c["first"].size(); ++i)
+    EXPECT_EQ(found[i], c["first"][i].get<float>()) << i;
+  EXPECT_EQ(testing::crc({reinterpret_cast<const uint8_t*>(found.data()), found.size_bytes()}),
+            c["crc"].get<uint32_t>());
+}
+
+int64_t count(const json& shape) {
+  int64_t values = 1;
+  for (const json& n : shape) values *= n.get<int64_t>();
+  return values;
+}
+
+const json& cases(const char* kind) {
+  EXPECT_FALSE(testing::cases().at(kind).empty());
+  return testing::cases().at(kind);
+}
+
+const Normalisation kHalf{.mean = {0.5, 0.5, 0.5}, .std = {0.5, 0.5, 0.5}};
+
+TEST(PatchesParity, values_grids_and_tokens_equal_qwen_image_processors_bit_for_bit) {
+  for (const json& c : cases("patches")) {
+    SCOPED_TRACE(c.dump());
+    PatchOptions options{.patch = c["patch"], .min_pixels = c["min"], .max_pixels = c["max"]};
+    if (c["normalisation"] == "half") options.normalisation = kHalf;
+    const Image image = stored(c);
+    const Grid grid = patch_grid(extent(image), options).take();
+    EXPECT_EQ(json({grid.t, grid.h, grid.w}), c["grid"]);
+    EXPECT_EQ(grid.tokens(options.merge), c["tokens"].get<int64_t>());
+    ASSERT_EQ(json({grid.patches(), patch_values(options)}), c["shape"]);
+    std::vector<float> values(count(c["shape"]));
+    write_patches(image, grid, options, values);
+    expect_equal(values, c);
+  }
+}
+
+TEST(TilesParity, values_and_tokens_equal_llava_onevision_bit_for_bit) {
+  for (const json& c : cases("tiles")) {
+    SCOPED_TRACE(c.dump());
+    TileOptions options{.tile = c["tile"]};
+    const int most = c["most"];
+    for (int rows = 1; rows <= most; ++rows)
+      for (int columns = 1; columns <= most; ++columns)
+        options.pinpoints.push_back({rows * options.tile, columns * options.tile});
+    const Image image = stored(c);
+    const Tiling tiling = plan_tiles(extent(image), options).take();
+    EXPECT_EQ(tiling.tokens, c["tokens"].get<int64_t>());
+    ASSERT_EQ(json({tiling.tiles(), 3, options.tile, options.tile}), c["shape"]);
+    std::vector<float> values(count(c["shape"]));
+    write_tiles(image, tiling, options, values);
+    expect_equal(values, c);
+  }
+}
+
+TEST(TilesParity, an_image_in_company_is_one_padded_square) {
+  for (const json& c : cases("square")) {
+    SCOPED_TRACE(c.dump());
+    std::vector<float> values(count(c["shape"]));
+    write_square(stored(c), {.tile = c["tile"]}, values);
+    expect_equal(values, c);
+  }
+}
+
+TEST(PlanesParity, equal_siglip) {
+  for (const json& c : cases("planes")) {
+    SCOPED_TRACE(c.dump());
+    std::vector<float> values(count(c["shape"]));
+    write_planes(resize(stored(c), c["side"], c["side"]), kHalf, values);
+    expect_equal(values, c);
+  }
+}
+
+TEST(SmartResizeParity, equals_transformers_on_random_sizes) {
+  for (const json& c : cases("smart_resize")) {
+    SCOPED_TRACE(c.dump());
+    const Result<Extent> found = smart_resize({c[0], c[1]}, c[2], c[3], c[4]);
+    ASSERT_EQ(found.ok(), !c[5].is_null());
+    if (!found.ok()) continue;
+    EXPECT_EQ(json({found->height, found->width}), c[5]);
+  }
+}
+
+TEST(SmartResize, refuses_what_no_grid_can_hold_and_says_why) {
+  EXPECT_THAT(smart_resize({10, 2001}, 28, 3136, 1003520).fault().text(),
+              HasSubstr("2001 x 10 pixels: its sides are in a ratio above 200"));
+  EXPECT_THAT(smart_resize({9, 9}, 28, 0, 1003520).fault().text(),
+              HasSubstr("raise image_min_pixels to 784"));
+}
+
+TEST(Tiles, pinpoints_that_are_no_whole_tiles_are_refused) {
+  EXPECT_THAT(plan_tiles({100, 100}, {.tile = 384, .pinpoints = {{400, 400}}}).fault().text(),
+              HasSubstr("correct image_grid_pinpoints"));
+  EXPECT_EQ(plan_tiles({900, 700}, {}).take().best, (Extent{1152, 768}));
+}
+
+TEST(Patches, room_of_the_wrong_size_is_our_own_mistake_and_throws) {
+  const Image image(28, 28);
+  std::vector<float> values(7);
+  EXPECT_THROW(write_patches(image, {1, 2, 2}, {}, values), Error);
+}
+
+}  // namespace
+}  // namespace lmms::media
