@@ -1,5 +1,6 @@
 // What CUDA computes against the CPU's meaning of the same ops.
 #include <ATen/TensorOperators.h>
+#include <ATen/ops/arange.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/tensor.h>
 #include <ATen/ops/zeros.h>
@@ -134,6 +135,24 @@ TEST_F(Cuda, flash_attention_is_as_good_as_the_segments_one_by_one) {
     for (size_t i = 0; i < 3; ++i)
       EXPECT_LE(relative_error(flash.gradients[i], exact.gradients[i]), 3 * rounding) << i;
   }
+}
+
+TEST_F(Cuda, cached_attention_in_bf16_is_as_good_as_the_cpus) {
+  const at::Device cuda = best_device(0);
+  const at::Tensor q = random("q", {3, 2, 8, 64}), keys = random("k", {3, 40, 2, 64}),
+                   values = random("v", {3, 40, 2, 64});
+  const at::Tensor ends =
+      at::tensor({39, 7, 20}).view({3, 1, 1}) + at::tensor({-1, 0}).view({1, 2, 1});
+  const at::Tensor visible = at::arange(40).view({1, 1, 40}) <= ends;  // [3, 2, 40]
+  const auto run = [&](at::Device device, at::ScalarType type) {
+    const auto moved = [&](const at::Tensor& x) { return x.to(device, type); };
+    return cached_attention(moved(q), moved(keys), moved(values), visible.to(device), 0.125)
+        .to(at::kCPU, at::kFloat);
+  };
+  const at::Tensor exact = run(at::kCPU, at::kFloat);
+  EXPECT_LE(relative_error(run(cuda, at::kFloat), exact), 1e-5);
+  EXPECT_LE(relative_error(run(cuda, at::kBFloat16), exact),
+            2 * relative_error(run(at::kCPU, at::kBFloat16), exact));
 }
 
 }  // namespace
