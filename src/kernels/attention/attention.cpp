@@ -59,6 +59,41 @@ at::Tensor by_segment(const at::Tensor& q, const at::Tensor& k, const at::Tensor
   return at::cat(out, 0);
 }
 
+// [n * count, N, D] -> [count, N, n, D], KV heads repeated for their query heads.
+at::Tensor segments_first(const at::Tensor& x, int64_t n, int64_t repeat) {
+  const at::Tensor y = x.reshape({-1, n, x.size(1), x.size(2)}).transpose(1, 2);
+  return repeat == 1 ? y : y.repeat_interleave(repeat, 1);
+}
+
+// Every query sees all of its segment. Neighbours of equal length are one call: windows are small
+// and many.
+at::Tensor bidirectional_by_run(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
+                                const AttentionPlan& plan, double scale) {
+  std::vector<int64_t> tokens, length;  // of each run
+  for (int64_t n : plan.lengths) {
+    if (n == 0) continue;
+    if (!length.empty() && length.back() == n) {
+      tokens.back() += n;
+    } else {
+      length.push_back(n);
+      tokens.push_back(n);
+    }
+  }
+  const int64_t repeat = q.size(1) / k.size(1);
+  const auto qs = q.split_with_sizes(tokens), ks = k.split_with_sizes(tokens),
+             vs = v.split_with_sizes(tokens);
+  std::vector<at::Tensor> out;
+  out.reserve(qs.size());
+  for (size_t r = 0; r < qs.size(); ++r) {
+    const int64_t n = length[r];
+    const at::Tensor o = at::scaled_dot_product_attention(
+        segments_first(qs[r], n, 1), segments_first(ks[r], n, repeat),
+        segments_first(vs[r], n, repeat), {}, 0.0, /*is_causal=*/false, scale);
+    out.push_back(o.transpose(1, 2).reshape({tokens[r], q.size(1), q.size(2)}));
+  }
+  return at::cat(out, 0);
+}
+
 bool takes_flash(at::Device device, at::ScalarType dtype) {
   return device.is_cuda() && (dtype == at::kBFloat16 || dtype == at::kHalf);
 }
@@ -72,12 +107,24 @@ at::Tensor causal_attention(const at::Tensor& q, const at::Tensor& k, const at::
   TORCH_INTERNAL_ASSERT(T == Tk && D == Dk && k.sizes() == v.sizes() && Nq % Nkv == 0,
                         "attention: q ", q.sizes(), ", k ", k.sizes(), ", v ", v.sizes());
   if (!takes_flash(q.device(), q.scalar_type())) return by_segment(q, k, v, plan, scale, window);
-  const std::optional<int64_t> left =
-      window > 0 ? std::optional<int64_t>(window - 1) : std::nullopt;
-  const std::optional<int64_t> right = window > 0 ? std::optional<int64_t>(0) : std::nullopt;
+  const int64_t left = window > 0 ? window - 1 : -1, right = window > 0 ? 0 : -1;  // -1: all
   return std::get<0>(at::_flash_attention_forward(q, k, v, plan.cu_seqlens, plan.cu_seqlens,
                                                   plan.max_length, plan.max_length, 0.0,
                                                   /*is_causal=*/true, false, scale, left, right));
+}
+
+at::Tensor segment_attention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
+                             const AttentionPlan& plan, double scale) {
+  const auto [T, Nq, D] = dims<3>(q, "q");
+  const auto [Tk, Nkv, Dk] = dims<3>(k, "k");
+  TORCH_INTERNAL_ASSERT(T == Tk && D == Dk && k.sizes() == v.sizes() && Nq % Nkv == 0,
+                        "attention: q ", q.sizes(), ", k ", k.sizes(), ", v ", v.sizes());
+  // the flash kernel loads heads in pieces of 8 numbers
+  if (!takes_flash(q.device(), q.scalar_type()) || D % 8 != 0)
+    return bidirectional_by_run(q, k, v, plan, scale);
+  return std::get<0>(at::_flash_attention_forward(q, k, v, plan.cu_seqlens, plan.cu_seqlens,
+                                                  plan.max_length, plan.max_length, 0.0,
+                                                  /*is_causal=*/false, false, scale));
 }
 
 at::Tensor cached_attention(const at::Tensor& q, const at::Tensor& keys, const at::Tensor& values,

@@ -21,8 +21,13 @@ struct AttentionPlan {
 at::Tensor causal_attention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
                             const AttentionPlan& plan, double scale, int64_t window);
 
-/// The same for tokens that follow others whose keys and values are kept: B sequences get n new
-/// tokens each. q [B, n, Nq, D]; keys and values [B, C, Nkv, D], those of the new tokens among
+/// softmax(scale * q k^T) v within each segment, every query seeing all keys of its segment: vision
+/// towers. Shapes and number types as above; runs of equally long segments are one product.
+at::Tensor segment_attention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
+                             const AttentionPlan& plan, double scale);
+
+/// The causal one for tokens that follow others whose keys and values are kept: B sequences get n
+/// new tokens each. q [B, n, Nq, D]; keys and values [B, C, Nkv, D], those of the new tokens among
 /// them; visible [B, n, C] bool: which keys a new token sees, at least one. -> [B, n, Nq, D].
 /// Without gradients in mind: one product for all sequences, over the padded C.
 at::Tensor cached_attention(const at::Tensor& q, const at::Tensor& keys, const at::Tensor& values,

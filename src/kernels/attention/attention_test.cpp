@@ -34,14 +34,15 @@ AttentionPlan plan_of(std::vector<int64_t> lengths) {
 
 // One dense softmax with a mask of the whole row: what the op must equal and never does.
 at::Tensor dense(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
-                 const AttentionPlan& plan, double scale, int64_t window) {
+                 const AttentionPlan& plan, double scale, int64_t window, bool causal = true) {
   const int64_t T = q.size(0), repeat = q.size(1) / k.size(1);
   Tensors of;
   for (size_t s = 0; s < plan.lengths.size(); ++s)
     of.push_back(at::full({plan.lengths[s]}, static_cast<int64_t>(s), at::kLong));
   const at::Tensor segment = at::cat(of), i = at::arange(T).unsqueeze(1),
                    j = at::arange(T).unsqueeze(0);
-  at::Tensor visible = (segment.unsqueeze(1) == segment.unsqueeze(0)).logical_and(j <= i);
+  at::Tensor visible = segment.unsqueeze(1) == segment.unsqueeze(0);
+  if (causal) visible = visible.logical_and(j <= i);
   if (window > 0) visible = visible.logical_and(j > i - window);
   const auto heads = [](const at::Tensor& x, int64_t n) {
     return x.repeat_interleave(n, 1).transpose(0, 1);
@@ -89,6 +90,27 @@ TEST(CausalAttentionBorders, a_sample_never_sees_its_neighbour) {
   };
   EXPECT_TRUE(make("one").equal(make("two")));
 }
+
+class SegmentAttention : public ::testing::TestWithParam<Case> {};
+
+TEST_P(SegmentAttention, equals_dense_attention_within_segments) {
+  const Case& c = GetParam();
+  const AttentionPlan plan = plan_of(c.lengths);
+  const int64_t T = plan.cu_seqlens[-1].item<int64_t>();
+  const double scale = 1.0 / std::sqrt(static_cast<double>(c.head_dim));
+  expect_as_good_as(
+      [&](const Tensors& t) { return segment_attention(t[0], t[1], t[2], plan, scale); },
+      [&](const Tensors& t) { return dense(t[0], t[1], t[2], plan, scale, 0, false); },
+      {random("q", {T, c.heads, c.head_dim}) * 3.0, random("k", {T, c.kv_heads, c.head_dim}) * 3.0,
+       random("v", {T, c.kv_heads, c.head_dim})},
+      /*roundings=*/4);
+}
+
+INSTANTIATE_TEST_SUITE_P(Cases, SegmentAttention,
+                         ::testing::Values(Case{{1}, 1, 1, 2, 0}, Case{{5}, 2, 2, 8, 0},
+                                           Case{{4, 4, 4, 2, 2, 4}, 2, 2, 12, 0},
+                                           Case{{3, 1, 9, 9}, 4, 2, 16, 0},
+                                           Case{{64, 64, 7}, 4, 4, 80, 0}));
 
 // Two sequences of 9 and 6 tokens, of which the last n are new, in a cache with room for 12; what
 // the room beyond a sequence holds must not matter.
