@@ -5,79 +5,38 @@
 #include <algorithm>
 #include <cmath>
 #include <tuple>
+#include <utility>
 
 #include "kernels/add_norm/add_norm.h"
-#include "kernels/glu/glu.h"
 #include "kernels/qk_norm_rope/qk_norm_rope.h"
+#include "nn/param_builder.h"
 
 namespace lmms::nn {
 namespace {
 
-// Adds the Params of one decoder under its prefix.
-struct Builder {
-  ParamTable& params;
-  const DecoderConfig& c;
-  std::string unit, prefix;
-
-  Init normal() const { return {Init::Law::normal, c.initializer_range, -1}; }
-
-  const Param* vector(const std::string& name, int64_t size, Init::Law law) {
-    return &params.add(unit, prefix + name, {size}, {law, 0, -1}, ParamClass::vector);
+DecoderLayer make_layer(ParamBuilder build, const DecoderConfig& c, size_t slot) {
+  const int64_t q = c.heads * c.head_dim, kv = c.kv_heads * c.head_dim;
+  DecoderLayer layer;
+  layer.input_norm = build.norm("input_layernorm", c.hidden_size);
+  Attention& a = layer.attention;
+  a.qkv = build.stacked("self_attn.qkv_proj",
+                        {"self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj"}, {q, kv, kv},
+                        c.hidden_size, c.qkv_bias);
+  a.output = build.linear("self_attn.o_proj", q, c.hidden_size, c.output_bias);
+  if (c.qk_norm) {
+    a.q_norm = build.norm("self_attn.q_norm", c.head_dim).weight;
+    a.k_norm = build.norm("self_attn.k_norm", c.head_dim).weight;
   }
-  RmsNorm norm(const std::string& name, int64_t size) {
-    return {vector(name + ".weight", size, Init::Law::ones), c.rms_norm_eps};
-  }
-  Linear linear(const std::string& name, int64_t in, int64_t out, bool bias) {
-    const Param* w =
-        &params.add(unit, prefix + name + ".weight", {out, in}, normal(), ParamClass::matrix);
-    return {w, bias ? vector(name + ".bias", out, Init::Law::zeros) : nullptr};
-  }
-  // One product for several projections of the same input.
-  Linear stacked(const std::string& name, const std::vector<std::string>& names,
-                 const std::vector<int64_t>& rows, int64_t in, bool bias) {
-    const auto hub = [&](const char* suffix) {
-      std::vector<std::string> full;
-      for (const std::string& n : names) full.push_back(prefix + n + suffix);
-      return full;
-    };
-    int64_t out = 0;
-    for (int64_t r : rows) out += r;
-    Linear linear;
-    linear.weight = &params.add_stacked(unit, prefix + name + ".weight", hub(".weight"), rows,
-                                        {out, in}, normal(), ParamClass::matrix);
-    if (bias) {
-      linear.bias = &params.add_stacked(unit, prefix + name + ".bias", hub(".bias"), rows, {out},
-                                        {Init::Law::zeros, 0, -1}, ParamClass::vector);
-    }
-    return linear;
-  }
-
-  DecoderLayer layer(size_t slot, int64_t window) {
-    const int64_t q = c.heads * c.head_dim, kv = c.kv_heads * c.head_dim;
-    DecoderLayer layer;
-    layer.input_norm = norm("input_layernorm", c.hidden_size);
-    Attention& a = layer.attention;
-    a.qkv =
-        stacked("self_attn.qkv_proj", {"self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj"},
-                {q, kv, kv}, c.hidden_size, c.qkv_bias);
-    a.output = linear("self_attn.o_proj", q, c.hidden_size, c.output_bias);
-    if (c.qk_norm) {
-      a.q_norm = norm("self_attn.q_norm", c.head_dim).weight;
-      a.k_norm = norm("self_attn.k_norm", c.head_dim).weight;
-    }
-    a.heads = c.heads;
-    a.kv_heads = c.kv_heads;
-    a.head_dim = c.head_dim;
-    a.window = window;
-    a.eps = c.rms_norm_eps;
-    a.slot = slot;
-    layer.post_attention_norm = norm("post_attention_layernorm", c.hidden_size);
-    layer.mlp.gate_up = stacked("mlp.gate_up_proj", {"mlp.gate_proj", "mlp.up_proj"},
-                                {c.intermediate_size, c.intermediate_size}, c.hidden_size, false);
-    layer.mlp.down = linear("mlp.down_proj", c.intermediate_size, c.hidden_size, false);
-    return layer;
-  }
-};
+  a.heads = c.heads;
+  a.kv_heads = c.kv_heads;
+  a.head_dim = c.head_dim;
+  a.window = c.windows[slot];
+  a.eps = c.rms_norm_eps;
+  a.slot = slot;
+  layer.post_attention_norm = build.norm("post_attention_layernorm", c.hidden_size);
+  layer.mlp = build.glu_mlp("mlp", c.hidden_size, c.intermediate_size, false);
+  return layer;
+}
 
 }  // namespace
 
@@ -100,10 +59,6 @@ at::Tensor Attention::operator()(const at::Tensor& x, const DecoderState& state)
   return output(seen.reshape({T, q_width}));
 }
 
-at::Tensor GluMlp::operator()(const at::Tensor& x) const {
-  return down(kernels::silu_glu(gate_up(x)));
-}
-
 DecoderState DecoderLayer::operator()(const DecoderState& state) const {
   const at::Tensor a = attention(input_norm(state.hidden), state);
   const auto [normed, residual] = kernels::add_norm(
@@ -121,14 +76,17 @@ Decoder::Decoder(ParamTable& params, const DecoderConfig& config, const std::str
       {Init::Law::normal, config.initializer_range, config.pad_token_id}, ParamClass::embedding);
   for (size_t i = 0; i < static_cast<size_t>(config.layers); ++i) {
     const std::string unit = prefix + "layers." + std::to_string(i);
-    layers_.push_back(Builder{params, config_, unit, unit + "."}.layer(i, config.windows[i]));
+    layers_.push_back(make_layer(
+        {params, unit, unit + ".", config.initializer_range, config.rms_norm_eps}, config, i));
   }
-  norm_ = Builder{params, config_, root, prefix}.norm("norm", config.hidden_size);
+  norm_ = ParamBuilder{params, root, prefix, config.initializer_range, config.rms_norm_eps}.norm(
+      "norm", config.hidden_size);
 }
 
-at::Tensor Decoder::operator()(const Batch& batch, const RunContext& context) const {
+at::Tensor Decoder::from_embeddings(at::Tensor embeddings, const Batch& batch,
+                                    const RunContext& context) const {
   DecoderState state;
-  state.hidden = embedding_(batch.input_ids);
+  state.hidden = std::move(embeddings);
   std::tie(state.cos, state.sin) = rotary_.tables(batch.position_ids, state.hidden.scalar_type());
   state.attention = &batch.attention;
   state.cache = batch.cache;
@@ -151,11 +109,12 @@ bool Decoder::trains() const {
   return any;
 }
 
-double Decoder::train_flops(std::span<const int64_t> lengths) const {
+double Decoder::train_flops(std::span<const int64_t> lengths, bool below_trains) const {
   double tokens = 0;
   for (int64_t n : lengths) tokens += static_cast<double>(n);
   double flops = 0;
-  bool flows = embedding_.weight->trainable;  // does backward go on below this point?
+  bool flows =
+      below_trains || embedding_.weight->trainable;  // does backward go on below this point?
   for (const DecoderLayer& layer : layers_) {
     for (const Linear* l :
          {&layer.attention.qkv, &layer.attention.output, &layer.mlp.gate_up, &layer.mlp.down}) {

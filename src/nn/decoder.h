@@ -10,6 +10,7 @@
 
 #include "nn/batch.h"
 #include "nn/cache.h"
+#include "nn/glu_mlp.h"
 #include "nn/linear.h"
 #include "nn/param.h"
 #include "nn/rotary.h"
@@ -56,12 +57,6 @@ struct Attention {
   at::Tensor operator()(const at::Tensor& x, const DecoderState& state) const;
 };
 
-/// down(silu(gate(x)) * up(x)).
-struct GluMlp {
-  Linear gate_up, down;
-  at::Tensor operator()(const at::Tensor& x) const;
-};
-
 /// x += attention(norm(x)); x += mlp(norm(x)).
 struct DecoderLayer {
   RmsNorm input_norm, post_attention_norm;
@@ -78,7 +73,12 @@ class Decoder {
   Decoder(ParamTable& params, const DecoderConfig& config, const std::string& prefix);
 
   /// batch of T tokens -> [T, H] after the final norm.
-  at::Tensor operator()(const Batch& batch, const RunContext& context) const;
+  at::Tensor operator()(const Batch& batch, const RunContext& context) const {
+    return from_embeddings(embedding_(batch.input_ids), batch, context);
+  }
+  /// The same, where some rows of the embeddings [T, H] come from elsewhere (features of images).
+  at::Tensor from_embeddings(at::Tensor embeddings, const Batch& batch,
+                             const RunContext& context) const;
 
   const Embedding& embedding() const { return embedding_; }
   const DecoderConfig& config() const { return config_; }
@@ -87,8 +87,9 @@ class Decoder {
   /// FLOPs of forward and backward of the layers for segments of these lengths, two for each
   /// multiply-add of the matrices and of the causal half of attention (windows counted), recompute
   /// not counted. Backward counts gradients of inputs where something below trains, and of weights
-  /// that train.
-  double train_flops(std::span<const int64_t> lengths) const;
+  /// that train. `below_trains`: something beside the embedding takes a gradient from the first
+  /// layer's input.
+  double train_flops(std::span<const int64_t> lengths, bool below_trains = false) const;
 
  private:
   DecoderConfig config_;

@@ -14,14 +14,16 @@ bool below(std::string_view name, std::string_view module) {
 }
 
 // Every module name of the tree: each dotted prefix of each tensor's name.
-std::vector<std::string> module_names(const std::deque<Param>& params) {
+std::vector<std::string> module_names(const ParamTable& params) {
   std::set<std::string> names;
-  for (const Param& p : params) {
+  const auto add = [&](const std::string& name) {
+    for (size_t dot = name.find('.'); dot != std::string::npos; dot = name.find('.', dot + 1))
+      names.insert(name.substr(0, dot));
+  };
+  for (const Param& p : params.all()) {
     for (const Part& part : p.parts) {
-      for (size_t dot = part.hub_name.find('.'); dot != std::string::npos;
-           dot = part.hub_name.find('.', dot + 1)) {
-        names.insert(part.hub_name.substr(0, dot));
-      }
+      add(part.hub_name);
+      add(params.other_name(part.hub_name));
     }
   }
   return {names.begin(), names.end()};
@@ -58,6 +60,17 @@ Param& ParamTable::add_stacked(const std::string& unit, const std::string& name,
   return params_.emplace_back(std::move(param));
 }
 
+void ParamTable::also_known(std::string prefix, std::string other) {
+  other_prefixes_.emplace_back(std::move(prefix), std::move(other));
+}
+
+std::string ParamTable::other_name(std::string_view hub_name) const {
+  for (const auto& [prefix, other] : other_prefixes_) {
+    if (hub_name.starts_with(prefix)) return other + std::string(hub_name.substr(prefix.size()));
+  }
+  return {};
+}
+
 const Param* ParamTable::find_part(std::string_view hub_name) const {
   for (const Param& p : params_) {
     for (const Part& part : p.parts) {
@@ -78,8 +91,9 @@ int64_t ParamTable::elements(bool trainable_only) const {
 void ParamTable::freeze(const std::string& module, const std::string& where) {
   bool found = false;
   for (Param& p : params_) {
-    const auto inside = std::count_if(p.parts.begin(), p.parts.end(),
-                                      [&](const Part& q) { return below(q.hub_name, module); });
+    const auto inside = std::count_if(p.parts.begin(), p.parts.end(), [&](const Part& q) {
+      return below(q.hub_name, module) || below(other_name(q.hub_name), module);
+    });
     if (inside == 0) continue;
     found = true;
     if (static_cast<size_t>(inside) < p.parts.size()) {
@@ -91,7 +105,7 @@ void ParamTable::freeze(const std::string& module, const std::string& where) {
     p.trainable = false;
   }
   if (found) return;
-  const auto near = nearest_name(module, module_names(params_));
+  const auto near = nearest_name(module, module_names(*this));
   throw Error(
       where,
       "the model has no module '" + module + "'" + (near ? "; did you mean '" + *near + "'?" : ""),

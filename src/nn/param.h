@@ -7,6 +7,7 @@
 #include <deque>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace lmms::nn {
@@ -59,6 +60,12 @@ class ParamTable {
   Param& add_stacked(const std::string& unit, const std::string& name,
                      const std::vector<std::string>& hub_names, const std::vector<int64_t>& rows,
                      std::vector<int64_t> shape, Init init, ParamClass kind);
+  /// Files may also call tensors whose hub name begins with `prefix` by a name that begins with
+  /// `other` instead (what another release wrote); so may modules to freeze. The first prefix that
+  /// fits counts. Written are hub names.
+  void also_known(std::string prefix, std::string other);
+  /// The other name of a tensor, or "".
+  std::string other_name(std::string_view hub_name) const;
   /// nullptr if no Param holds a part of that name.
   const Param* find_part(std::string_view hub_name) const;
 
@@ -66,13 +73,15 @@ class ParamTable {
   const std::deque<Param>& all() const { return params_; }
   int64_t elements(bool trainable_only = false) const;
 
-  /// Freezes every Param below the dotted module name (exactly it, or it followed by '.'). Throws
+  /// Freezes every Param below the dotted module name (exactly it, or it followed by '.'), be it by
+  /// the hub's names or by other_name. Throws
   /// Error, with `where`, naming the nearest module, if nothing is below it, or if it would freeze
   /// a part of a stacked Param.
   void freeze(const std::string& module, const std::string& where);
 
  private:
   std::deque<Param> params_;
+  std::vector<std::pair<std::string, std::string>> other_prefixes_;
 };
 
 }  // namespace lmms::nn

@@ -2,6 +2,7 @@
 
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/from_blob.h>
+#include <ATen/ops/tensor.h>
 
 #include <algorithm>
 #include <cmath>
@@ -27,6 +28,13 @@ Rotary::Rotary(const RopeConfig& c, int64_t head_dim) {
                 "rotary embeddings need an even head size, got " + std::to_string(head_dim));
   }
   const int64_t half = head_dim / 2;
+  for (size_t axis = 0; axis < c.sections.size(); ++axis)
+    axes_.insert(axes_.end(), static_cast<size_t>(c.sections[axis]), static_cast<int64_t>(axis));
+  if (!axes_.empty() && static_cast<int64_t>(axes_.size()) != half) {
+    throw Error("config.json: mrope_section", "the sections must add up to half the head size, " +
+                                                  std::to_string(half) + "; they add up to " +
+                                                  std::to_string(axes_.size()));
+  }
   inverse_.resize(static_cast<size_t>(half));
   for (int64_t i = 0; i < half; ++i) {
     // fp32 all along, as transformers computes it
@@ -65,9 +73,17 @@ std::pair<at::Tensor, at::Tensor> Rotary::tables(const at::Tensor& positions,
     device_inverse_ = at::from_blob(data, {static_cast<int64_t>(inverse_.size())}, at::kFloat)
                           .clone()
                           .to(positions.device());
+    if (!axes_.empty()) device_axes_ = at::tensor(axes_, at::kLong).to(positions.device());
   }
-  const at::Tensor angles =
-      positions.to(at::kFloat).unsqueeze(1) * device_inverse_.unsqueeze(0);  // [T, D / 2]
+  at::Tensor of_frequency;  // [T, 1] or [T, D / 2]
+  if (positions.dim() == 1) {
+    of_frequency = positions.to(at::kFloat).unsqueeze(1);
+  } else {
+    TORCH_INTERNAL_ASSERT(positions.dim() == 2 && positions.size(0) == 3 && !axes_.empty(),
+                          "rotary positions ", positions.sizes(), ", sections ", axes_.size());
+    of_frequency = positions.to(at::kFloat).index_select(0, device_axes_).t();
+  }
+  const at::Tensor angles = of_frequency * device_inverse_.unsqueeze(0);  // [T, D / 2]
   return {(angles.cos() * scaling_).to(dtype), (angles.sin() * scaling_).to(dtype)};
 }
 

@@ -1,6 +1,6 @@
 #pragma once
 /// Angles of rotary embeddings. Sources: Su et al. 2021 (RoPE); Peng et al. 2023, "YaRN",
-/// section 3.
+/// section 3; Bai et al. 2025, "Qwen2.5-VL", section 2.1.3 (M-RoPE).
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
@@ -18,6 +18,9 @@ struct RopeConfig {
   double beta_fast = 32, beta_slow = 1;
   double attention_factor = 0;  ///< yarn: 0 means 0.1 * ln(factor) + 1
   bool truncate = true;         ///< yarn: round the borders of the ramp to whole dimensions
+  /// M-RoPE: how many of the D / 2 frequencies turn by time, by height, by width, one block after
+  /// another; empty: every token has one position.
+  std::vector<int64_t> sections;
 
   bool operator==(const RopeConfig&) const = default;
 };
@@ -32,13 +35,16 @@ class Rotary {
   /// Factor of cos and sin.
   double attention_scaling() const { return scaling_; }
 
-  /// positions [T] -> cos, sin [T, D / 2]: angles in fp32, then cast to `dtype`.
+  /// positions [T], or [3, T] with sections (three equal rows give what [T] gives) -> cos, sin [T,
+  /// D / 2]: angles in fp32, then cast to `dtype`.
   std::pair<at::Tensor, at::Tensor> tables(const at::Tensor& positions, at::ScalarType dtype) const;
 
  private:
   std::vector<float> inverse_;
   double scaling_ = 1.0;
-  mutable at::Tensor device_inverse_;  // cached copy on the device of the last call
+  std::vector<int64_t> axes_;          // M-RoPE: the row of positions that each frequency takes
+  mutable at::Tensor device_inverse_;  // cached copies on the device of the last call
+  mutable at::Tensor device_axes_;
 };
 
 }  // namespace lmms::nn

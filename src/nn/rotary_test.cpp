@@ -1,6 +1,8 @@
 #include "nn/rotary.h"
 
+#include <ATen/TensorOperators.h>
 #include <ATen/ops/arange.h>
+#include <ATen/ops/stack.h>
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -64,6 +66,38 @@ TEST(Rotary, yarn_keeps_fast_waves_and_stretches_slow_ones) {
   EXPECT_NEAR(yarn.attention_scaling(), 0.1 * std::log(4.0) + 1, 1e-12);
   config.attention_factor = 0.5;
   EXPECT_EQ(Rotary(config, 64).attention_scaling(), 0.5);
+}
+
+TEST(Rotary, sections_turn_frequencies_by_their_own_axis) {
+  RopeConfig config;
+  config.sections = {1, 2, 1};
+  const Rotary plain({}, 8), mrope(config, 8);
+  const at::Tensor t = at::arange(3, 8, at::kInt), h = t * 2, w = t * 5;
+  const auto [cos, sin] = mrope.tables(at::stack({t, h, w}), at::kFloat);
+  const std::vector<at::Tensor> alone = {plain.tables(t, at::kFloat).second,
+                                         plain.tables(h, at::kFloat).second,
+                                         plain.tables(w, at::kFloat).second};
+  const std::vector<size_t> axes = {0, 1, 1, 2};
+  for (size_t i = 0; i < axes.size(); ++i) {
+    const auto column = static_cast<int64_t>(i);
+    EXPECT_TRUE(sin.select(1, column).equal(alone[axes[i]].select(1, column))) << i;
+  }
+}
+
+TEST(Rotary, one_position_on_all_axes_is_plain_rotation) {
+  RopeConfig config;
+  config.sections = {1, 2, 1};
+  const Rotary plain({}, 8), mrope(config, 8);
+  const at::Tensor t = at::arange(0, 9, at::kInt);
+  const at::Tensor expected = plain.tables(t, at::kFloat).first;
+  EXPECT_TRUE(mrope.tables(t, at::kFloat).first.equal(expected));
+  EXPECT_TRUE(mrope.tables(at::stack({t, t, t}), at::kFloat).first.equal(expected));
+}
+
+TEST(Rotary, refuses_sections_that_do_not_fill_the_head) {
+  RopeConfig config;
+  config.sections = {16, 24, 24};
+  EXPECT_THROW(Rotary(config, 64), Error);
 }
 
 TEST(Rotary, refuses_an_odd_head) {

@@ -1,0 +1,13 @@
+#pragma once
+/// The gated MLP of decoders and vision towers.
+#include "nn/linear.h"
+
+namespace lmms::nn {
+
+/// down(silu(gate(x)) * up(x)).
+struct GluMlp {
+  Linear gate_up, down;
+  at::Tensor operator()(const at::Tensor& x) const;
+};
+
+}  // namespace lmms::nn

@@ -1,0 +1,45 @@
+#include "nn/param_builder.h"
+
+namespace lmms::nn {
+
+const Param* ParamBuilder::vector(const std::string& name, int64_t size, Init::Law law) const {
+  return &params.add(unit, prefix + name, {size}, {law, 0, -1}, ParamClass::vector);
+}
+
+RmsNorm ParamBuilder::norm(const std::string& name, int64_t size) const {
+  return {vector(name + ".weight", size, Init::Law::ones), norm_eps};
+}
+
+Linear ParamBuilder::linear(const std::string& name, int64_t in, int64_t out, bool bias) const {
+  const Param* w = &params.add(unit, prefix + name + ".weight", {out, in},
+                               {Init::Law::normal, std, -1}, ParamClass::matrix);
+  return {w, bias ? vector(name + ".bias", out, Init::Law::zeros) : nullptr};
+}
+
+Linear ParamBuilder::stacked(const std::string& name, const std::vector<std::string>& names,
+                             const std::vector<int64_t>& rows, int64_t in, bool bias) const {
+  const auto hub = [&](const char* suffix) {
+    std::vector<std::string> full;
+    for (const std::string& n : names) full.push_back(prefix + n + suffix);
+    return full;
+  };
+  int64_t out = 0;
+  for (int64_t r : rows) out += r;
+  Linear linear;
+  linear.weight = &params.add_stacked(unit, prefix + name + ".weight", hub(".weight"), rows,
+                                      {out, in}, {Init::Law::normal, std, -1}, ParamClass::matrix);
+  if (bias) {
+    linear.bias = &params.add_stacked(unit, prefix + name + ".bias", hub(".bias"), rows, {out},
+                                      {Init::Law::zeros, 0, -1}, ParamClass::vector);
+  }
+  return linear;
+}
+
+GluMlp ParamBuilder::glu_mlp(const std::string& name, int64_t hidden, int64_t intermediate,
+                             bool bias) const {
+  return {stacked(name + ".gate_up_proj", {name + ".gate_proj", name + ".up_proj"},
+                  {intermediate, intermediate}, hidden, bias),
+          linear(name + ".down_proj", intermediate, hidden, bias)};
+}
+
+}  // namespace lmms::nn

@@ -1,0 +1,30 @@
+#pragma once
+/// Adds the Params of a module's parts below one prefix, with the usual laws of initialisation.
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "nn/glu_mlp.h"
+#include "nn/linear.h"
+#include "nn/param.h"
+
+namespace lmms::nn {
+
+/// Names are those of the checkpoint behind `prefix`. Matrices are drawn normal(0, std); biases
+/// start at 0, norms at 1.
+struct ParamBuilder {
+  ParamTable& params;
+  std::string unit, prefix;
+  double std = 0.02, norm_eps = 1e-6;
+
+  const Param* vector(const std::string& name, int64_t size, Init::Law law) const;
+  RmsNorm norm(const std::string& name, int64_t size) const;
+  Linear linear(const std::string& name, int64_t in, int64_t out, bool bias) const;
+  /// One product for several projections of the same input: `rows[i]` outputs belong to names[i].
+  Linear stacked(const std::string& name, const std::vector<std::string>& names,
+                 const std::vector<int64_t>& rows, int64_t in, bool bias) const;
+  /// gate_proj, up_proj and down_proj below `name`.
+  GluMlp glu_mlp(const std::string& name, int64_t hidden, int64_t intermediate, bool bias) const;
+};
+
+}  // namespace lmms::nn
