@@ -8,6 +8,7 @@
 #include <span>
 #include <string>
 
+#include "core/patch_grid.h"
 #include "nn/batch.h"
 #include "nn/param.h"
 #include "nn/run.h"
@@ -27,8 +28,9 @@ class LanguageModel {
 
 /// What of a micro-step costs time.
 struct Workload {
-  std::span<const int64_t> lengths;  ///< of the segments
-  int64_t supervised = 0;            ///< positions whose logits are computed
+  std::span<const int64_t> lengths;       ///< of the segments
+  int64_t supervised = 0;                 ///< positions whose logits are computed
+  std::span<const PatchGrid> grids = {};  ///< of images and videos
 };
 
 class Model {

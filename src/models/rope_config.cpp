@@ -2,6 +2,29 @@
 
 namespace lmms::models {
 
+namespace {
+
+// M-RoPE: three numbers of frequencies, or nothing.
+std::vector<int64_t> read_sections(const ConfigReader& rope) {
+  const nlohmann::json& value = rope.value("mrope_section");
+  std::vector<int64_t> sections;
+  if (value.is_null()) return sections;
+  if (value.is_array() && value.size() == 3) {
+    for (const nlohmann::json& n : value) {
+      if (n.is_number_integer() && n.get<double>() >= 0 && n.get<double>() < 1e6)
+        sections.push_back(n.get<int64_t>());
+    }
+  }
+  if (sections.size() != 3)
+    rope.fail("mrope_section",
+              "expected three numbers of frequencies: time, height, width; got " + value.dump());
+  if (rope.boolean("mrope_interleaved", false))
+    rope.fail("mrope_interleaved", "not built yet: true");
+  return sections;
+}
+
+}  // namespace
+
 nn::RopeConfig read_rope(const ConfigReader& config, double default_theta, int64_t max_positions) {
   // transformers' merge rule: rope_parameters, else rope_scaling, else nothing; theta inside it,
   // else beside it
@@ -17,7 +40,8 @@ nn::RopeConfig read_rope(const ConfigReader& config, double default_theta, int64
   if (!(out.theta > 1))
     config.fail("rope_theta", "expected a number above 1, got " + std::to_string(out.theta));
   const std::string type = rope.text("rope_type", rope.text("type", "default"));
-  if (type == "default") return out;
+  out.sections = read_sections(rope);
+  if (type == "default" || (type == "mrope" && !out.sections.empty())) return out;
   if (type != "linear" && type != "yarn")
     config.fail(key, "not built yet: rope_type '" + type + "' (default, linear, yarn are)");
   out.kind = type == "yarn" ? nn::RopeConfig::Kind::yarn : nn::RopeConfig::Kind::linear;

@@ -6,7 +6,8 @@
 
 namespace lmms::models {
 
-/// Throws Error for a rope_type that is not built, or parameters outside their range.
+/// With M-RoPE the sections stand beside the type ("mrope" of the hub is the plain one). Throws
+/// Error for a rope_type that is not built, or parameters outside their range.
 nn::RopeConfig read_rope(const ConfigReader& config, double default_theta, int64_t max_positions);
 
 }  // namespace lmms::models

@@ -113,9 +113,10 @@ std::vector<std::string> load_weights(const nn::ParamTable& params, nn::ModelMem
     const nn::Placement place = memory.placements[i];
     const parallel::Bucket& bucket = memory.buckets[place.bucket];
     for (const nn::Part& part : p.parts) {
-      const TensorView* view =
-          checked(files.find(part.hub_name), part.hub_name, part.hub_shape, complaints);
-      used.insert(part.hub_name);
+      const TensorView* found = files.find(part.hub_name);
+      if (found == nullptr) found = files.find(params.other_name(part.hub_name));
+      if (found != nullptr) used.insert(found->name);
+      const TensorView* view = checked(found, part.hub_name, part.hub_shape, complaints);
       if (view == nullptr) continue;
       const at::Tensor t = to_tensor(*view, where);
       bucket.weight(place.segment).narrow(0, part.first_row, part.rows).copy_(t);

@@ -1,10 +1,10 @@
-"""Stores names and shapes of the tensors of every public dense Qwen2, Qwen2.5 and Qwen3 size, as transformers 5.17.0 saves them.
+"""Stores names and shapes of the tensors of every public dense Qwen2, Qwen2.5, Qwen3 and Qwen2.5-VL size, as transformers 5.17.0 saves them.
 
-    python make_public_shapes.py        writes data/public_shapes/qwen2.json, data/public_shapes/qwen3.json
+    python make_public_shapes.py        writes data/public_shapes/qwen2.json, data/public_shapes/qwen3.json, data/public_shapes/qwen2_5_vl.json
 
     {size: {"config": what config.json says (the hub's spelling),
             "parameters": their number, a tied head counted once,
-            "tensors": {name: shape}}}      "{i}" in a name stands for every layer 0 to num_hidden_layers - 1
+            "tensors": {name: shape}}}      "{i}" in a name stands for every layer 0 to num_hidden_layers - 1, of a vision tower depth - 1
 
 Models are built on the meta device; the script fails where layers differ or the totals are not those of the published weights.
 """
@@ -13,7 +13,7 @@ import re
 from pathlib import Path
 
 import torch
-from transformers import AutoConfig, AutoModelForCausalLM
+from transformers import AutoConfig, AutoModelForCausalLM, Qwen2_5_VLForConditionalGeneration
 
 OUT = Path(__file__).parent / "data" / "public_shapes"
 # size: layers, hidden, intermediate, heads, key-value heads, vocabulary, tied, eps, parameters
@@ -34,6 +34,27 @@ QWEN3 = {
     "14B": (40, 5120, 17408, 40, 8, 151936, False, 1e-6, 14_768_307_200),
     "32B": (64, 5120, 25600, 64, 8, 151936, False, 1e-6, 32_762_123_264),
 }
+# size: the language model's row in QWEN2 with its vocabulary, intermediate size of the tower, parameters
+QWEN2_5_VL = {
+    "3B": ("3B", 151936, 3420, 3_754_622_976),
+    "7B": ("7B", 152064, 3420, 8_292_166_656),
+    "32B": (None, 152064, 3456, 33_452_718_336),
+    "72B": ("72B", 152064, 3456, 73_410_777_344),
+}
+QWEN2_32B = (64, 5120, 27648, 40, 8, 152064, False, 1e-6, None)
+
+
+def vl_config_of(size):
+    text, vocabulary, intermediate, _ = QWEN2_5_VL[size]
+    config = config_of("qwen2", QWEN2[text] if text else QWEN2_32B)
+    return config | dict(
+        architectures=["Qwen2_5_VLForConditionalGeneration"], model_type="qwen2_5_vl", vocab_size=vocabulary, rms_norm_eps=1e-6,
+        max_position_embeddings=128000, rope_scaling=dict(type="mrope", mrope_section=[16, 24, 24]), image_token_id=151655,
+        video_token_id=151656, vision_start_token_id=151652, vision_end_token_id=151653,
+        vision_config=dict(
+            depth=32, hidden_act="silu", hidden_size=1280, intermediate_size=intermediate, num_heads=16, in_chans=3,
+            out_hidden_size=config["hidden_size"], patch_size=14, spatial_merge_size=2, spatial_patch_size=14, window_size=112,
+            fullatt_block_indexes=[7, 15, 23, 31], tokens_per_second=2, temporal_patch_size=2))
 
 
 def config_of(family, row):
@@ -52,28 +73,37 @@ def config_of(family, row):
 def tensors_of(config):
     """{name: shape} with the layers' names folded to "{i}", and the number of parameters."""
     settings = {key: value for key, value in config.items() if key not in ("model_type", "torch_dtype")}
+    built = AutoConfig.for_model(config["model_type"], **settings)
     with torch.device("meta"):
-        model = AutoModelForCausalLM.from_config(AutoConfig.for_model(config["model_type"], **settings))
+        model = (Qwen2_5_VLForConditionalGeneration._from_config(built) if "vision_config" in config
+                 else AutoModelForCausalLM.from_config(built))
     folded, count = {}, {}
     total = 0
     for name, parameter in model.named_parameters():  # a tied head is no parameter of its own
         total += parameter.numel()
-        pattern = re.sub(r"\.layers\.\d+\.", ".layers.{i}.", name)
+        name = re.sub(r"^model\.visual\.", "visual.", name)  # the hub's names
+        name = re.sub(r"^model\.language_model\.", "model.", name)
+        pattern = re.sub(r"\.(layers|blocks)\.\d+\.", r".\1.{i}.", name)
         assert folded.setdefault(pattern, list(parameter.shape)) == list(parameter.shape), name
         count[pattern] = count.get(pattern, 0) + 1
     for pattern, times in count.items():
-        assert times == (config["num_hidden_layers"] if "{i}" in pattern else 1), pattern
+        layers = config["vision_config"]["depth"] if pattern.startswith("visual.") else config["num_hidden_layers"]
+        assert times == (layers if "{i}" in pattern else 1), pattern
     return folded, total
 
 
 def main():
     OUT.mkdir(parents=True, exist_ok=True)
-    for family, sizes in (("qwen2", QWEN2), ("qwen3", QWEN3)):
+    families = {
+        "qwen2": {size: (config_of("qwen2", row), row[-1]) for size, row in QWEN2.items()},
+        "qwen3": {size: (config_of("qwen3", row), row[-1]) for size, row in QWEN3.items()},
+        "qwen2_5_vl": {size: (vl_config_of(size), row[-1]) for size, row in QWEN2_5_VL.items()},
+    }
+    for family, sizes in families.items():
         result = {}
-        for size, row in sizes.items():
-            config = config_of(family, row)
+        for size, (config, parameters) in sizes.items():
             tensors, total = tensors_of(config)
-            assert total == row[-1], (family, size, total)
+            assert total == parameters, (family, size, total)
             result[size] = dict(config=config, parameters=total, tensors=tensors)
         text = ",\n".join(f"{json.dumps(size)}: {json.dumps(entry)}" for size, entry in result.items())
         (OUT / f"{family}.json").write_text("{\n" + text + "\n}\n")

@@ -15,59 +15,22 @@
 #include "models/registry.h"
 #include "models/tensor_io.h"
 #include "objectives/objective.h"
+#include "parity_testing.h"
 #include "train/device_batch.h"
 #include "train/step.h"
 
 namespace lmms {
 namespace {
 
+using parity::batch_of;
+using parity::expect_gradients;
+using parity::Expected;
+using parity::gradients;
+using parity::kLossBound;
+using parity::load;
+
 namespace fs = std::filesystem;
 const fs::path kData = fs::path(LMMS_SOURCE_DIR) / "tests/parity/data/qwen_text";
-
-// DESIGN, section 10.
-constexpr double kLossBound = 2e-6;
-constexpr double kGradientBound = 1e-5, kGradientFloor = 1e-3;
-
-struct Expected {
-  checkpoint::SafetensorsFile file;
-
-  at::Tensor operator[](const std::string& name) const {
-    const checkpoint::TensorView* view = file.find(name);
-    if (view == nullptr) throw std::runtime_error("no " + name);
-    if (view->dtype == checkpoint::DType::i32) {
-      at::Tensor t = at::empty(view->shape, at::kInt);
-      std::memcpy(t.mutable_data_ptr(), view->bytes.data(), view->bytes.size());
-      return t;
-    }
-    return models::to_tensor(*view, name);
-  }
-  std::vector<int32_t> integers(const std::string& name) const {
-    const at::Tensor t = (*this)[name];
-    return {t.const_data_ptr<int32_t>(), t.const_data_ptr<int32_t>() + t.numel()};
-  }
-};
-
-// The case's packed samples as one batch.
-data::Batch batch_of(const Expected& expected) {
-  data::Batch b;
-  b.input_ids = expected.integers("input_ids");
-  b.position_ids = expected.integers("position_ids");
-  b.labels = expected.integers("labels");
-  for (int32_t& label : b.labels) {
-    b.weights.push_back(label < 0 ? 0.0f : 1.0f);
-    b.supervised_tokens += label < 0 ? 0 : 1;
-    label = std::max(label, 0);
-  }
-  int32_t start = 0;
-  for (int32_t length : expected.integers("segment_lengths")) {
-    b.segments.push_back(
-        {start, length, data::AttentionMode::causal, static_cast<int32_t>(b.samples++), 0, 0});
-    start += length;
-  }
-  b.valid_tokens = b.tokens();
-  b.rows = 1;
-  return b;
-}
 
 // One sample of a packed batch as a batch of its own.
 data::Batch alone(const data::Batch& packed, size_t sample) {
@@ -87,59 +50,14 @@ data::Batch alone(const data::Batch& packed, size_t sample) {
   return b;
 }
 
-train::Network load(const fs::path& folder, at::ScalarType dtype = at::kFloat,
-                    const std::vector<std::string>& freeze = {}) {
-  const checkpoint::HfFolder hf = checkpoint::HfFolder::open(folder).take();
-  train::Network network;
-  const std::string where = (folder / "config.json").string();
-  network.model = models::model_entry(hf.config(), where).make(hf.config(), where);
-  for (const std::string& module : freeze) network.model->params().freeze(module, "test");
-  network.memory = nn::allocate(network.model->params(), {at::kCPU, dtype, at::kFloat});
-  models::load_weights(network.model->params(), network.memory, hf.weights().take(), where);
-  return network;
-}
-
 double backward(train::Network& network, const std::vector<data::Batch>& batches,
                 double denominator, const nn::RunContext& context = {}) {
-  for (parallel::Bucket& bucket : network.memory.buckets) bucket.zero_gradients();
   std::vector<nn::Batch> micro_steps;
   for (const data::Batch& b : batches) {
     micro_steps.push_back(
         train::to_device(b, denominator, network.model->language_model()->vocab_size(), at::kCPU));
   }
-  return train::plain_runner()
-      ->run(network, *objectives::next_token(), micro_steps, context)
-      .item<double>();
-}
-
-// Gradients under hub names, as copies.
-std::map<std::string, at::Tensor> gradients(const train::Network& network) {
-  std::map<std::string, at::Tensor> out;
-  for (size_t i = 0; i < network.model->params().all().size(); ++i) {
-    const nn::Param& p = network.model->params().all()[i];
-    if (!p.trainable) continue;
-    const nn::Placement place = network.memory.placements[i];
-    const at::Tensor g = network.memory.buckets[place.bucket].gradient(place.segment);
-    for (const nn::Part& part : p.parts)
-      out[part.hub_name] = g.narrow(0, part.first_row, part.rows).clone();
-  }
-  return out;
-}
-
-void expect_gradients(const std::map<std::string, at::Tensor>& ours,
-                      const std::map<std::string, at::Tensor>& theirs) {
-  double global = 0;
-  for (const auto& [name, g] : theirs) global += std::pow(g.norm().item<double>(), 2);
-  global = std::sqrt(global);
-  ASSERT_GT(global, 0);
-  for (const auto& [name, g] : theirs) {
-    const auto found = ours.find(name);
-    ASSERT_NE(found, ours.end()) << name;
-    const double distance = (found->second - g).norm().item<double>();
-    EXPECT_LE(distance, kGradientBound * std::max(g.norm().item<double>(), kGradientFloor * global))
-        << name;
-  }
-  EXPECT_EQ(ours.size(), theirs.size());
+  return parity::backward(network, micro_steps, context);
 }
 
 class QwenText : public ::testing::TestWithParam<std::string> {
@@ -147,15 +65,6 @@ class QwenText : public ::testing::TestWithParam<std::string> {
   QwenText()
       : folder_(kData / GetParam()),
         expected_{checkpoint::SafetensorsFile::open(folder_ / "expected.safetensors").take()} {}
-
-  std::map<std::string, at::Tensor> expected_gradients() const {
-    std::map<std::string, at::Tensor> out;
-    for (const checkpoint::TensorView& view : expected_.file.tensors()) {
-      if (view.name.starts_with("gradient."))
-        out[view.name.substr(9)] = models::to_tensor(view, view.name);
-    }
-    return out;
-  }
 
   fs::path folder_;
   Expected expected_;
@@ -178,7 +87,7 @@ TEST_P(QwenText, loss_and_every_gradient_are_those_of_transformers) {
   const double loss = backward(network, {batch}, static_cast<double>(batch.supervised_tokens));
   const double theirs = expected_["loss"].item<double>();
   EXPECT_LE(std::abs(loss - theirs), kLossBound * std::abs(theirs));
-  expect_gradients(gradients(network), expected_gradients());
+  expect_gradients(gradients(network), expected_.gradients());
 }
 
 TEST_P(QwenText, unpacked_and_accumulated_micro_steps_give_the_same_gradients) {
@@ -188,7 +97,7 @@ TEST_P(QwenText, unpacked_and_accumulated_micro_steps_give_the_same_gradients) {
   for (size_t s = 0; s < packed.segments.size(); ++s) micro_steps.push_back(alone(packed, s));
   const double loss = backward(network, micro_steps, static_cast<double>(packed.supervised_tokens));
   EXPECT_LE(std::abs(loss - expected_["loss"].item<double>()), kLossBound * std::abs(loss));
-  expect_gradients(gradients(network), expected_gradients());
+  expect_gradients(gradients(network), expected_.gradients());
 }
 
 TEST_P(QwenText, recomputing_layers_changes_no_bit) {

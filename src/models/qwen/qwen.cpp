@@ -91,14 +91,8 @@ nn::DecoderConfig read_config(const ConfigReader& config, Generation generation)
 Qwen::Qwen(const nlohmann::json& config, const std::string& where, Generation generation)
     : Model(config),
       decoder_(params_, read_config(ConfigReader(config, where), generation), "model.") {
-  const nn::DecoderConfig& c = decoder_.config();
-  if (ConfigReader(config, where).boolean("tie_word_embeddings", false)) {
-    head_ = decoder_.embedding().weight;
-  } else {
-    head_ =
-        &params_.add("lm_head", "lm_head.weight", {c.vocab_size, c.hidden_size},
-                     {nn::Init::Law::normal, c.initializer_range, -1}, nn::ParamClass::embedding);
-  }
+  head_ = &add_head(params_, decoder_,
+                    ConfigReader(config, where).boolean("tie_word_embeddings", false));
 }
 
 at::Tensor Qwen::hidden(const nn::Batch& batch, const nn::RunContext& context) const {
@@ -106,14 +100,27 @@ at::Tensor Qwen::hidden(const nn::Batch& batch, const nn::RunContext& context) c
 }
 
 double Qwen::train_flops(const Workload& work) const {
-  const double head =
-      2.0 * static_cast<double>(work.supervised) * static_cast<double>(head_->elements());
   return decoder_.train_flops(work.lengths) +
-         head * (1 + (decoder_.trains() ? 1 : 0) + (head_->trainable ? 1 : 0));
+         head_flops(*head_, work.supervised, decoder_.trains());
 }
 
 double Qwen::lmms_engine_flops(const Workload& work) const {
-  const nn::DecoderConfig& c = decoder_.config();
+  return qwen::lmms_engine_flops(decoder_.config(), work);
+}
+
+const nn::Param& add_head(nn::ParamTable& params, const nn::Decoder& decoder, bool tied) {
+  if (tied) return *decoder.embedding().weight;
+  const nn::DecoderConfig& c = decoder.config();
+  return params.add("lm_head", "lm_head.weight", {c.vocab_size, c.hidden_size},
+                    {nn::Init::Law::normal, c.initializer_range, -1}, nn::ParamClass::embedding);
+}
+
+double head_flops(const nn::Param& head, int64_t supervised, bool below_trains) {
+  return 2.0 * static_cast<double>(supervised) * static_cast<double>(head.elements()) *
+         (1 + (below_trains ? 1 : 0) + (head.trainable ? 1 : 0));
+}
+
+double lmms_engine_flops(const nn::DecoderConfig& c, const Workload& work) {
   const auto H = static_cast<double>(c.hidden_size), I = static_cast<double>(c.intermediate_size);
   const auto Nq = static_cast<double>(c.heads), Nkv = static_cast<double>(c.kv_heads),
              D = static_cast<double>(c.head_dim);

@@ -11,6 +11,14 @@ enum class Generation { qwen2, qwen3 };
 /// The decoder of a config.json, class defaults of transformers 5.17 where a key is absent.
 nn::DecoderConfig read_config(const ConfigReader& config, Generation generation);
 
+/// FLOPs of forward and backward of a language head over the supervised positions; `below_trains`:
+/// something takes the gradient of its input.
+double head_flops(const nn::Param& head, int64_t supervised, bool below_trains);
+/// Model::lmms_engine_flops of a decoder.
+double lmms_engine_flops(const nn::DecoderConfig& config, const Workload& work);
+/// The head's own Param, or the embedding where the two are tied.
+const nn::Param& add_head(nn::ParamTable& params, const nn::Decoder& decoder, bool tied);
+
 class Qwen : public Model, public LanguageModel {
  public:
   Qwen(const nlohmann::json& config, const std::string& where, Generation generation);

@@ -1,0 +1,23 @@
+#pragma once
+/// config.json of Qwen2.5-VL, in the hub's form (text keys at the top) or that of transformers 5
+/// (text_config).
+#include <nlohmann/json.hpp>
+#include <string>
+
+#include "data/rope_index.h"
+#include "models/qwen_vl/vision.h"
+#include "nn/decoder.h"
+
+namespace lmms::models::qwen_vl {
+
+struct Config {
+  nn::DecoderConfig text;
+  VisionConfig vision;
+  bool tied = false;                ///< the head is the embedding
+  data::RopeIndexConfig positions;  ///< for whoever makes samples
+};
+
+/// Class defaults of transformers 5.17 where a key is absent. Throws Error naming file and key.
+Config read_config(const nlohmann::json& config, const std::string& where);
+
+}  // namespace lmms::models::qwen_vl

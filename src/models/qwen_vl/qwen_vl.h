@@ -1,0 +1,33 @@
+#pragma once
+/// Qwen2.5-VL: the decoder of Qwen2 with three-axis positions, and a vision tower whose features
+/// stand in for the embeddings of pad tokens.
+#include "models/model.h"
+#include "models/qwen_vl/config.h"
+#include "models/qwen_vl/vision.h"
+#include "nn/decoder.h"
+
+namespace lmms::models::qwen_vl {
+
+class QwenVl : public Model, public LanguageModel {
+ public:
+  QwenVl(const nlohmann::json& config, const std::string& where);
+
+  const LanguageModel* language_model() const override { return this; }
+  /// Throws Error if the batch's features and the rows that take them differ in number.
+  at::Tensor hidden(const nn::Batch& batch, const nn::RunContext& context) const override;
+  const nn::Param& head() const override { return *head_; }
+  int64_t vocab_size() const override { return settings_.text.vocab_size; }
+  double train_flops(const Workload& work) const override;
+  double lmms_engine_flops(const Workload& work) const override;
+
+  const VisionTower& tower() const { return tower_; }
+  const Config& settings() const { return settings_; }
+
+ private:
+  Config settings_;
+  VisionTower tower_;
+  nn::Decoder decoder_;
+  const nn::Param* head_;
+};
+
+}  // namespace lmms::models::qwen_vl
