@@ -6,6 +6,7 @@
 #include "app/commands.h"
 #include "app/environment.h"
 #include "core/format.h"
+#include "core/units.h"
 #include "train/config.h"
 #include "train/evaluate_checkpoint.h"
 
@@ -62,10 +63,11 @@ void add_eval(CLI::App& app, Outcome&) {
       std::printf("%s\n", line.dump().c_str());
       return;
     }
-    std::printf(
-        "eval_loss   %.6f\nperplexity  %.4f\nover %ld trained tokens of %ld samples, %ld skipped\n",
-        result.loss, result.perplexity(), result.supervised_tokens, result.samples,
-        result.skipped_samples);
+    const std::string text = fmt::format(
+        "eval_loss   {:.6f}\nperplexity  {:.4f}\nover {} trained tokens of {} samples, {} skipped",
+        result.loss, result.perplexity(), grouped(result.supervised_tokens),
+        grouped(result.samples), grouped(result.skipped_samples));
+    std::printf("%s\n", text.c_str());
   });
 }
 

@@ -3,27 +3,17 @@
 #include <algorithm>
 
 #include "core/format.h"
+#include "core/units.h"
 #include "kernels/attention/attention.h"
 #include "kernels/device.h"
 
 namespace lmms::train {
 namespace {
 
-std::string count(int64_t n) {
-  std::string digits = std::to_string(n);
-  for (auto i = static_cast<int64_t>(digits.size()) - 3; i > 0; i -= 3)
-    digits.insert(static_cast<size_t>(i), ",");
-  return digits;
-}
-
-std::string gib(int64_t bytes) {
-  return fmt::format("{:.1f} GiB", static_cast<double>(bytes) / (1 << 30));
-}
-
 std::string data_source(const data::SourceSummary& s) {
-  std::string text = fmt::format("{} ({}, {} rows", s.path, s.format, count(s.rows));
+  std::string text = fmt::format("{} ({}, {} rows", s.path, s.format, grouped(s.rows));
   if (s.weight != 1.0)
-    text += fmt::format(", weight {}: {} samples an epoch", s.weight, count(s.samples_per_epoch));
+    text += fmt::format(", weight {}: {} samples an epoch", s.weight, grouped(s.samples_per_epoch));
   return text + ")";
 }
 
@@ -66,7 +56,7 @@ TableRows describe_run(const RunParts& parts, const RunState& state,
       fmt::format("{} from {}", parts.network.model->config().value("model_type", "?"),
                   config.model.load_from_pretrained_path.value_or("its config, random weights")));
   rows.emplace_back("parameters",
-                    fmt::format("{} trained, {} frozen", count(trained), count(all - trained)));
+                    fmt::format("{} trained, {} frozen", grouped(trained), grouped(all - trained)));
   for (const data::SourceSummary& s : parts.data.training->sources())
     rows.emplace_back("data", data_source(s));
   if (parts.data.evaluation.dataset) {
@@ -80,14 +70,14 @@ TableRows describe_run(const RunParts& parts, const RunState& state,
                                                        : std::string(", one sample each")));
   const auto total = parts.loader.total_steps();
   rows.emplace_back("steps", total
-                                 ? count(*total)
+                                 ? grouped(*total)
                                  : fmt::format("as many as {} epochs fill", args.num_train_epochs));
   rows.emplace_back("optimiser",
                     fmt::format("AdamW, learning rate {}, {}, weight decay {}, clip {}",
                                 args.optimizer.learning_rate, args.schedule.lr_scheduler_type,
                                 args.optimizer.weight_decay, args.optimizer.max_grad_norm));
   rows.emplace_back("device", fmt::format("{}, {}", kernels::device_name(parts.device),
-                                          gib(kernels::total_memory_bytes(parts.device))));
+                                          size_text(kernels::total_memory_bytes(parts.device))));
   rows.emplace_back("peak", fmt::format("{:.3g} TFLOP/s ({})",
                                         parts.machine.peak_flops_per_second / 1e12, peak_source));
   const at::ScalarType dtype = args.bf16 ? at::kBFloat16 : at::kFloat;

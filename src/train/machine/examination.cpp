@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "core/format.h"
+#include "core/units.h"
 
 namespace lmms::train {
 namespace {

@@ -2,6 +2,7 @@
 #include <cstdlib>
 
 #include "core/format.h"
+#include "core/units.h"
 #include "train/machine/examination.h"
 
 namespace lmms::train {

@@ -1,17 +1,11 @@
 #include <algorithm>
 
 #include "core/format.h"
+#include "core/units.h"
 #include "train/machine/examination.h"
 
 namespace lmms::train {
 namespace {
-
-std::string count(int64_t n) {
-  std::string digits = std::to_string(n);
-  for (auto i = static_cast<int64_t>(digits.size()) - 3; i > 0; i -= 3)
-    digits.insert(static_cast<size_t>(i), ",");
-  return digits;
-}
 
 /// Memory that the run's device still has.
 int64_t free_memory(const DoctorFacts& facts) {
@@ -114,8 +108,9 @@ void examine_run(const DoctorFacts& facts, std::vector<Finding>& out) {
   if (!facts.run) return;
   const RunNeeds& run = *facts.run;
   out.push_back(fine("run", "model", run.model));
-  out.push_back(fine("run", "parameters",
-                     fmt::format("{} trained, {} frozen", count(run.trained), count(run.frozen))));
+  out.push_back(
+      fine("run", "parameters",
+           fmt::format("{} trained, {} frozen", grouped(run.trained), grouped(run.frozen))));
   Finding numbers =
       fine("run", "numbers", run.bf16 ? "bf16, fp32 master weights and optimiser states" : "fp32");
   if (facts.on_gpu && !run.bf16) {

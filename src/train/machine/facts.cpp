@@ -17,6 +17,7 @@
 #include <memory>
 
 #include "core/format.h"
+#include "core/units.h"
 #include "core/version.h"
 #include "kernels/device_facts.h"
 #include "train/machine/finding.h"

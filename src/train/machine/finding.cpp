@@ -21,15 +21,6 @@ void trouble(Finding& line, const std::string& what, const std::string& cure) {
   line.mark = Mark::trouble;
 }
 
-std::string size_text(int64_t bytes) {
-  constexpr double kMiB = 1 << 20, kGiB = 1 << 30;
-  const auto b = static_cast<double>(bytes);
-  if (b < 10 * 1024) return fmt::format("{} B", bytes);
-  if (b < 10 * kMiB) return fmt::format("{:.1f} MiB", b / kMiB);
-  if (b < kGiB) return fmt::format("{:.0f} MiB", b / kMiB);
-  return fmt::format("{:.1f} GiB", b / kGiB);
-}
-
 std::string joined(const std::vector<std::string>& parts) {
   std::string out;
   for (const std::string& part : parts) out += (out.empty() ? "" : ", ") + part;

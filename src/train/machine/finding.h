@@ -25,8 +25,6 @@ void note(Finding& line, const std::string& what, const std::string& cure);
 /// Turns a line into a trouble, or adds to what it says.
 void trouble(Finding& line, const std::string& what, const std::string& cure);
 
-/// "12.3 GiB", "340 MiB", "512 B".
-std::string size_text(int64_t bytes);
 /// "a, b, c".
 std::string joined(const std::vector<std::string>& parts);
 

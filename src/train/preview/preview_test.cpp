@@ -393,8 +393,6 @@ TEST(TokenText, measures_wide_and_combining_characters) {
   EXPECT_EQ(width_of("\xE6\xBC\xA2\xE5\xAD\x97"), 4);
   EXPECT_EQ(width_of("e\xCC\x81"), 1);
   EXPECT_EQ(width_of("\xF0\x9F\xA6\x94"), 2);
-  EXPECT_EQ(grouped(1234567), "1,234,567");
-  EXPECT_EQ(grouped(-12), "-12");
   EXPECT_EQ(hex("\xE2\x98"), "e2 98");
 }
 

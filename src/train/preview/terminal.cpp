@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "core/format.h"
+#include "core/units.h"
 #include "train/preview/token_text.h"
 
 namespace lmms::train::preview {

@@ -136,12 +136,4 @@ int width_of(std::string_view text) {
   return width;
 }
 
-std::string grouped(int64_t n) {
-  std::string digits = std::to_string(n);
-  for (auto i = static_cast<int64_t>(digits.size()) - 3; i > 0; i -= 3) {
-    digits.insert(static_cast<size_t>(i), ",");
-  }
-  return digits;
-}
-
 }  // namespace lmms::train::preview

@@ -33,7 +33,4 @@ std::string hex(std::string_view bytes);
 /// combining marks.
 int width_of(std::string_view text);
 
-/// 1234567 as "1,234,567".
-std::string grouped(int64_t n);
-
 }  // namespace lmms::train::preview
