@@ -5,35 +5,57 @@
 #include <cstring>
 
 #include "core/format.h"
+#include "media/plane_kernels.h"
 
 namespace lmms::media {
 namespace {
 
-/// The 256 values that a byte of a channel can become.
-struct Table {
-  float of[3][256];
+using Channels = std::array<Channel, 3>;
 
-  // The processors fuse the two steps: mean and std as float32 times (1 / rescale), then (x - mean)
-  // / std.
-  explicit Table(const Normalisation& n) {
-    for (int c = 0; c < 3; ++c) {
-      const float mean = float(n.mean[c]) * float(1.0 / n.rescale);
-      const float std = float(n.std[c]) * float(1.0 / n.rescale);
-      for (int v = 0; v < 256; ++v) of[c][v] = (float(v) - mean) / std;
+// The processors fuse the two steps: mean and std as float32 times (1 / rescale), then (x - mean) /
+// std.
+Channels channels_of(const Normalisation& n) {
+  Channels channels;
+  for (int c = 0; c < 3; ++c) {
+    const float unit = float(1.0 / n.rescale);
+    channels[c] = Channel(float(n.mean[c]) * unit, float(n.std[c]) * unit);
+  }
+  return channels;
+}
+
+/// A band of rows of an image, each channel by itself; small enough to stay in the cache.
+class Band {
+ public:
+  Band(int rows, int width)
+      : rows_(rows), step_(width + 16), bytes_(size_t(3) * rows * step_ + 16) {}
+  int64_t step() const { return step_; }
+  const uint8_t* at(int channel, int row, int x) const {
+    return bytes_.data() + (int64_t{channel} * rows_ + row) * step_ + x;
+  }
+  void fill(const PlaneKernels& kernels, const Image& image, int first, int rows) {
+    for (int row = 0; row < rows; ++row) {
+      const auto to = [&](int channel) { return const_cast<uint8_t*>(at(channel, row, 0)); };
+      kernels.split(image.row(first + row), image.width(), to(0), to(1), to(2));
     }
   }
+
+ private:
+  int rows_;
+  int64_t step_;
+  std::vector<uint8_t> bytes_;
 };
 
-/// A window of an image -> [3][height][width], rows of `in_step` bytes.
-void planes(const Table& table, const uint8_t* in, int64_t in_step, int height, int width,
-            float* out) {
-  const size_t plane = size_t(height) * width;
-  for (int y = 0; y < height; ++y, in += in_step, out += width) {
-    for (int c = 0; c < 3; ++c) {
-      const float* values = table.of[c];
-      float* to = out + c * plane;
-      for (int x = 0; x < width; ++x) to[x] = values[in[3 * x + c]];
-    }
+/// An image of whole tiles -> [rows * columns][3][height][width], tiles row by row.
+void emit_tiles(const Image& image, const Normalisation& normalisation, int height, int width,
+                float* out) {
+  const PlaneKernels kernels = best_planes();
+  const Channels channels = channels_of(normalisation);
+  Band band(height, image.width());
+  for (int y = 0; y < image.height(); y += height) {
+    band.fill(kernels, image, y, height);
+    for (int x = 0; x < image.width(); x += width)
+      for (int c = 0; c < 3; ++c, out += int64_t{height} * width)
+        kernels.emit(channels[c], band.at(c, 0, x), band.step(), height, width, out);
   }
 }
 
@@ -140,33 +162,39 @@ int64_t patch_values(const PatchOptions& options) {
 void write_patches(const Image& image, const Grid& grid, const PatchOptions& options,
                    std::span<float> out) {
   const int side = options.patch, merge = options.merge;
-  const int64_t row_values = side, plane = int64_t{side} * side;
+  const int64_t plane = int64_t{side} * side;
   if (int64_t(out.size()) != grid.patches() * patch_values(options))
     throw Error("",
                 fmt::format("write_patches: room for {} values, the grid has {}", out.size(),
                             grid.patches() * patch_values(options)),
                 "", Exit::failed);
-  const Table table(options.normalisation);
   const int height = grid.h * side, width = grid.w * side;
   Image resized;
   const bool same = image.height() == height && image.width() == width;
   if (!same) resized = resize(image, width, height, options.filter);
   const Image& from = same ? image : resized;
+  const PlaneKernels kernels = best_planes();
+  const Channels channels = channels_of(options.normalisation);
+  Band band(merge * side, width);
+  std::vector<float> values(patch_values(options));  // of one patch: it stays in the nearest cache
   float* to = out.data();
-  for (int block_y = 0; block_y < grid.h; block_y += merge)
+  for (int block_y = 0; block_y < grid.h; block_y += merge) {
+    band.fill(kernels, from, block_y * side, merge * side);
     for (int block_x = 0; block_x < grid.w; block_x += merge)
-      for (int y = block_y; y < block_y + merge; ++y)
-        for (int x = block_x; x < block_x + merge; ++x)
-          for (int c = 0; c < 3; ++c) {
-            const float* values = table.of[c];
-            float* first = to;
-            for (int row = 0; row < side; ++row, to += row_values) {
-              const uint8_t* in = from.row(y * side + row) + 3 * x * side + c;
-              for (int i = 0; i < side; ++i) to[i] = values[in[3 * i]];
-            }
-            for (int frame = 1; frame < options.temporal; ++frame, to += plane)
-              std::memcpy(to, first, size_t(plane) * sizeof(float));
-          }
+      for (int patch = 0; patch < merge * merge; ++patch, to += values.size()) {
+        const int row = patch / merge * side, column = (block_x + patch % merge) * side;
+        float* next = values.data();
+        for (int c = 0; c < 3; ++c) {
+          float* const first = next;
+          kernels.emit(channels[c], band.at(c, row, column), band.step(), side, side, first);
+          next += plane;
+          for (int frame = 1; frame < options.temporal; ++frame, next += plane)
+            std::memcpy(next, first, size_t(plane) * sizeof(float));
+        }
+        kernels.store(to, values.data(), int64_t(values.size()));
+      }
+  }
+  kernels.settle();
 }
 
 Result<Tiling> plan_tiles(Extent size, const TileOptions& options) {
@@ -214,17 +242,12 @@ void write_tiles(const Image& image, const Tiling& tiling, const TileOptions& op
   const int side = options.tile;
   const int64_t view = int64_t{3} * side * side;
   check_room(out, tiling.tiles() * view, "write_tiles");
-  const Table table(options.normalisation);
-  const Image base = resize(image, side, side, options.filter);
-  planes(table, base.row(0), 3 * side, side, side, out.data());
+  emit_tiles(resize(image, side, side, options.filter), options.normalisation, side, side,
+             out.data());
   const Image inner = resize(image, tiling.inner.width, tiling.inner.height, options.filter);
   const Image whole = padded(inner, tiling.best, (tiling.best.height - tiling.inner.height) / 2,
                              (tiling.best.width - tiling.inner.width) / 2, {0, 0, 0});
-  float* to = out.data() + view;
-  for (int row = 0; row < tiling.rows; ++row)
-    for (int column = 0; column < tiling.columns; ++column, to += view)
-      planes(table, whole.row(row * side) + 3 * column * side, int64_t{3} * whole.width(), side,
-             side, to);
+  emit_tiles(whole, options.normalisation, side, side, out.data() + view);
 }
 
 void write_square(const Image& image, const TileOptions& options, std::span<float> out) {
@@ -240,8 +263,7 @@ void write_square(const Image& image, const TileOptions& options, std::span<floa
 
 void write_planes(const Image& image, const Normalisation& normalisation, std::span<float> out) {
   check_room(out, int64_t{3} * image.width() * image.height(), "write_planes");
-  planes(Table(normalisation), image.row(0), int64_t{3} * image.width(), image.height(),
-         image.width(), out.data());
+  emit_tiles(image, normalisation, image.height(), image.width(), out.data());
 }
 
 }  // namespace lmms::media

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "media/images_testing.h"
+#include "media/plane_kernels.h"
 
 namespace lmms::media {
 namespace {
@@ -113,6 +114,34 @@ TEST(Tiles, pinpoints_that_are_no_whole_tiles_are_refused) {
   EXPECT_THAT(plan_tiles({100, 100}, {.tile = 384, .pinpoints = {{400, 400}}}).fault().text(),
               HasSubstr("correct image_grid_pinpoints"));
   EXPECT_EQ(plan_tiles({900, 700}, {}).take().best, (Extent{1152, 768}));
+}
+
+TEST(PlaneKernels, vector_code_equals_the_plain_one) {
+  const PlaneKernels plain = portable_planes(), best = best_planes();
+  for (const int width : {1, 5, 8, 14, 16, 27, 49}) {
+    Image image(width, 3);
+    for (size_t i = 0; i < image.pixels().size(); ++i) image.pixels()[i] = uint8_t(i * 37 + i / 9);
+    std::vector<uint8_t> expected[3], found[3];
+    for (int c = 0; c < 3; ++c) {
+      expected[c].assign(width + 16, 0);
+      found[c].assign(width + 16, 0);
+    }
+    plain.split(image.row(2), width, expected[0].data(), expected[1].data(), expected[2].data());
+    best.split(image.row(2), width, found[0].data(), found[1].data(), found[2].data());
+    for (int c = 0; c < 3; ++c)
+      EXPECT_TRUE(std::equal(expected[c].begin(), expected[c].begin() + width, found[c].begin()));
+
+    std::vector<float> a(width * 3), b(width * 3), stored(width * 3);
+    for (const Channel& channel : {Channel(0.48145466f * 255, 0.26862954f * 255),
+                                   Channel(127.5f, 127.5f), Channel(3.1f, 0.007f)}) {
+      plain.emit(channel, image.row(0), 3 * width, 3, width, a.data());
+      best.emit(channel, image.row(0), 3 * width, 3, width, b.data());
+      EXPECT_EQ(a, b) << width;
+      EXPECT_EQ(a[0], (float(image.row(0)[0]) - channel.mean) / channel.std);
+    }
+    best.store(stored.data(), a.data(), int64_t(a.size()));
+    EXPECT_EQ(stored, a);
+  }
 }
 
 TEST(Patches, room_of_the_wrong_size_is_our_own_mistake_and_throws) {
