@@ -28,8 +28,9 @@ RopePositions rope_index(std::span<const int32_t> ids, std::span<const RopeMedia
                          const RopeIndexConfig& config, const std::string& where) {
   RopePositions out;
   for (auto& axis : out) axis.reserve(ids.size());
-  int64_t next = 0;  // position
-  size_t used = 0;   // media
+  int64_t next = 0;    // position
+  size_t used = 0;     // media
+  int64_t frames = 0;  // of the last medium, still to come
   const auto add = [&](int64_t t, int64_t h, int64_t w) {
     out[0].push_back(static_cast<int32_t>(next + t));
     out[1].push_back(static_cast<int32_t>(next + h));
@@ -44,16 +45,21 @@ RopePositions rope_index(std::span<const int32_t> ids, std::span<const RopeMedia
       continue;
     }
     const char* kind = video ? "video" : "image";
-    if (used == media.size() || media[used].video != video) {
+    const bool goes_on = frames > 0 && video;
+    if (!goes_on && (frames > 0 || used == media.size() || media[used].video != video)) {
       throw Error(where, fmt::format("token {} is the pad of {} {}, and {}", i, kind, used + 1,
-                                     used == media.size() ? "the sample has no more media"
-                                     : video              ? "that is an image"
-                                                          : "that is a video"));
+                                     frames > 0             ? "a video before it has more frames"
+                                     : used == media.size() ? "the sample has no more media"
+                                     : video                ? "that is an image"
+                                                            : "that is a video"));
     }
-    const RopeMedia& m = media[used++];
+    const RopeMedia& m = media[goes_on ? used - 1 : used++];
     check(m, config.merge, where);
+    const bool apart = video && config.frames_apart;
+    if (apart) frames = (goes_on ? frames : m.grid.t) - 1;
+    const int64_t steps = apart ? 1 : m.grid.t;
     const int64_t h = m.grid.h / config.merge, w = m.grid.w / config.merge;
-    const int64_t count = m.grid.t * h * w;
+    const int64_t count = steps * h * w;
     const auto rest = ids.subspan(i);
     const auto pads =
         std::find_if(rest.begin(), rest.end(), [&](int32_t id) { return id != ids[i]; }) -
@@ -65,13 +71,17 @@ RopePositions rope_index(std::span<const int32_t> ids, std::span<const RopeMedia
     }
     const int64_t step =
         video ? config.tokens_per_second * static_cast<int64_t>(m.seconds_per_grid) : 1;
-    for (int64_t t = 0; t < m.grid.t; ++t) {
+    for (int64_t t = 0; t < steps; ++t) {
       for (int64_t y = 0; y < h; ++y) {
         for (int64_t x = 0; x < w; ++x) add(t * step, y, x);
       }
     }
     next += std::max(h, w);
     i += static_cast<size_t>(count);
+  }
+  if (frames > 0) {
+    throw Error(where,
+                fmt::format("video {} has {} frames more than runs of pad tokens", used, frames));
   }
   if (used != media.size()) {
     throw Error(where, fmt::format("{} images and videos, and pad tokens for {} of them",

@@ -23,6 +23,9 @@ struct RopeIndexConfig {
   int32_t image_token_id = 151655, video_token_id = 151656;
   int64_t merge = 2;              ///< spatial_merge_size: side of the block that makes one token
   int64_t tokens_per_second = 4;  ///< of vision_config
+  /// Every frame of a video is a run of pad tokens of its own, with text (its time) around it, and
+  /// is laid like an image: Qwen3-VL.
+  bool frames_apart = false;
 };
 
 /// Rows t, h, w, each [T].

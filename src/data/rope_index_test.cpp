@@ -51,6 +51,23 @@ TEST(RopeIndex, tells_images_apart_that_touch) {
   EXPECT_THAT(p[2], ElementsAre(0, 1, 1));
 }
 
+TEST(RopeIndex, lays_every_frame_like_an_image_where_frames_stand_apart) {
+  RopeIndexConfig config = kConfig;
+  config.frames_apart = true;
+  const std::vector<RopeMedia> media{{{2, 2, 4}, true, 5}, {{1, 2, 2}}};
+  const RopePositions p =
+      rope_index(std::vector<int32_t>{9, 2, 2, 9, 2, 2, 1, 9}, media, config, "");
+  EXPECT_THAT(p[0], ElementsAre(0, 1, 1, 3, 4, 4, 6, 7));
+  EXPECT_THAT(p[2], ElementsAre(0, 1, 2, 3, 4, 5, 6, 7));
+  const auto fault = [&](std::vector<int32_t> ids) {
+    EXPECT_THROW(rope_index(ids, media, config, ""), Error);
+  };
+  fault({2, 2, 9});
+  fault({2, 2, 1, 2, 2});
+  fault({2, 2, 2, 9, 1});
+  fault({2, 2, 2, 2, 2, 2, 1});
+}
+
 TEST(RopeIndex, of_nothing_is_nothing) {
   const RopePositions p = rope_index({}, {}, kConfig, "");
   EXPECT_TRUE(p[0].empty() && p[1].empty() && p[2].empty());

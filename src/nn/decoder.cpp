@@ -1,6 +1,7 @@
 #include "nn/decoder.h"
 
 #include <ATen/TensorOperators.h>
+#include <ATen/ops/index_add.h>
 
 #include <algorithm>
 #include <cmath>
@@ -84,13 +85,17 @@ Decoder::Decoder(ParamTable& params, const DecoderConfig& config, const std::str
 }
 
 at::Tensor Decoder::from_embeddings(at::Tensor embeddings, const Batch& batch,
-                                    const RunContext& context) const {
+                                    const RunContext& context, const Injection& injection) const {
   DecoderState state;
   state.hidden = std::move(embeddings);
   std::tie(state.cos, state.sin) = rotary_.tables(batch.position_ids, state.hidden.scalar_type());
   state.attention = &batch.attention;
   state.cache = batch.cache;
-  for (const DecoderLayer& layer : layers_) state = run(context, layer, state);
+  for (size_t i = 0; i < layers_.size(); ++i) {
+    state = run(context, layers_[i], state);
+    if (i < injection.after_layer.size())
+      state.hidden = at::index_add(state.hidden, 0, injection.rows, injection.after_layer[i]);
+  }
   return norm_(state.hidden);
 }
 

@@ -65,6 +65,13 @@ struct DecoderLayer {
   DecoderState operator()(const DecoderState& state) const;
 };
 
+/// What is added to some rows of the residual stream behind the first layers (features of images in
+/// DeepStack).
+struct Injection {
+  at::Tensor rows;                      ///< [M] int64, each once
+  std::vector<at::Tensor> after_layer;  ///< [M, H], for layers 0, 1, ...
+};
+
 /// Embedding, layers, final norm. Every layer is a unit; so is the embedding with what stands
 /// outside of layers.
 class Decoder {
@@ -77,8 +84,8 @@ class Decoder {
     return from_embeddings(embedding_(batch.input_ids), batch, context);
   }
   /// The same, where some rows of the embeddings [T, H] come from elsewhere (features of images).
-  at::Tensor from_embeddings(at::Tensor embeddings, const Batch& batch,
-                             const RunContext& context) const;
+  at::Tensor from_embeddings(at::Tensor embeddings, const Batch& batch, const RunContext& context,
+                             const Injection& injection = {}) const;
 
   const Embedding& embedding() const { return embedding_; }
   const DecoderConfig& config() const { return config_; }

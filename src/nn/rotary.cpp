@@ -30,6 +30,13 @@ Rotary::Rotary(const RopeConfig& c, int64_t head_dim) {
   const int64_t half = head_dim / 2;
   for (size_t axis = 0; axis < c.sections.size(); ++axis)
     axes_.insert(axes_.end(), static_cast<size_t>(c.sections[axis]), static_cast<int64_t>(axis));
+  if (c.interleaved && c.sections.size() == 3) {
+    for (size_t i = 0; i < axes_.size(); ++i) {
+      const size_t axis = i % 3;
+      const bool turns = axis > 0 && static_cast<int64_t>(i) < 3 * c.sections[axis];
+      axes_[i] = turns ? static_cast<int64_t>(axis) : 0;
+    }
+  }
   if (!axes_.empty() && static_cast<int64_t>(axes_.size()) != half) {
     throw Error("config.json: mrope_section", "the sections must add up to half the head size, " +
                                                   std::to_string(half) + "; they add up to " +

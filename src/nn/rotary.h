@@ -18,9 +18,10 @@ struct RopeConfig {
   double beta_fast = 32, beta_slow = 1;
   double attention_factor = 0;  ///< yarn: 0 means 0.1 * ln(factor) + 1
   bool truncate = true;         ///< yarn: round the borders of the ramp to whole dimensions
-  /// M-RoPE: how many of the D / 2 frequencies turn by time, by height, by width, one block after
-  /// another; empty: every token has one position.
+  /// M-RoPE: how many of the D / 2 frequencies turn by time, by height, by width; empty: every
+  /// token has one position.
   std::vector<int64_t> sections;
+  bool interleaved = false;  ///< M-RoPE: t h w t h w ... t t (Qwen3-VL) instead of three blocks
 
   bool operator==(const RopeConfig&) const = default;
 };

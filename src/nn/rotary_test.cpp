@@ -84,6 +84,23 @@ TEST(Rotary, sections_turn_frequencies_by_their_own_axis) {
   }
 }
 
+TEST(Rotary, interleaved_sections_take_turns_and_leave_the_rest_to_time) {
+  RopeConfig config;
+  config.sections = {4, 2, 2};
+  config.interleaved = true;
+  const Rotary plain({}, 16), mrope(config, 16);
+  const at::Tensor t = at::arange(3, 8, at::kInt), h = t * 2, w = t * 5;
+  const auto [cos, sin] = mrope.tables(at::stack({t, h, w}), at::kFloat);
+  const std::vector<at::Tensor> alone = {plain.tables(t, at::kFloat).second,
+                                         plain.tables(h, at::kFloat).second,
+                                         plain.tables(w, at::kFloat).second};
+  const std::vector<size_t> axes = {0, 1, 2, 0, 1, 2, 0, 0};
+  for (size_t i = 0; i < axes.size(); ++i) {
+    const auto column = static_cast<int64_t>(i);
+    EXPECT_TRUE(sin.select(1, column).equal(alone[axes[i]].select(1, column))) << i;
+  }
+}
+
 TEST(Rotary, one_position_on_all_axes_is_plain_rotation) {
   RopeConfig config;
   config.sections = {1, 2, 1};
