@@ -18,8 +18,6 @@ std::vector<int64_t> read_sections(const ConfigReader& rope) {
   if (sections.size() != 3)
     rope.fail("mrope_section",
               "expected three numbers of frequencies: time, height, width; got " + value.dump());
-  if (rope.boolean("mrope_interleaved", false))
-    rope.fail("mrope_interleaved", "not built yet: true");
   return sections;
 }
 
@@ -41,6 +39,7 @@ nn::RopeConfig read_rope(const ConfigReader& config, double default_theta, int64
     config.fail("rope_theta", "expected a number above 1, got " + std::to_string(out.theta));
   const std::string type = rope.text("rope_type", rope.text("type", "default"));
   out.sections = read_sections(rope);
+  out.interleaved = rope.boolean("mrope_interleaved", false);
   if (type == "default" || (type == "mrope" && !out.sections.empty())) return out;
   if (type != "linear" && type != "yarn")
     config.fail(key, "not built yet: rope_type '" + type + "' (default, linear, yarn are)");

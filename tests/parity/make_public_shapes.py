@@ -1,6 +1,7 @@
-"""Stores names and shapes of the tensors of every public dense Qwen2, Qwen2.5, Qwen3 and Qwen2.5-VL size, as transformers 5.17.0 saves them.
+"""Stores names and shapes of the tensors of every public dense Qwen2, Qwen2.5, Qwen3, Qwen2.5-VL and Qwen3-VL size, as transformers 5.17.0 saves them.
 
-    python make_public_shapes.py        writes data/public_shapes/qwen2.json, data/public_shapes/qwen3.json, data/public_shapes/qwen2_5_vl.json
+    python make_public_shapes.py        writes data/public_shapes/qwen2.json, data/public_shapes/qwen3.json, data/public_shapes/qwen2_5_vl.json and
+    data/public_shapes/qwen3_vl.json
 
     {size: {"config": what config.json says (the hub's spelling),
             "parameters": their number, a tied head counted once,
@@ -13,7 +14,7 @@ import re
 from pathlib import Path
 
 import torch
-from transformers import AutoConfig, AutoModelForCausalLM, Qwen2_5_VLForConditionalGeneration
+from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForImageTextToText
 
 OUT = Path(__file__).parent / "data" / "public_shapes"
 # size: layers, hidden, intermediate, heads, key-value heads, vocabulary, tied, eps, parameters
@@ -42,6 +43,34 @@ QWEN2_5_VL = {
     "72B": ("72B", 152064, 3456, 73_410_777_344),
 }
 QWEN2_32B = (64, 5120, 27648, 40, 8, 152064, False, 1e-6, None)
+
+
+# size: the language model's row in QWEN3, (depth, hidden, intermediate, deepstack) of the tower, parameters
+SMALL, LARGE = (24, 1024, 4096, [5, 11, 17]), (27, 1152, 4304, [8, 16, 24])
+QWEN3_VL = {
+    "2B": ("1.7B", SMALL, 2_127_532_032),
+    "4B": ("4B", SMALL, 4_437_815_808),
+    "8B": ("8B", LARGE, 8_767_123_696),
+    "32B": ("32B", LARGE, 33_357_390_064),
+}
+
+
+def vl3_config_of(size):
+    text, (depth, hidden, intermediate, deepstack), _ = QWEN3_VL[size]
+    config = config_of("qwen3", QWEN3[text])
+    for key in ("architectures", "use_sliding_window", "torch_dtype"):
+        del config[key]
+    tied = config.pop("tie_word_embeddings")
+    return dict(
+        architectures=["Qwen3VLForConditionalGeneration"], model_type="qwen3_vl", tie_word_embeddings=tied, image_token_id=151655,
+        video_token_id=151656, vision_start_token_id=151652, vision_end_token_id=151653,
+        text_config=config | dict(
+            model_type="qwen3_vl_text", max_position_embeddings=262144, rope_theta=5000000,
+            rope_scaling=dict(mrope_interleaved=True, mrope_section=[24, 20, 20], rope_type="default")),
+        vision_config=dict(
+            depth=depth, hidden_act="gelu_pytorch_tanh", hidden_size=hidden, intermediate_size=intermediate, num_heads=16,
+            in_channels=3, out_hidden_size=config["hidden_size"], patch_size=16, spatial_merge_size=2, temporal_patch_size=2,
+            num_position_embeddings=2304, deepstack_visual_indexes=deepstack, model_type="qwen3_vl"))
 
 
 def vl_config_of(size):
@@ -75,19 +104,21 @@ def tensors_of(config):
     settings = {key: value for key, value in config.items() if key not in ("model_type", "torch_dtype")}
     built = AutoConfig.for_model(config["model_type"], **settings)
     with torch.device("meta"):
-        model = (Qwen2_5_VLForConditionalGeneration._from_config(built) if "vision_config" in config
+        model = (AutoModelForImageTextToText.from_config(built) if "vision_config" in config
                  else AutoModelForCausalLM.from_config(built))
     folded, count = {}, {}
     total = 0
     for name, parameter in model.named_parameters():  # a tied head is no parameter of its own
         total += parameter.numel()
-        name = re.sub(r"^model\.visual\.", "visual.", name)  # the hub's names
-        name = re.sub(r"^model\.language_model\.", "model.", name)
+        if config["model_type"] == "qwen2_5_vl":  # the hub's names
+            name = re.sub(r"^model\.visual\.", "visual.", name)
+            name = re.sub(r"^model\.language_model\.", "model.", name)
         pattern = re.sub(r"\.(layers|blocks)\.\d+\.", r".\1.{i}.", name)
         assert folded.setdefault(pattern, list(parameter.shape)) == list(parameter.shape), name
         count[pattern] = count.get(pattern, 0) + 1
     for pattern, times in count.items():
-        layers = config["vision_config"]["depth"] if pattern.startswith("visual.") else config["num_hidden_layers"]
+        text = config.get("text_config", config)
+        layers = config["vision_config"]["depth"] if "visual." in pattern else text["num_hidden_layers"]
         assert times == (layers if "{i}" in pattern else 1), pattern
     return folded, total
 
@@ -98,6 +129,7 @@ def main():
         "qwen2": {size: (config_of("qwen2", row), row[-1]) for size, row in QWEN2.items()},
         "qwen3": {size: (config_of("qwen3", row), row[-1]) for size, row in QWEN3.items()},
         "qwen2_5_vl": {size: (vl_config_of(size), row[-1]) for size, row in QWEN2_5_VL.items()},
+        "qwen3_vl": {size: (vl3_config_of(size), row[-1]) for size, row in QWEN3_VL.items()},
     }
     for family, sizes in families.items():
         result = {}

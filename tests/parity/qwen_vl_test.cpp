@@ -1,5 +1,5 @@
-// Qwen2.5-VL against transformers: vision features, logits, loss and every gradient of packed
-// samples with images and videos; positions; names and shapes of the public sizes.
+// Qwen2.5-VL and Qwen3-VL against transformers: vision features, logits, loss and every gradient of
+// packed samples with images and videos; positions; names and shapes of the public sizes.
 #include "models/qwen_vl/qwen_vl.h"
 
 #include <ATen/TensorOperators.h>
@@ -81,9 +81,14 @@ TEST_P(QwenVlParity, vision_features_are_those_of_transformers) {
   const c10::NoGradGuard no_grad;
   const nn::Batch batch = vl_batch(expected_, vl(network), 1);
   if (batch.vision.empty()) return;
-  const at::Tensor features = vl(network).tower()(batch.vision, {}), theirs = expected_["features"];
-  ASSERT_EQ(features.sizes(), theirs.sizes());
-  EXPECT_LE((features - theirs).norm().item<double>(), 1e-5 * theirs.norm().item<double>());
+  const auto expect_close = [](const at::Tensor& ours, const at::Tensor& theirs) {
+    ASSERT_EQ(ours.sizes(), theirs.sizes());
+    EXPECT_LE((ours - theirs).norm().item<double>(), 1e-5 * theirs.norm().item<double>());
+  };
+  const auto features = vl(network).tower()(batch.vision, {});
+  expect_close(features.merged, expected_["features"]);
+  for (size_t k = 0; k < features.deepstack.size(); ++k)
+    expect_close(features.deepstack[k], expected_["deepstack." + std::to_string(k)]);
 }
 
 TEST_P(QwenVlParity, packed_logits_equal_those_of_each_sample_alone) {
@@ -104,7 +109,8 @@ TEST_P(QwenVlParity, loss_and_every_gradient_are_those_of_transformers) {
   auto expected = expected_.gradients();
   const auto ours = gradients(network);
   for (const auto& [name, g] : ours) {  // without an image the tower has none
-    if (!expected.contains(name) && name.starts_with("visual.")) expected[name] = g.mul(0);
+    if (!expected.contains(name) && name.find("visual.") != std::string::npos)
+      expected[name] = g.mul(0);
   }
   expect_gradients(ours, expected);
 }
@@ -164,6 +170,7 @@ TEST_P(QwenVlParity, positions_of_each_sample_are_those_of_get_rope_index) {
   const at::Tensor seconds = expected_["seconds_per_grid"], theirs = expected_["position_ids"];
   int64_t start = 0;
   size_t medium = 0;
+  int64_t frames = 0;  // of the medium, still to come as runs of their own
   for (int32_t length : expected_.integers("segment_lengths")) {
     const auto sample =
         std::span(ids).subspan(static_cast<size_t>(start), static_cast<size_t>(length));
@@ -171,6 +178,8 @@ TEST_P(QwenVlParity, positions_of_each_sample_are_those_of_get_rope_index) {
     for (size_t i = 0; i < sample.size(); ++i) {  // a pad behind another token begins a medium
       const bool pad = sample[i] == config.image_token_id || sample[i] == config.video_token_id;
       if (!pad || (i > 0 && sample[i - 1] == sample[i])) continue;
+      if (frames-- > 0) continue;
+      frames = config.frames_apart ? grids[3 * medium] - 1 : 0;
       media.push_back({{grids[3 * medium], grids[3 * medium + 1], grids[3 * medium + 2]},
                        is_video[medium] != 0,
                        seconds[static_cast<int64_t>(medium)].item<double>()});
@@ -336,49 +345,55 @@ TEST(QwenVl, counts_the_flops_of_the_tower) {
 }
 
 TEST(RopeIndex, equals_transformers_on_made_up_layouts) {
-  const train::Network network = load(kData / "untied_hub");
-  std::ifstream in(kData / "rope_index.json");
-  const nlohmann::json layouts = nlohmann::json::parse(in);
-  ASSERT_GE(layouts.size(), 50u);
-  for (size_t i = 0; i < layouts.size(); ++i) {
-    std::vector<data::RopeMedia> media;
-    for (const nlohmann::json& m : layouts[i]["media"]) {
-      const bool video = m[0] == "video";
-      media.push_back({{m[1], m[2], m[3]}, video, video ? m[4].get<double>() : 1.0});
+  for (const auto& [folder, file] :
+       {std::pair{"untied_hub", "rope_index.json"}, std::pair{"qwen3", "rope_index_qwen3.json"}}) {
+    const train::Network network = load(kData / folder);
+    std::ifstream in(kData / file);
+    const nlohmann::json layouts = nlohmann::json::parse(in);
+    ASSERT_GE(layouts.size(), 50u);
+    for (size_t i = 0; i < layouts.size(); ++i) {
+      std::vector<data::RopeMedia> media;
+      for (const nlohmann::json& m : layouts[i]["media"]) {
+        const bool video = m[0] == "video";
+        media.push_back({{m[1], m[2], m[3]}, video, video ? m[4].get<double>() : 1.0});
+      }
+      const auto ids = layouts[i]["ids"].get<std::vector<int32_t>>();
+      const data::RopePositions ours =
+          data::rope_index(ids, media, vl(network).settings().positions, "layout");
+      EXPECT_EQ(nlohmann::json(ours), layouts[i]["positions"]) << file << " " << i;
     }
-    const auto ids = layouts[i]["ids"].get<std::vector<int32_t>>();
-    const data::RopePositions ours =
-        data::rope_index(ids, media, vl(network).settings().positions, "layout");
-    EXPECT_EQ(nlohmann::json(ours), layouts[i]["positions"]) << i;
   }
 }
 
-TEST(PublicShapes, every_public_size_of_qwen2_5_vl_has_our_names_shapes_and_parameters) {
-  std::ifstream in(kFolder / "public_shapes" / "qwen2_5_vl.json");
-  const nlohmann::json sizes = nlohmann::json::parse(in);
-  ASSERT_EQ(sizes.size(), 4u);
-  for (const auto& [size, what] : sizes.items()) {
-    SCOPED_TRACE(size);
-    const auto& config = what["config"];
-    const auto model = models::model_entry(config, size).make(config, size);
-    EXPECT_EQ(model->params().elements(), what["parameters"].get<int64_t>());
-    std::map<std::string, std::vector<int64_t>> theirs, ours;
-    for (const auto& [pattern, shape] : what["tensors"].items()) {
-      const size_t place = pattern.find("{i}");
-      const int64_t count = place == std::string::npos ? 1
-                            : pattern.starts_with("visual.")
-                                ? config["vision_config"]["depth"].get<int64_t>()
-                                : config["num_hidden_layers"].get<int64_t>();
-      for (int64_t i = 0; i < count; ++i) {
-        std::string name = pattern;
-        if (place != std::string::npos) name.replace(place, 3, std::to_string(i));
-        theirs[name] = shape.get<std::vector<int64_t>>();
+TEST(PublicShapes, every_public_size_of_qwen_vl_has_our_names_shapes_and_parameters) {
+  for (const char* file : {"qwen2_5_vl.json", "qwen3_vl.json"}) {
+    std::ifstream in(kFolder / "public_shapes" / file);
+    const nlohmann::json sizes = nlohmann::json::parse(in);
+    ASSERT_EQ(sizes.size(), 4u);
+    for (const auto& [size, what] : sizes.items()) {
+      SCOPED_TRACE(size);
+      const auto& config = what["config"];
+      const auto& text = config.contains("text_config") ? config["text_config"] : config;
+      const auto model = models::model_entry(config, size).make(config, size);
+      EXPECT_EQ(model->params().elements(), what["parameters"].get<int64_t>());
+      std::map<std::string, std::vector<int64_t>> theirs, ours;
+      for (const auto& [pattern, shape] : what["tensors"].items()) {
+        const size_t place = pattern.find("{i}");
+        const int64_t count = place == std::string::npos ? 1
+                              : pattern.find("visual.") != std::string::npos
+                                  ? config["vision_config"]["depth"].get<int64_t>()
+                                  : text["num_hidden_layers"].get<int64_t>();
+        for (int64_t i = 0; i < count; ++i) {
+          std::string name = pattern;
+          if (place != std::string::npos) name.replace(place, 3, std::to_string(i));
+          theirs[name] = shape.get<std::vector<int64_t>>();
+        }
       }
+      for (const nn::Param& p : model->params().all()) {
+        for (const nn::Part& part : p.parts) ours[part.hub_name] = part.hub_shape;
+      }
+      EXPECT_EQ(ours, theirs);
     }
-    for (const nn::Param& p : model->params().all()) {
-      for (const nn::Part& part : p.parts) ours[part.hub_name] = part.hub_shape;
-    }
-    EXPECT_EQ(ours, theirs);
   }
 }
 

@@ -16,18 +16,31 @@ const json& section(const ConfigReader& config, const char* key) {
   return value.is_null() ? empty : value;
 }
 
-// The text half as a config of Qwen2, with the defaults of Qwen2_5_VLTextConfig, which are others.
-json text_keys(const json& config, const ConfigReader& reader) {
+// The text half as a config of Qwen2 or Qwen3, with the defaults of Qwen2_5_VLTextConfig or
+// Qwen3VLTextConfig, which are others.
+json text_keys(const json& config, const ConfigReader& reader, Generation generation) {
+  const bool third = generation == Generation::qwen3;
   json text = {{"vocab_size", 152064},    {"hidden_size", 8192},       {"intermediate_size", 29568},
                {"num_hidden_layers", 80}, {"num_attention_heads", 64}, {"num_key_value_heads", 8},
                {"rms_norm_eps", 1e-5},    {"max_window_layers", 80},   {"rope_theta", 1e6}};
-  text.update(reader.has("text_config") ? section(reader, "text_config") : config);
+  if (third) {
+    text = {{"vocab_size", 151936},    {"hidden_size", 4096},       {"intermediate_size", 22016},
+            {"num_hidden_layers", 32}, {"num_attention_heads", 32}, {"num_key_value_heads", 32},
+            {"rms_norm_eps", 1e-6},    {"rope_theta", 5e5}};
+  }
+  text.update(third || reader.has("text_config") ? section(reader, "text_config") : config);
+  if (third) {  // the class knows no window
+    text["use_sliding_window"] = false;
+    text.erase("layer_types");
+  }
   const char* key = text.contains("rope_parameters") && !text["rope_parameters"].is_null()
                         ? "rope_parameters"
                         : "rope_scaling";
   json& rope = text[key];
   if (rope.is_null()) rope = json::object();
-  if (rope.is_object() && !rope.contains("mrope_section")) rope["mrope_section"] = {16, 24, 24};
+  if (rope.is_object() && !rope.contains("mrope_section")) {
+    rope["mrope_section"] = third ? json{24, 20, 20} : json{16, 24, 24};
+  }
   return text;
 }
 
@@ -38,8 +51,61 @@ int64_t side(const ConfigReader& vision, const char* key, int64_t fallback) {
   return vision.integer(key, fallback, 1, 4096);
 }
 
-VisionConfig read_vision(const ConfigReader& vision) {
+// What is different in Qwen3-VL: class defaults, frames instead of windows, positions, DeepStack.
+void read_vision3(const ConfigReader& vision, int64_t layers, VisionConfig& c) {
+  c.window = int64_t{1} << 40;
+  c.is_full.assign(static_cast<size_t>(c.depth), true);
+  c.positions = vision.integer("num_position_embeddings", 2304, 1, 1 << 24);
+  static const json usual = {8, 16, 24};
+  const char* key = "deepstack_visual_indexes";
+  const json& blocks = vision.has(key) ? vision.value(key) : usual;
+  const std::string wanted = "expected block numbers below depth " + std::to_string(c.depth) +
+                             ", ascending, at most one for each of the " + std::to_string(layers) +
+                             " layers; got " + blocks.dump();
+  if (!blocks.is_array() || static_cast<int64_t>(blocks.size()) > layers) vision.fail(key, wanted);
+  for (const json& block : blocks) {
+    if (!block.is_number_integer() || block.get<double>() < 0 ||
+        block.get<double>() >= static_cast<double>(c.depth) ||
+        (!c.deepstack.empty() && block.get<int64_t>() <= c.deepstack.back())) {
+      vision.fail(key, wanted);
+    }
+    c.deepstack.push_back(block.get<int64_t>());
+  }
+}
+
+// Windows and the blocks that see whole frames: Qwen2.5-VL.
+void read_windows(const ConfigReader& vision, VisionConfig& c) {
+  const int64_t window = vision.integer("window_size", 112, 1, 1 << 20);
+  c.window = window / c.merge / c.patch_size;
+  if (c.window < 1) {
+    vision.fail("window_size", std::to_string(window) + " pixels hold no token of " +
+                                   std::to_string(c.merge * c.patch_size) + " pixels");
+  }
+  static const json usual = {7, 15, 23, 31};
+  const json& blocks =
+      vision.has("fullatt_block_indexes") ? vision.value("fullatt_block_indexes") : usual;
+  if (!blocks.is_array())
+    vision.fail("fullatt_block_indexes", "expected a list of blocks, got " + blocks.dump());
+  c.is_full.assign(static_cast<size_t>(c.depth), false);
+  for (const json& block : blocks) {
+    if (!block.is_number_integer())
+      vision.fail("fullatt_block_indexes", "expected whole numbers, got " + block.dump());
+    // as in transformers: what names no block changes none
+    const auto index = block.get<int64_t>();
+    if (index >= 0 && index < c.depth) c.is_full[static_cast<size_t>(index)] = true;
+  }
+}
+
+VisionConfig read_vision(const ConfigReader& vision, Generation generation, int64_t layers) {
   VisionConfig c;
+  c.generation = generation;
+  const bool third = generation == Generation::qwen3;
+  if (third) {
+    c.depth = 27;
+    c.hidden_size = 1152;
+    c.intermediate_size = 4304;
+    c.patch_size = 16;
+  }
   c.depth = vision.integer("depth", c.depth, 1, 100000);
   c.hidden_size = vision.integer("hidden_size", c.hidden_size, 1, 1 << 20);
   c.intermediate_size = vision.integer("intermediate_size", c.intermediate_size);
@@ -54,57 +120,47 @@ VisionConfig read_vision(const ConfigReader& vision) {
   c.patch_size = side(vision, "patch_size", c.patch_size);
   c.temporal_patch_size = side(vision, "temporal_patch_size", c.temporal_patch_size);
   c.merge = vision.integer("spatial_merge_size", c.merge, 1, 64);
-  const int64_t window = vision.integer("window_size", 112, 1, 1 << 20);
-  c.window = window / c.merge / c.patch_size;
-  if (c.window < 1) {
-    vision.fail("window_size", std::to_string(window) + " pixels hold no token of " +
-                                   std::to_string(c.merge * c.patch_size) + " pixels");
-  }
   c.out_hidden_size = vision.integer("out_hidden_size", c.out_hidden_size);
   c.initializer_range = vision.number("initializer_range", c.initializer_range);
-  const std::string activation = vision.text("hidden_act", "silu");
-  if (activation != "silu")
-    vision.fail("hidden_act", "not built yet: '" + activation + "' (silu is)");
+  const std::string wanted = third ? "gelu_pytorch_tanh" : "silu";
+  const std::string activation = vision.text("hidden_act", wanted);
+  if (activation != wanted)
+    vision.fail("hidden_act", "not built yet: '" + activation + "' (" + wanted + " is)");
   const json& rope = section(vision, "rope_parameters");
   c.rope_theta =
       ConfigReader(rope, vision.where() + ": rope_parameters").number("rope_theta", 10000.0);
   if (!(c.rope_theta > 1)) vision.fail("rope_parameters", "rope_theta: expected a number above 1");
-
-  static const json usual = {7, 15, 23, 31};
-  const json& blocks =
-      vision.has("fullatt_block_indexes") ? vision.value("fullatt_block_indexes") : usual;
-  if (!blocks.is_array())
-    vision.fail("fullatt_block_indexes", "expected a list of blocks, got " + blocks.dump());
-  c.is_full.assign(static_cast<size_t>(c.depth), false);
-  for (const json& block : blocks) {
-    if (!block.is_number_integer())
-      vision.fail("fullatt_block_indexes", "expected whole numbers, got " + block.dump());
-    // as in transformers: what names no block changes none
-    const auto index = block.get<int64_t>();
-    if (index >= 0 && index < c.depth) c.is_full[static_cast<size_t>(index)] = true;
+  if (third) {
+    read_vision3(vision, layers, c);
+  } else {
+    read_windows(vision, c);
   }
   return c;
 }
 
 }  // namespace
 
-Config read_config(const nlohmann::json& config, const std::string& where) {
+Config read_config(const nlohmann::json& config, const std::string& where, Generation generation) {
+  const bool third = generation == Generation::qwen3;
   const ConfigReader top(config, where);
   Config c;
-  const json text = text_keys(config, top);
+  const json text = text_keys(config, top, generation);
   const ConfigReader text_reader(text, top.has("text_config") ? where + ": text_config" : where);
-  c.text = qwen::read_config(text_reader, qwen::Generation::qwen2);
+  c.text =
+      qwen::read_config(text_reader, third ? qwen::Generation::qwen3 : qwen::Generation::qwen2);
+  c.text.rope.interleaved = third;  // whatever the file says: transformers asks the class
   c.tied = top.boolean("tie_word_embeddings", false) ||
-           text_reader.boolean("tie_word_embeddings", false);
+           (!third && text_reader.boolean("tie_word_embeddings", false));
 
   const ConfigReader vision(section(top, "vision_config"), where + ": vision_config");
-  c.vision = read_vision(vision);
+  c.vision = read_vision(vision, generation, c.text.layers);
   if (c.vision.out_hidden_size != c.text.hidden_size) {
     vision.fail("out_hidden_size", std::to_string(c.vision.out_hidden_size) +
                                        " is not the hidden_size of the language model, " +
                                        std::to_string(c.text.hidden_size));
   }
   c.positions.merge = c.vision.merge;
+  c.positions.frames_apart = third;
   c.positions.tokens_per_second = vision.integer("tokens_per_second", 4, 0, 1 << 20);
   const int64_t last = c.text.vocab_size - 1;
   c.positions.image_token_id =

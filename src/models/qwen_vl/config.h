@@ -1,6 +1,6 @@
 #pragma once
 /// config.json of Qwen2.5-VL, in the hub's form (text keys at the top) or that of transformers 5
-/// (text_config).
+/// (text_config), and of Qwen3-VL.
 #include <nlohmann/json.hpp>
 #include <string>
 
@@ -18,6 +18,6 @@ struct Config {
 };
 
 /// Class defaults of transformers 5.17 where a key is absent. Throws Error naming file and key.
-Config read_config(const nlohmann::json& config, const std::string& where);
+Config read_config(const nlohmann::json& config, const std::string& where, Generation generation);
 
 }  // namespace lmms::models::qwen_vl

@@ -9,15 +9,31 @@
 
 namespace lmms::models::qwen_vl {
 
-QwenVl::QwenVl(const nlohmann::json& config, const std::string& where)
+namespace {
+
+const char* tower_prefix(Generation g) {
+  return g == Generation::qwen2_5 ? "visual." : "model.visual.";
+}
+const char* decoder_prefix(Generation g) {
+  return g == Generation::qwen2_5 ? "model." : "model.language_model.";
+}
+
+}  // namespace
+
+QwenVl::QwenVl(const nlohmann::json& config, const std::string& where, Generation generation)
     : Model(config),
-      settings_(read_config(config, where)),
-      tower_(params_, settings_.vision, "visual."),
-      decoder_(params_, settings_.text, "model."),
+      settings_(read_config(config, where, generation)),
+      tower_(params_, settings_.vision, tower_prefix(generation)),
+      decoder_(params_, settings_.text, decoder_prefix(generation)),
       head_(&qwen::add_head(params_, decoder_, settings_.tied)) {
-  // transformers 5 calls its modules so, and some releases wrote files with these names
-  params_.also_known("visual.", "model.visual.");
-  params_.also_known("model.", "model.language_model.");
+  if (generation == Generation::qwen2_5) {
+    // transformers 5 calls its modules so, and some releases wrote files with these names
+    params_.also_known("visual.", "model.visual.");
+    params_.also_known("model.", "model.language_model.");
+  } else {
+    // transformers 4 has this name for the tower too, and configs freeze by it
+    params_.also_known("model.visual.", "visual.");
+  }
 }
 
 at::Tensor QwenVl::hidden(const nn::Batch& batch, const nn::RunContext& context) const {
@@ -26,16 +42,21 @@ at::Tensor QwenVl::hidden(const nn::Batch& batch, const nn::RunContext& context)
   if (idle && !batch.run_every_tower) return decoder_.from_embeddings(embedded, batch, context);
   const nn::VisionInput input =
       idle ? tower_.smallest_input(batch.input_ids.device()) : batch.vision;
-  at::Tensor features = tower_(input, context).to(embedded.scalar_type());  // [M, H]
+  const VisionFeatures features = tower_(input, context);
   // No row takes the features of the smallest image: the tower runs forward and backward, and its
   // gradient is 0.
-  if (idle) features = features.narrow(0, 0, 0);
-  if (features.size(0) != input.rows.numel()) {
+  const auto taken = [&](const at::Tensor& t) {
+    return (idle ? t.narrow(0, 0, 0) : t).to(embedded.scalar_type());  // [M, H]
+  };
+  const at::Tensor merged = taken(features.merged);
+  if (merged.size(0) != input.rows.numel()) {
     throw Error("images",
-                fmt::format("{} features for {} pad tokens", features.size(0), input.rows.numel()));
+                fmt::format("{} features for {} pad tokens", merged.size(0), input.rows.numel()));
   }
-  return decoder_.from_embeddings(at::index_copy(embedded, 0, input.rows, features), batch,
-                                  context);
+  nn::Injection injection{input.rows, {}};
+  for (const at::Tensor& t : features.deepstack) injection.after_layer.push_back(taken(t));
+  return decoder_.from_embeddings(at::index_copy(embedded, 0, input.rows, merged), batch, context,
+                                  injection);
 }
 
 double QwenVl::train_flops(const Workload& work) const {
@@ -49,20 +70,37 @@ double QwenVl::lmms_engine_flops(const Workload& work) const {
   return qwen::lmms_engine_flops(settings_.text, work);
 }
 
-}  // namespace lmms::models::qwen_vl
+namespace {
 
-namespace lmms::models::qwen2_5_vl {
-
-ModelEntry entry() {
-  const auto make = [](const nlohmann::json& config,
-                       const std::string& where) -> std::unique_ptr<Model> {
-    nlohmann::json completed = config;
-    if (!completed.contains("architectures"))
-      completed["architectures"] = {"Qwen2_5_VLForConditionalGeneration"};
-    return std::make_unique<qwen_vl::QwenVl>(completed, where);
-  };
-  return {"qwen2_5_vl", "Qwen2_5_VLForConditionalGeneration", "Qwen2.5-VL: images, video and text",
-          make};
+std::unique_ptr<Model> make(nlohmann::json config, const std::string& where, Generation generation,
+                            const char* architecture) {
+  if (!config.contains("architectures")) config["architectures"] = {architecture};
+  return std::make_unique<QwenVl>(config, where, generation);
 }
 
-}  // namespace lmms::models::qwen2_5_vl
+}  // namespace
+}  // namespace lmms::models::qwen_vl
+
+namespace lmms::models {
+
+namespace qwen2_5_vl {
+ModelEntry entry() {
+  return {"qwen2_5_vl", "Qwen2_5_VLForConditionalGeneration", "Qwen2.5-VL: images, video and text",
+          [](const nlohmann::json& config, const std::string& where) {
+            return qwen_vl::make(config, where, qwen_vl::Generation::qwen2_5,
+                                 "Qwen2_5_VLForConditionalGeneration");
+          }};
+}
+}  // namespace qwen2_5_vl
+
+namespace qwen3_vl {
+ModelEntry entry() {
+  return {"qwen3_vl", "Qwen3VLForConditionalGeneration", "Qwen3-VL: images, video and text",
+          [](const nlohmann::json& config, const std::string& where) {
+            return qwen_vl::make(config, where, qwen_vl::Generation::qwen3,
+                                 "Qwen3VLForConditionalGeneration");
+          }};
+}
+}  // namespace qwen3_vl
+
+}  // namespace lmms::models

@@ -1,6 +1,6 @@
 #pragma once
-/// Qwen2.5-VL: the decoder of Qwen2 with three-axis positions, and a vision tower whose features
-/// stand in for the embeddings of pad tokens.
+/// Qwen2.5-VL and Qwen3-VL: the decoder of Qwen2 or Qwen3 with three-axis positions, and a vision
+/// tower whose features stand in for the embeddings of pad tokens.
 #include "models/model.h"
 #include "models/qwen_vl/config.h"
 #include "models/qwen_vl/vision.h"
@@ -10,7 +10,7 @@ namespace lmms::models::qwen_vl {
 
 class QwenVl : public Model, public LanguageModel {
  public:
-  QwenVl(const nlohmann::json& config, const std::string& where);
+  QwenVl(const nlohmann::json& config, const std::string& where, Generation generation);
 
   const LanguageModel* language_model() const override { return this; }
   /// Throws Error if the batch's features and the rows that take them differ in number.

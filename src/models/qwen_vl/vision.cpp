@@ -2,8 +2,10 @@
 
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/cat.h>
+#include <ATen/ops/embedding.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/gelu.h>
+#include <ATen/ops/layer_norm.h>
 #include <ATen/ops/linear.h>
 #include <ATen/ops/zeros.h>
 #include <c10/core/GradMode.h>
@@ -13,10 +15,13 @@
 #include <cmath>
 #include <cstring>
 #include <optional>
+#include <tuple>
 
 #include "core/error.h"
 #include "core/format.h"
 #include "kernels/add_norm/add_norm.h"
+#include "kernels/glu/glu.h"
+#include "kernels/rms_norm/rms_norm.h"
 #include "kernels/rope/rope.h"
 #include "models/qwen_vl/vision_plan.h"
 #include "nn/param_builder.h"
@@ -59,11 +64,65 @@ nn::RopeConfig plain_rope(double theta) {
   return rope;
 }
 
+bool trains(const nn::Param* p) {
+  return p != nullptr && p->trainable;
+}
 bool trains(const nn::Linear& l) {
-  return l.weight->trainable || (l.bias != nullptr && l.bias->trainable);
+  return trains(l.weight) || trains(l.bias);
+}
+bool trains(const VisionNorm& n) {
+  return trains(n.weight) || trains(n.bias);
+}
+bool trains(const VisionMerger& m) {
+  return trains(m.norm) || trains(m.up) || trains(m.down);
+}
+
+VisionNorm make_norm(const nn::ParamBuilder& build, const VisionConfig& c, const std::string& name,
+                     int64_t size) {
+  VisionNorm norm{build.vector(name + ".weight", size, nn::Init::Law::ones), nullptr};
+  if (c.generation == Generation::qwen3)
+    norm.bias = build.vector(name + ".bias", size, nn::Init::Law::zeros);
+  return norm;
+}
+
+VisionBlock make_block(const nn::ParamBuilder& build, const VisionConfig& c, size_t i) {
+  const int64_t H = c.hidden_size;
+  VisionBlock block;
+  block.norm1 = make_norm(build, c, "norm1", H);
+  block.norm2 = make_norm(build, c, "norm2", H);
+  block.qkv = build.linear("attn.qkv", H, 3 * H, true);
+  block.proj = build.linear("attn.proj", H, H, true);
+  block.gated = c.generation == Generation::qwen2_5;
+  if (block.gated) {
+    const nn::GluMlp mlp = build.glu_mlp("mlp", H, c.intermediate_size, true);
+    block.up = mlp.gate_up;
+    block.down = mlp.down;
+  } else {
+    block.up = build.linear("mlp.linear_fc1", H, c.intermediate_size, true);
+    block.down = build.linear("mlp.linear_fc2", c.intermediate_size, H, true);
+  }
+  block.heads = c.heads;
+  block.full = c.is_full[i];
+  return block;
+}
+
+VisionMerger make_merger(const nn::ParamBuilder& build, const VisionConfig& c, bool norms_merged) {
+  const bool old = c.generation == Generation::qwen2_5;
+  const int64_t merged = c.hidden_size * c.merge * c.merge;
+  VisionMerger merger;
+  merger.norms_merged = norms_merged;
+  merger.norm = make_norm(build, c, old ? "ln_q" : "norm", norms_merged ? merged : c.hidden_size);
+  merger.up = build.linear(old ? "mlp.0" : "linear_fc1", merged, merged, true);
+  merger.down = build.linear(old ? "mlp.2" : "linear_fc2", merged, c.out_hidden_size, true);
+  return merger;
 }
 
 }  // namespace
+
+at::Tensor VisionNorm::operator()(const at::Tensor& x) const {
+  if (bias == nullptr) return kernels::rms_norm(x, weight->value, kNormEps);
+  return at::layer_norm(x, {x.size(-1)}, weight->value, bias->value, kNormEps);
+}
 
 VisionState VisionBlock::operator()(const VisionState& state) const {
   const int64_t P = state.hidden.size(0), D = qkv.weight->shape[1] / heads;
@@ -72,38 +131,53 @@ VisionState VisionBlock::operator()(const VisionState& state) const {
   const at::Tensor seen = kernels::segment_attention(
       q, k, qkv_of.select(1, 2), full ? state.plans->frames : state.plans->windows,
       1.0 / std::sqrt(static_cast<double>(D)));  // [P, N, D]
-  const auto [normed, residual] = kernels::add_norm(proj(seen.reshape({P, heads * D})),
-                                                    state.hidden, norm2.weight->value, norm2.eps);
+  const at::Tensor added = proj(seen.reshape({P, heads * D}));
+  at::Tensor normed, residual;
+  if (norm2.bias == nullptr) {
+    std::tie(normed, residual) =
+        kernels::add_norm(added, state.hidden, norm2.weight->value, kNormEps);
+  } else {
+    residual = state.hidden + added;
+    normed = norm2(residual);
+  }
+  const at::Tensor inner = up(normed);
   VisionState out = state;
-  out.hidden = residual + mlp(normed);
+  out.hidden = residual + down(gated ? kernels::silu_glu(inner) : at::gelu(inner, "tanh"));
   return out;
+}
+
+at::Tensor VisionMerger::operator()(const at::Tensor& x) const {
+  const int64_t merged = up.weight->shape[1];  // merge^2 H
+  const at::Tensor normed = norms_merged ? norm(x.view({-1, merged})) : norm(x).view({-1, merged});
+  return down(at::gelu(up(normed)));
 }
 
 VisionTower::VisionTower(nn::ParamTable& params, const VisionConfig& c, const std::string& prefix)
     : config_(c), rotary_(plain_rope(c.rope_theta), c.head_dim() / 2) {
-  const std::string root = prefix + "root";
-  const int64_t H = c.hidden_size, merged = H * c.merge * c.merge;
+  const nn::ParamBuilder root{params, prefix + "root", prefix, c.initializer_range, kNormEps};
+  const nn::Init normal{nn::Init::Law::normal, c.initializer_range, -1};
   patch_embed_ =
-      &params.add(root, prefix + "patch_embed.proj.weight",
-                  {H, c.in_channels, c.temporal_patch_size, c.patch_size, c.patch_size},
-                  {nn::Init::Law::normal, c.initializer_range, -1}, nn::ParamClass::matrix);
-  for (int64_t i = 0; i < c.depth; ++i) {
-    const std::string unit = prefix + "blocks." + std::to_string(i);
-    const nn::ParamBuilder build{params, unit, unit + ".", c.initializer_range, kNormEps};
-    VisionBlock block;
-    block.norm1 = build.norm("norm1", H);
-    block.norm2 = build.norm("norm2", H);
-    block.qkv = build.linear("attn.qkv", H, 3 * H, true);
-    block.proj = build.linear("attn.proj", H, H, true);
-    block.mlp = build.glu_mlp("mlp", H, c.intermediate_size, true);
-    block.heads = c.heads;
-    block.full = c.is_full[static_cast<size_t>(i)];
-    blocks_.push_back(block);
+      &params.add(root.unit, prefix + "patch_embed.proj.weight",
+                  {c.hidden_size, c.in_channels, c.temporal_patch_size, c.patch_size, c.patch_size},
+                  normal, nn::ParamClass::matrix);
+  if (c.generation == Generation::qwen3)
+    patch_bias_ = root.vector("patch_embed.proj.bias", c.hidden_size, nn::Init::Law::zeros);
+  if (c.positions > 0) {
+    positions_ = &params.add(root.unit, prefix + "pos_embed.weight", {c.positions, c.hidden_size},
+                             normal, nn::ParamClass::embedding);
   }
-  const nn::ParamBuilder build{params, root, prefix + "merger.", c.initializer_range, kNormEps};
-  merger_norm_ = build.norm("ln_q", H);
-  merger_up_ = build.linear("mlp.0", merged, merged, true);
-  merger_down_ = build.linear("mlp.2", merged, c.out_hidden_size, true);
+  const auto below = [&](const std::string& unit, const std::string& name) {
+    return nn::ParamBuilder{params, unit, prefix + name + ".", c.initializer_range, kNormEps};
+  };
+  for (size_t i = 0; i < static_cast<size_t>(c.depth); ++i) {
+    const std::string name = "blocks." + std::to_string(i);
+    blocks_.push_back(make_block(below(prefix + name, name), c, i));
+  }
+  merger_ = make_merger(below(root.unit, "merger"), c, false);
+  for (size_t k = 0; k < c.deepstack.size(); ++k) {
+    deepstack_.push_back(
+        make_merger(below(root.unit, "deepstack_merger_list." + std::to_string(k)), c, true));
+  }
 }
 
 void VisionTower::check(const nn::VisionInput& input) const {
@@ -126,8 +200,8 @@ void VisionTower::check(const nn::VisionInput& input) const {
       "use the processor that belongs to the model");
 }
 
-at::Tensor VisionTower::operator()(const nn::VisionInput& input,
-                                   const nn::RunContext& context) const {
+VisionFeatures VisionTower::operator()(const nn::VisionInput& input,
+                                       const nn::RunContext& context) const {
   check(input);
   std::optional<c10::NoGradGuard> frozen;  // nothing is kept for a backward that has no aim
   if (!trains()) frozen.emplace();
@@ -139,19 +213,34 @@ at::Tensor VisionTower::operator()(const nn::VisionInput& input,
   // Pixels, not hidden states, are brought in order of windows: nothing to undo in backward.
   const at::Tensor patches =
       input.patches.index_select(0, moved(plan.patches, at::kLong, device)).to(dtype);
-  state.hidden = at::linear(patches, patch_embed_->value.flatten(1));  // [P, H]
+  state.hidden = at::linear(
+      patches, patch_embed_->value.flatten(1),
+      patch_bias_ != nullptr ? std::optional(patch_bias_->value) : std::nullopt);  // [P, H]
+  if (positions_ != nullptr) {
+    const auto side = static_cast<int64_t>(std::sqrt(static_cast<double>(config_.positions)));
+    const PositionTaps taps = position_taps(plan, input.grids, side);
+    const at::Tensor entries =
+        at::embedding(positions_->value, moved(taps.entries, at::kLong, device).view({-1, 4}));
+    const at::Tensor weights = moved(taps.weights, at::kFloat, device).view({-1, 4, 1});
+    // [P, 4, H] in fp32 summed to [P, H]
+    state.hidden = state.hidden + (entries * weights).sum(1).to(dtype);
+  }
   const auto by_row = rotary_.tables(moved(plan.rows, at::kInt, device), at::kFloat),
              by_column = rotary_.tables(moved(plan.columns, at::kInt, device), at::kFloat);
   state.cos = at::cat({by_row.first, by_column.first}, 1);  // [P, D / 2]
   state.sin = at::cat({by_row.second, by_column.second}, 1);
   state.plans = std::make_shared<VisionPlans>(
       VisionPlans{attention_plan(plan.windows, device), attention_plan(plan.frames, device)});
-  for (const VisionBlock& block : blocks_) state = nn::run(context, block, state);
-
-  const at::Tensor blocks_of_patches =
-      merger_norm_(state.hidden).view({-1, merger_up_.weight->shape[1]});  // [M, merge^2 H]
-  const at::Tensor features = merger_down_(at::gelu(merger_up_(blocks_of_patches)));
-  return features.index_select(0, moved(plan.places, at::kLong, device));
+  const at::Tensor places = moved(plan.places, at::kLong, device);
+  VisionFeatures features;
+  for (size_t i = 0; i < blocks_.size(); ++i) {
+    state = nn::run(context, blocks_[i], state);
+    const size_t k = features.deepstack.size();
+    if (k < deepstack_.size() && config_.deepstack[k] == static_cast<int64_t>(i))
+      features.deepstack.push_back(deepstack_[k](state.hidden).index_select(0, places));
+  }
+  features.merged = merger_(state.hidden).index_select(0, places);
+  return features;
 }
 
 nn::VisionInput VisionTower::smallest_input(at::Device device) const {
@@ -163,11 +252,12 @@ nn::VisionInput VisionTower::smallest_input(at::Device device) const {
 }
 
 bool VisionTower::trains() const {
-  bool any = patch_embed_->trainable || merger_norm_.weight->trainable ||
-             qwen_vl::trains(merger_up_) || qwen_vl::trains(merger_down_);
+  bool any = qwen_vl::trains(patch_embed_) || qwen_vl::trains(patch_bias_) ||
+             qwen_vl::trains(positions_) || qwen_vl::trains(merger_);
+  for (const VisionMerger& m : deepstack_) any = any || qwen_vl::trains(m);
   for (const VisionBlock& b : blocks_) {
-    any = any || b.norm1.weight->trainable || b.norm2.weight->trainable || qwen_vl::trains(b.qkv) ||
-          qwen_vl::trains(b.proj) || qwen_vl::trains(b.mlp.gate_up) || qwen_vl::trains(b.mlp.down);
+    any = any || qwen_vl::trains(b.norm1) || qwen_vl::trains(b.norm2) || qwen_vl::trains(b.qkv) ||
+          qwen_vl::trains(b.proj) || qwen_vl::trains(b.up) || qwen_vl::trains(b.down);
   }
   return any;
 }
@@ -194,10 +284,14 @@ double VisionTower::train_flops(std::span<const PatchGrid> grids) const {
     product(*b.qkv.weight, P);
     flops += 4 * static_cast<double>(config_.hidden_size) * (b.full ? in_frames : in_windows) *
              (flows ? 3 : 1);
-    for (const nn::Linear* l : {&b.proj, &b.mlp.gate_up, &b.mlp.down}) product(*l->weight, P);
+    for (const nn::Linear* l : {&b.proj, &b.up, &b.down}) product(*l->weight, P);
   }
-  product(*merger_up_.weight, M);
-  product(*merger_down_.weight, M);
+  const auto merger = [&](const VisionMerger& m) {
+    product(*m.up.weight, M);
+    product(*m.down.weight, M);
+  };
+  for (const VisionMerger& m : deepstack_) merger(m);
+  merger(merger_);
   return flops;
 }
 

@@ -1,7 +1,8 @@
 #pragma once
-/// The vision tower of Qwen2.5-VL: patches of images and video frames of any size to features of
-/// the language model. Source: Bai et al. 2025, "Qwen2.5-VL", section 2.1.1;
-/// Qwen2_5_VisionTransformerPretrainedModel of transformers 5.17.
+/// The vision towers of Qwen2.5-VL and Qwen3-VL: patches of images and video frames of any size to
+/// features of the language model. Sources: Bai et al. 2025, "Qwen2.5-VL", section 2.1.1; Meng et
+/// al. 2024, "DeepStack"; Qwen2_5_VisionTransformerPretrainedModel and Qwen3VLVisionModel of
+/// transformers 5.17.
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
@@ -11,7 +12,6 @@
 #include <vector>
 
 #include "kernels/attention/attention.h"
-#include "nn/glu_mlp.h"
 #include "nn/linear.h"
 #include "nn/param.h"
 #include "nn/rotary.h"
@@ -20,12 +20,19 @@
 
 namespace lmms::models::qwen_vl {
 
+enum class Generation { qwen2_5, qwen3 };
+
 struct VisionConfig {
+  /// qwen2_5: RMSNorm, gated MLP with silu, windows. qwen3: LayerNorm, MLP with gelu (tanh), a bias
+  /// of the patch embedding, a table of positions, DeepStack.
+  Generation generation = Generation::qwen2_5;
   int64_t depth = 32, hidden_size = 3584, intermediate_size = 3420, heads = 16;
   int64_t in_channels = 3, patch_size = 14, temporal_patch_size = 2;
   int64_t merge = 2;          ///< merge x merge patches make one token
   int64_t window = 4;         ///< side of an attention window, in tokens
   std::vector<bool> is_full;  ///< [depth]: the block sees whole frames instead of windows
+  int64_t positions = 0;      ///< entries of the table of positions, a square at least; 0: none
+  std::vector<int64_t> deepstack;  ///< ascending: features of these blocks enter the decoder too
   int64_t out_hidden_size = 3584;
   double rope_theta = 10000.0;
   double initializer_range = 0.02;
@@ -55,15 +62,39 @@ struct VisionState {
   }
 };
 
+/// LayerNorm, or RMSNorm without a bias.
+struct VisionNorm {
+  const nn::Param *weight = nullptr, *bias = nullptr;
+
+  at::Tensor operator()(const at::Tensor& x) const;
+};
+
 /// x += attention(norm1(x)); x += mlp(norm2(x)).
 struct VisionBlock {
-  nn::RmsNorm norm1, norm2;
+  VisionNorm norm1, norm2;
   nn::Linear qkv, proj;
-  nn::GluMlp mlp;
+  nn::Linear up, down;  ///< `up` holds gate and up in one where the MLP is gated
+  bool gated = true;
   int64_t heads = 0;
   bool full = false;
 
   VisionState operator()(const VisionState& state) const;
+};
+
+/// merge x merge patches to one feature: down(gelu(up(norm))).
+struct VisionMerger {
+  VisionNorm norm;
+  bool norms_merged = false;  ///< the norm is over the merged patches instead of each of them
+  nn::Linear up, down;
+
+  /// [P, H] -> [P / merge^2, out].
+  at::Tensor operator()(const at::Tensor& x) const;
+};
+
+/// Rows in the order of the tokens.
+struct VisionFeatures {
+  at::Tensor merged;                  ///< [M, out_hidden_size]
+  std::vector<at::Tensor> deepstack;  ///< the same shape, one for each block of config.deepstack
 };
 
 class VisionTower {
@@ -71,9 +102,8 @@ class VisionTower {
   /// Adds its Params below `prefix` ("visual."), under their hub names.
   VisionTower(nn::ParamTable& params, const VisionConfig& config, const std::string& prefix);
 
-  /// Images of P patches -> [P / merge^2, out_hidden_size], in the order of their tokens. Throws
-  /// Error if patches and grids do not fit each other or the config.
-  at::Tensor operator()(const nn::VisionInput& input, const nn::RunContext& context) const;
+  /// Throws Error if patches and grids do not fit each other or the config.
+  VisionFeatures operator()(const nn::VisionInput& input, const nn::RunContext& context) const;
 
   /// The smallest image that there is, black.
   nn::VisionInput smallest_input(at::Device device) const;
@@ -87,11 +117,12 @@ class VisionTower {
   void check(const nn::VisionInput& input) const;
 
   VisionConfig config_;
-  const nn::Param*
-      patch_embed_;  // [H, C, tp, ps, ps], the kernel of a convolution with stride = size
+  // [H, C, tp, ps, ps], the kernel of a convolution with stride = size
+  const nn::Param *patch_embed_ = nullptr, *patch_bias_ = nullptr;
+  const nn::Param* positions_ = nullptr;  // [config.positions, H]
   std::vector<VisionBlock> blocks_;
-  nn::RmsNorm merger_norm_;
-  nn::Linear merger_up_, merger_down_;
+  VisionMerger merger_;
+  std::vector<VisionMerger> deepstack_;
   nn::Rotary rotary_;  // of half a head: one half turns by row, the other by column
 };
 

@@ -1,6 +1,7 @@
 #include "models/qwen_vl/vision_plan.h"
 
 #include <algorithm>
+#include <cmath>
 
 namespace lmms::models::qwen_vl {
 namespace {
@@ -18,6 +19,22 @@ void add_token(VisionPlan& plan, int64_t first, int64_t row, int64_t column, int
       plan.columns.push_back(static_cast<int32_t>(column * merge + x));
     }
   }
+}
+
+// One axis: the two entries around, the first clamped by its own, and their weights, in fp32 as
+// transformers computes them.
+struct AxisTaps {
+  int64_t entry[2];
+  float weight[2];
+};
+
+AxisTaps axis_taps(int32_t index, int64_t size, int64_t side) {
+  const float at = static_cast<float>(index) * static_cast<float>(side - 1) /
+                   static_cast<float>(std::max<int64_t>(size - 1, 1));
+  const float below = std::floor(at);
+  const auto first = static_cast<int64_t>(below);
+  return {{std::min(first, side - 1), std::min(first + 1, side - 1)},
+          {1.0f - std::abs(at - below), 1.0f - std::abs(at - below - 1.0f)}};
 }
 
 }  // namespace
@@ -47,6 +64,26 @@ VisionPlan vision_plan(std::span<const PatchGrid> grids, int64_t merge, int64_t 
     }
   }
   return plan;
+}
+
+PositionTaps position_taps(const VisionPlan& plan, std::span<const PatchGrid> grids, int64_t side) {
+  PositionTaps taps;
+  taps.entries.reserve(4 * plan.rows.size());
+  taps.weights.reserve(4 * plan.rows.size());
+  size_t place = 0;
+  for (const PatchGrid& g : grids) {
+    for (int64_t i = 0; i < g.patches(); ++i, ++place) {  // places never leave their image
+      const AxisTaps row = axis_taps(plan.rows[place], g.h, side),
+                     column = axis_taps(plan.columns[place], g.w, side);
+      for (int y = 0; y < 2; ++y) {
+        for (int x = 0; x < 2; ++x) {
+          taps.entries.push_back(row.entry[y] * side + column.entry[x]);
+          taps.weights.push_back(row.weight[y] * column.weight[x]);
+        }
+      }
+    }
+  }
+  return taps;
 }
 
 }  // namespace lmms::models::qwen_vl

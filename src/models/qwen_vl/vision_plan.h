@@ -25,4 +25,12 @@ struct VisionPlan {
 /// and w must be a multiple of `merge`. Windows never span frames.
 VisionPlan vision_plan(std::span<const PatchGrid> grids, int64_t merge, int64_t window);
 
+/// Where the patches of images of any size fall in a square table of learned positions: bilinear
+/// between the four entries around, corners on corners.
+struct PositionTaps {
+  std::vector<int64_t> entries;  ///< [P, 4] of the table
+  std::vector<float> weights;    ///< [P, 4]
+};
+PositionTaps position_taps(const VisionPlan& plan, std::span<const PatchGrid> grids, int64_t side);
+
 }  // namespace lmms::models::qwen_vl

@@ -48,6 +48,27 @@ TEST(VisionPlan, is_a_permutation_that_never_leaves_a_frame) {
   EXPECT_EQ(std::accumulate(plan.windows.begin(), plan.windows.end(), int64_t{0}), begin);
 }
 
+TEST(PositionTaps, put_corners_on_corners_and_share_between_neighbours) {
+  const PatchGrid grid{1, 2, 6};
+  const PositionTaps taps = position_taps(vision_plan({&grid, 1}, 2, 9), {&grid, 1}, 4);
+  // the first patch is the first entry; the fourth (row 1, column 1) lies at (3, 0.6)
+  EXPECT_EQ(taps.entries[0], 0);
+  EXPECT_EQ(taps.weights[0], 1.0f);
+  EXPECT_THAT(std::vector<int64_t>(taps.entries.begin() + 12, taps.entries.begin() + 16),
+              ElementsAre(12, 13, 12, 13));
+  EXPECT_FLOAT_EQ(taps.weights[12], 0.4f);
+  EXPECT_FLOAT_EQ(taps.weights[13], 0.6f);
+  EXPECT_EQ(taps.entries[4 * 11], 15);
+  for (int64_t entry : taps.entries) EXPECT_LT(entry, 16);
+}
+
+TEST(PositionTaps, of_one_row_lie_in_the_first) {
+  const PatchGrid grid{1, 1, 1};
+  const PositionTaps taps = position_taps(vision_plan({&grid, 1}, 1, 9), {&grid, 1}, 1);
+  EXPECT_THAT(taps.entries, ElementsAre(0, 0, 0, 0));
+  EXPECT_EQ(taps.weights[0], 1.0f);
+}
+
 TEST(VisionPlan, of_nothing_is_empty) {
   const VisionPlan plan = vision_plan({}, 2, 4);
   EXPECT_TRUE(plan.patches.empty() && plan.windows.empty() && plan.frames.empty());
