@@ -9,6 +9,9 @@
 namespace lmms::media {
 namespace {
 
+/// Rows by which the window of a resize is larger than the filter: moved on once in so many.
+constexpr int kWindow = 64;
+
 struct FilterShape {
   double support;  // half its width
   double (*at)(double x);
@@ -106,21 +109,32 @@ Image resize(const Image& image, int width, int height, Filter filter) {
     return out;
   }
   const AxisWeights y_axis = axis_weights(image.height(), height, filter);
-  // Rows of the right width, made shortly before they are summed, while the cache still holds them.
-  Image narrow;
-  if (across) narrow = Image(width, image.height());
-  const Image& from = across ? narrow : image;
-  int made = 0;
+  if (!across) {
+    for (int y = 0; y < height; ++y)
+      rows.down(&y_axis.weights[size_t(y) * y_axis.stride], y_axis.count[y], y_axis.precision,
+                image.row(y_axis.first[y]), out_step, out.row(y), out_step);
+    return out;
+  }
+  // A window of rows of the right width, made shortly before they are summed, while the cache still
+  // holds them. Row `start` of the image stands at its top, rows up to `made` are in it.
+  const int most = *std::max_element(y_axis.count.begin(), y_axis.count.end());
+  Image window(width, most + kWindow);
+  int start = 0, made = 0;
   for (int y = 0; y < height; ++y) {
     const int first = y_axis.first[y], count = y_axis.count[y];
-    if (across && made < first + count) {
-      if (made < first) made = first;  // a row that nothing asks for
+    if (made < first + count) {
+      made = std::max(made, first);  // rows that nothing asks for are never made
       const int until = std::min((first + count + 3) / 4 * 4, image.height());
-      shrink_rows(made, until - made, narrow.row(made));
+      if (until - start > window.height()) {
+        if (made > first)
+          std::memmove(window.row(0), window.row(first - start), size_t(made - first) * out_step);
+        start = first;
+      }
+      shrink_rows(made, until - made, window.row(made - start));
       made = until;
     }
-    rows.down(&y_axis.weights[size_t(y) * y_axis.stride], count, y_axis.precision, from.row(first),
-              out_step, out.row(y), out_step);
+    rows.down(&y_axis.weights[size_t(y) * y_axis.stride], count, y_axis.precision,
+              window.row(first - start), out_step, out.row(y), out_step);
   }
   return out;
 }
