@@ -176,22 +176,19 @@ void write_patches(const Image& image, const Grid& grid, const PatchOptions& opt
   const PlaneKernels kernels = best_planes();
   const Channels channels = channels_of(options.normalisation);
   Band band(merge * side, width);
-  std::vector<float> values(patch_values(options));  // of one patch: it stays in the nearest cache
+  std::vector<float> values(plane);  // of one patch and channel: it stays in the nearest cache
   float* to = out.data();
   for (int block_y = 0; block_y < grid.h; block_y += merge) {
     band.fill(kernels, from, block_y * side, merge * side);
     for (int block_x = 0; block_x < grid.w; block_x += merge)
-      for (int patch = 0; patch < merge * merge; ++patch, to += values.size()) {
+      for (int patch = 0; patch < merge * merge; ++patch) {
         const int row = patch / merge * side, column = (block_x + patch % merge) * side;
-        float* next = values.data();
         for (int c = 0; c < 3; ++c) {
-          float* const first = next;
-          kernels.emit(channels[c], band.at(c, row, column), band.step(), side, side, first);
-          next += plane;
-          for (int frame = 1; frame < options.temporal; ++frame, next += plane)
-            std::memcpy(next, first, size_t(plane) * sizeof(float));
+          kernels.emit(channels[c], band.at(c, row, column), band.step(), side, side,
+                       values.data());
+          for (int frame = 0; frame < options.temporal; ++frame, to += plane)
+            kernels.store(to, values.data(), plane);
         }
-        kernels.store(to, values.data(), int64_t(values.size()));
       }
   }
   kernels.settle();

@@ -141,6 +141,13 @@ TEST(PlaneKernels, vector_code_equals_the_plain_one) {
     }
     best.store(stored.data(), a.data(), int64_t(a.size()));
     EXPECT_EQ(stored, a);
+    for (size_t shift = 1; shift < std::min<size_t>(a.size(), 8);
+         ++shift) {  // addresses of every kind
+      std::fill(stored.begin(), stored.end(), 0.f);
+      best.store(stored.data() + shift, a.data(), int64_t(a.size() - shift));
+      best.settle();
+      EXPECT_TRUE(std::equal(stored.begin() + long(shift), stored.end(), a.begin())) << shift;
+    }
   }
 }
 

@@ -80,8 +80,11 @@ void store_portable(float* out, const float* in, int64_t values) {
 __attribute__((target("avx2"))) void store_avx2(float* out, const float* in, int64_t values) {
   if (reinterpret_cast<uintptr_t>(out) % 16) return store_portable(out, in, values);
   int64_t i = 0;
-  if (reinterpret_cast<uintptr_t>(out) % 32 == 0)
-    for (; i + 8 <= values; i += 8) _mm256_stream_ps(out + i, _mm256_loadu_ps(in + i));
+  if (reinterpret_cast<uintptr_t>(out) % 32 && values >= 4) {
+    _mm_stream_ps(out, _mm_loadu_ps(in));
+    i = 4;
+  }
+  for (; i + 8 <= values; i += 8) _mm256_stream_ps(out + i, _mm256_loadu_ps(in + i));
   for (; i + 4 <= values; i += 4) _mm_stream_ps(out + i, _mm_loadu_ps(in + i));
   for (; i < values; ++i) out[i] = in[i];
 }
