@@ -137,6 +137,31 @@ TEST_F(Cuda, flash_attention_is_as_good_as_the_segments_one_by_one) {
   }
 }
 
+// Windows and frames of a vision tower, at its head size.
+TEST_F(Cuda, flash_attention_both_ways_is_as_good_as_the_segments_one_by_one) {
+  AttentionPlan plan;
+  plan.lengths = {64, 64, 16, 1, 130};
+  plan.max_length = 130;
+  plan.cu_seqlens =
+      at::tensor(std::vector<int32_t>{0, 64, 128, 144, 145, 275}, at::kInt).to(at::kCUDA);
+  for (const int64_t D : {int64_t{80}, int64_t{72}}) {
+    const auto make = [&](const char* name, at::ScalarType dtype) {
+      return (random(name, {275, 4, D}) * 2.0).to(at::kBFloat16).to(dtype).to(at::kCUDA);
+    };
+    const auto attend = [&](const testing::Tensors& t) {
+      return segment_attention(t[0], t[1], t[2], plan, 0.11);
+    };
+    const auto all = [&](at::ScalarType type) {
+      return testing::run(attend, {make("q", type), make("k", type), make("v", type)});
+    };
+    const auto flash = all(at::kBFloat16), exact = all(at::kFloat);
+    const double rounding = std::numeric_limits<c10::BFloat16>::epsilon();
+    EXPECT_LE(relative_error(flash.value, exact.value), rounding);
+    for (size_t i = 0; i < 3; ++i)
+      EXPECT_LE(relative_error(flash.gradients[i], exact.gradients[i]), 3 * rounding) << i;
+  }
+}
+
 TEST_F(Cuda, cached_attention_in_bf16_is_as_good_as_the_cpus) {
   const at::Device cuda = best_device(0);
   const at::Tensor q = random("q", {3, 2, 8, 64}), keys = random("k", {3, 40, 2, 64}),
