@@ -1,6 +1,7 @@
 #include "app/answering.h"
 
 #include "app/environment.h"
+#include "app/usage.h"
 
 namespace lmms::app {
 
@@ -13,7 +14,7 @@ void AnswerFlags::add_to(CLI::App& command) {
   command.add_option("--system", system, "The system turn of a conversation that has none")
       ->type_name("TEXT");
   command.add_option("--max-new-tokens", max_new_tokens, "Tokens of an answer at most")
-      ->check(CLI::NonNegativeNumber)
+      ->check(at_least(0))
       ->capture_default_str();
   const std::string settings = " (default: generation_config.json)";
   command.add_flag("--greedy", greedy,
@@ -21,9 +22,9 @@ void AnswerFlags::add_to(CLI::App& command) {
   command
       .add_option("--temperature", temperature,
                   "Divides the logits before a token is drawn; 0: greedy" + settings)
-      ->check(CLI::NonNegativeNumber);
+      ->check(at_least(0));
   command.add_option("--top-k", top_k, "Of the K most likely tokens; 0: of all" + settings)
-      ->check(CLI::NonNegativeNumber);
+      ->check(at_least(0));
   command
       .add_option("--top-p", top_p,
                   "Of the fewest tokens that together have this probability" + settings)
@@ -31,7 +32,7 @@ void AnswerFlags::add_to(CLI::App& command) {
   command
       .add_option("--repetition-penalty", repetition_penalty,
                   "Above 1: tokens that are there already become less likely" + settings)
-      ->check(CLI::PositiveNumber);
+      ->check(above(0));
   command.add_option("--seed", seed, "Of the draws; the same seed gives the same answers")
       ->capture_default_str();
   command.add_option("--dtype", dtype, "Number type of the weights (default: the checkpoint's)")

@@ -1,5 +1,6 @@
 #include <cmath>
 #include <cstdio>
+#include <filesystem>
 #include <memory>
 #include <nlohmann/json.hpp>
 
@@ -50,8 +51,14 @@ void add_eval(CLI::App& app, Outcome&) {
   command->callback([flags] {
     const auto checkpoint = take_checkpoint(flags->words);
     const train::LoadedConfig loaded = train::load_train_config(flags->words);
-    const train::EvaluationResult result = train::evaluate_checkpoint(
-        loaded, checkpoint.value_or(loaded.config.trainer.output_dir), place());
+    const std::string& output_dir = loaded.config.trainer.output_dir;
+    if (!checkpoint && !std::filesystem::exists(output_dir)) {
+      throw Error(loaded.where("trainer_args.output_dir"),
+                  fmt::format("'{}' does not exist: there is nothing to evaluate yet", output_dir),
+                  "train first, or name a checkpoint: lmms eval CONFIG CHECKPOINT");
+    }
+    const train::EvaluationResult result =
+        train::evaluate_checkpoint(loaded, checkpoint.value_or(output_dir), place());
     if (flags->json) {
       const nlohmann::ordered_json line = {{"eval_loss", result.loss},
                                            {"eval_perplexity", result.perplexity()},

@@ -6,6 +6,7 @@
 
 #include "app/answering.h"
 #include "app/commands.h"
+#include "app/usage.h"
 #include "core/error.h"
 #include "core/format.h"
 #include "text/text_stream.h"
@@ -107,7 +108,7 @@ void add_generate(CLI::App& app, Outcome&) {
   command->add_flag("--plain", flags->plain,
                     "Continue the prompts as they are, without the layout of a chat");
   command->add_option("--batch-size", flags->batch_size, "Prompts answered together")
-      ->check(CLI::PositiveNumber)
+      ->check(at_least(1))
       ->capture_default_str();
   command->add_flag("--json", flags->json, "An object a prompt: texts, ids, whether it finished");
   command->callback([flags] {

@@ -3,9 +3,12 @@
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
+#include <memory>
 #include <string>
+#include <vector>
 
 #include "app/commands.h"
+#include "app/usage.h"
 #include "core/version.h"
 
 namespace {
@@ -20,6 +23,7 @@ int run(int argc, char** argv) {
       "checkpoint.",
       "lmms"};
   app.set_version_flag("--version", std::string("lmms ") + lmms::kVersion);
+  app.formatter(std::make_shared<lmms::app::HelpFormatter>());
   app.require_subcommand(1);
   app.footer(
       "Exit codes: 0 done, 2 bad config or data, 3 interrupted after saving, 1 anything else.");
@@ -37,10 +41,18 @@ int run(int argc, char** argv) {
     std::fputs(app.help().c_str(), stderr);
     return code(lmms::Exit::bad_input);
   }
+  std::vector<std::string> words(argv + 1, argv + argc);
+  if (words[0] == "help") {  // as git has it: lmms help, lmms help train
+    words.erase(words.begin());
+    words.emplace_back("--help");
+  }
   try {
-    app.parse(argc, argv);
+    std::vector<std::string> reversed(words.rbegin(), words.rend());  // as CLI11 takes them
+    app.parse(std::move(reversed));
   } catch (const CLI::ParseError& e) {
-    return app.exit(e) == 0 ? code(lmms::Exit::done) : code(lmms::Exit::bad_input);
+    if (e.get_exit_code() == 0) return app.exit(e), code(lmms::Exit::done);  // --help, --version
+    std::fprintf(stderr, "%s\n", lmms::app::explain(app, e, words).c_str());
+    return code(lmms::Exit::bad_input);
   } catch (const lmms::Error& e) {
     std::fprintf(stderr, "%s\n", e.what());
     return code(e.exit());

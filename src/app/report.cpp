@@ -19,14 +19,14 @@ namespace {
 namespace fs = std::filesystem;
 using train::report::RunFiles;
 
-/// Names of the folders in `folder`; those that hold a run if `runs`.
-std::vector<std::string> folders_in(const fs::path& folder, bool runs) {
+/// Names of the folders in `folder` that hold a run.
+std::vector<std::string> runs_in(const fs::path& folder) {
   std::vector<std::string> names;
   std::error_code none;
   for (fs::directory_iterator entry(folder, none), end; !none && entry != end;
        entry.increment(none)) {
     if (!entry->is_directory(none)) continue;
-    if (runs && !fs::exists(entry->path() / "metrics.jsonl", none)) continue;
+    if (!fs::exists(entry->path() / "metrics.jsonl", none)) continue;
     names.push_back(entry->path().filename().string());
     if (names.size() == 10'000) break;
   }
@@ -42,19 +42,15 @@ RunFiles open_run(const std::string& word) {
                 "lmms report " + (folder.has_parent_path() ? folder.parent_path().string() : "."));
   }
   if (!fs::is_directory(folder, none)) {
-    if (!folder.has_filename()) folder = folder.parent_path();  // "out/"
-    const fs::path parent = folder.has_parent_path() ? folder.parent_path() : fs::path(".");
-    const auto near = nearest_name(folder.filename().string(), folders_in(parent, false));
-    throw Error(
-        word, "no such folder",
-        near ? fmt::format("did you mean '{}'?",
-                           (folder.has_parent_path() ? parent / *near : fs::path(*near)).string())
-             : "name the output folder of a run (trainer_args.output_dir)");
+    const auto near = nearest_path(folder);
+    throw Error(word, "no such folder",
+                near ? fmt::format("did you mean '{}'?", *near)
+                     : "name the output folder of a run (trainer_args.output_dir)");
   }
   RunFiles run(folder);
   run.update();
   if (!run.found()) {
-    const auto inside = folders_in(folder, true);
+    const auto inside = runs_in(folder);
     throw Error(word, "holds no metrics.jsonl: no run has written into this folder",
                 inside.empty() ? "name the output folder of a run (trainer_args.output_dir)"
                                : fmt::format("did you mean '{}'?", (folder / inside[0]).string()));
@@ -81,7 +77,9 @@ void add_report(CLI::App& app, Outcome&) {
       "report", "Write the report of a run as one HTML page, or lay several runs over each other");
   auto folders = std::make_shared<std::vector<std::string>>();
   auto output = std::make_shared<std::string>();
-  command->add_option("folders", *folders, "output folders of runs")->required()->type_name("DIR");
+  command->add_option("folders", *folders, "output folders of runs")
+      ->required()
+      ->type_name("DIR [DIR ...]");
   command
       ->add_option("-o,--output", *output,
                    "where to write; left out: DIR/report.html, for several runs ./report.html")

@@ -9,6 +9,7 @@
 #include "checkpoint/json_file.h"
 #include "checkpoint/printable.h"
 #include "core/format.h"
+#include "core/nearest.h"
 
 namespace lmms::checkpoint {
 namespace fs = std::filesystem;
@@ -178,6 +179,9 @@ Result<fs::path> locate_checkpoint(const std::string& name, const fs::path& hub_
   if (fs::is_directory(name, ignored)) return fs::path(name);
   const bool is_hub_id = std::count(name.begin(), name.end(), '/') == 1 && name.front() != '/' &&
                          name.back() != '/' && name.front() != '.' && name.front() != '~';
+  const auto near = nearest_path(name);
+  if (near && fs::is_directory(*near, ignored))
+    return Fault{name, "is no folder", fmt::format("did you mean '{}'?", *near)};
   if (!is_hub_id) return Fault{name, "is no folder", "give the folder of a checkpoint"};
   const fs::path repository = hub_cache / ("models--" + name.substr(0, name.find('/')) + "--" +
                                            name.substr(name.find('/') + 1));
@@ -187,13 +191,12 @@ Result<fs::path> locate_checkpoint(const std::string& name, const fs::path& hub_
     const fs::path snapshot = repository / "snapshots" / *main;
     if (fs::is_directory(snapshot, ignored)) return snapshot;
   }
-  return Fault{name,
-               hub_cache.empty() ? "is no folder"
-                                 : fmt::format("is neither a folder nor in the hub's cache {}",
-                                               hub_cache.string()),
-               fmt::format("nothing is downloaded while training: run `hf download {}` first, or "
-                           "give a folder",
-                           name)};
+  return Fault{
+      name,
+      hub_cache.empty()
+          ? "is no folder"
+          : fmt::format("is neither a folder nor in the hub's cache {}", hub_cache.string()),
+      fmt::format("nothing is downloaded: run `hf download {}` first, or give a folder", name)};
 }
 
 std::vector<fs::path> auxiliary_files(const fs::path& folder) {

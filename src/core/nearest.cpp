@@ -39,4 +39,20 @@ std::optional<std::string> nearest_name(std::string_view word,
   return found;
 }
 
+std::optional<std::string> nearest_path(const std::filesystem::path& path) {
+  constexpr size_t kMostLookedAt = 10'000;
+  const auto bare = path.has_filename() ? path : path.parent_path();  // "out/"
+  const auto folder = bare.parent_path();
+  std::vector<std::string> names;
+  std::error_code none;
+  for (std::filesystem::directory_iterator entry(folder.empty() ? "." : folder, none), end;
+       !none && entry != end && names.size() < kMostLookedAt; entry.increment(none)) {
+    names.push_back(entry->path().filename().string());
+  }
+  std::sort(names.begin(), names.end());
+  const auto near = nearest_name(bare.filename().string(), names);
+  if (!near) return std::nullopt;
+  return (folder / *near).string();
+}
+
 }  // namespace lmms

@@ -33,5 +33,17 @@ TEST(NearestName, takes_the_first_of_equals) {
   EXPECT_EQ(nearest("qwen4", {"qwen2", "qwen3"}), "qwen2");
 }
 
+TEST(NearestPath, finds_what_stands_beside_a_mistyped_path) {
+  const auto folder = std::filesystem::temp_directory_path() / "lmms_nearest_path_test";
+  std::filesystem::create_directories(folder / "train.jsonl");
+  EXPECT_EQ(nearest_path(folder / "trian.jsonl"), (folder / "train.jsonl").string());
+  EXPECT_EQ(nearest_path((folder / "trian.jsonl").string() + "/"),
+            (folder / "train.jsonl").string());
+  EXPECT_EQ(nearest_path(folder / "else"), std::nullopt);
+  EXPECT_EQ(nearest_path(folder / "none" / "train.jsonl"), std::nullopt);
+  EXPECT_EQ(nearest_path(""), std::nullopt);
+  std::filesystem::remove_all(folder);
+}
+
 }  // namespace
 }  // namespace lmms

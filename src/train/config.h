@@ -169,9 +169,9 @@ enum class Reads {
   data,  ///< data sets and the tokenizer named beside them: no model, no checkpoint
 };
 
-/// Checks that every data set, model and tokenizer of the config exists; throws one Error that
-/// lists all that don't. Names of the Hugging Face hub are looked up in the folder `hub_cache`
-/// (checkpoint::locate_checkpoint); it may be empty.
+/// Checks that every data set, model and tokenizer of the config exists, and that output_dir is no
+/// file; throws one Error that lists all that is wrong. Names of the Hugging Face hub are looked up
+/// in the folder `hub_cache` (checkpoint::locate_checkpoint); it may be empty.
 void check_paths(const LoadedConfig& loaded, const std::string& hub_cache,
                  Reads reads = Reads::everything);
 

@@ -7,6 +7,7 @@
 #include "core/error.h"
 #include "core/files.h"
 #include "core/format.h"
+#include "core/nearest.h"
 #include "train/config.h"
 #include "train/config_validate.h"
 
@@ -45,7 +46,7 @@ Words sort_words(std::span<const std::string> words, Faults& faults) {
     } else if (!sorted.file.empty()) {
       faults.add(
           at, "",
-          fmt::format("'{}' is a second config after '{}'; expected one, and KEY=VALUE words", word,
+          fmt::format("'{}' is a second config after '{}'; expected one, and words KEY=VALUE", word,
                       sorted.file));
     } else {
       sorted.file = word;
@@ -112,7 +113,18 @@ Node read_root(const std::string& file, Faults& faults) {
     return root;
   }
   const Result<std::string> text = read_file(file);
-  if (!text) throw Error(text.fault());
+  if (!text) {
+    Fault fault = text.fault();
+    std::error_code none;
+    if (!std::filesystem::exists(file, none)) {
+      const auto near = nearest_path(file);
+      fault.fix = near ? fmt::format("did you mean '{}'?", *near)
+                       : "give the config (a YAML file) first, then KEY=VALUE words";
+    } else if (std::filesystem::is_directory(file, none)) {
+      fault.fix = "give a config, such as the config.resolved.yaml of a run";
+    }
+    throw Error(fault);
+  }
   Node root = config::parse_yaml(*text, file, faults);
   faults.throw_if_any();
   if (!unfold_task_list(root) && root.kind != Node::Kind::map) {

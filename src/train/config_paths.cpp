@@ -4,6 +4,7 @@
 
 #include "checkpoint/hf_folder.h"
 #include "core/format.h"
+#include "core/nearest.h"
 #include "train/config.h"
 #include "train/config_validate.h"
 
@@ -37,8 +38,11 @@ void check_paths(const LoadedConfig& loaded, const std::string& hub_cache, Reads
     faults.add(places.of(key), key, what);
   };
   const auto require = [&](const std::string& key, const std::string& path, const char* expected) {
-    if (!exists_or_matches(path))
-      fault(key, fmt::format("'{}' does not exist; expected {}", path, expected));
+    if (exists_or_matches(path)) return;
+    const auto near = nearest_path(path);
+    fault(key, fmt::format("'{}' does not exist; {}", path,
+                           near ? fmt::format("did you mean '{}'?", *near)
+                                : fmt::format("expected {}", expected)));
   };
   /// The folder of a checkpoint, or a fault and nothing.
   const auto locate = [&](const std::string& key,
@@ -73,6 +77,16 @@ void check_paths(const LoadedConfig& loaded, const std::string& hub_cache, Reads
                      "'{}' holds no config.json; expected the folder of a Hugging Face checkpoint",
                      folder->string()));
     }
+  }
+  for (fs::path part = loaded.config.trainer.output_dir; !part.empty();
+       part = part.has_relative_path() ? part.parent_path() : fs::path()) {
+    std::error_code none;
+    if (!fs::exists(part, none)) continue;
+    if (!fs::is_directory(part, none)) {
+      fault("trainer_args.output_dir",
+            fmt::format("'{}' is a file; expected a folder", part.string()));
+    }
+    break;
   }
   const std::string& resume = loaded.config.trainer.resume_from_checkpoint.path;
   if (!resume.empty())

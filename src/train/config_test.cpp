@@ -194,8 +194,8 @@ TEST_F(TrainConfigTest, says_what_is_wrong_with_the_words) {
   write("b.yaml", right());
   EXPECT_EQ(faults_of_words({}), "no config\n    fix: lmms train CONFIG.yaml [KEY=VALUE ...]");
   EXPECT_EQ(faults_of_words({"b.yaml", "c.yaml"}),
-            "command line: 'c.yaml' is a second config after 'b.yaml'; expected one, and KEY=VALUE "
-            "words");
+            "command line: 'c.yaml' is a second config after 'b.yaml'; expected one, and words "
+            "KEY=VALUE");
   EXPECT_EQ(faults_of_words({"config_yaml="}), "command line: config_yaml= names no file");
   EXPECT_THAT(faults_of_words({"none.yaml"}), HasSubstr("none.yaml"));
   EXPECT_EQ(faults_of_words({"b.yaml", "trainer_args.lerning_rate=1", "trainer_args.seed=x"}),
@@ -213,7 +213,9 @@ TEST_F(TrainConfigTest, refuses_a_file_that_is_no_config) {
   EXPECT_EQ(faults(""),
             "a.yaml:1:1: got nothing (null); expected a map with dataset_config, model_config and "
             "trainer_args");
-  EXPECT_EQ(faults("a: [\n"), "a.yaml:2:1: no YAML: end of sequence flow not found");
+  EXPECT_EQ(
+      faults("a: [\n"),
+      "a.yaml:2:1: no YAML: end of sequence flow not found; a [ or { before it is not closed");
   EXPECT_EQ(faults("trainer_type: hf_trainer\n"),
             "a.yaml:1:1: dataset_config: missing; expected a map\na.yaml:1:1: model_config: "
             "missing; expected a map");
@@ -592,8 +594,8 @@ TEST_F(TrainConfigTest, paths_that_do_not_exist_are_named_before_anything_is_loa
   } catch (const Error& error) {
     EXPECT_EQ(std::string(error.what()),
               "a.yaml:1:16: model_config.load_from_pretrained_path: 'Qwen/Qwen3-8B' is no folder; "
-              "nothing is downloaded "
-              "while training: run `hf download Qwen/Qwen3-8B` first, or give a folder\n"
+              "nothing is downloaded: "
+              "run `hf download Qwen/Qwen3-8B` first, or give a folder\n"
               "a.yaml:2:16: trainer_args.resume_from_checkpoint: 'gone' does not exist; expected "
               "the folder of a checkpoint\n"
               "a.yaml:8:8: dataset_config.datasets[0].path: 'none-*.parquet' does not exist; "
@@ -610,6 +612,30 @@ TEST_F(TrainConfigTest, paths_that_do_not_exist_are_named_before_anything_is_loa
   EXPECT_THROW(check_paths(other, ""), Error);  // no config.json
   write("model/config.json", "{}");
   EXPECT_NO_THROW(check_paths(other, ""));
+}
+
+TEST_F(TrainConfigTest, a_mistyped_path_gets_its_neighbour_and_a_file_is_no_output_folder) {
+  fs::create_directory("model");
+  write("model/config.json", "{}");
+  write("chats.jsonl", "{}");
+  write("taken", "");
+  const LoadedConfig loaded = load(
+      "model_config: {load_from_pretrained_path: modle}\n"
+      "trainer_args: {output_dir: taken/out}\n"
+      "dataset_config: {dataset_type: vision, dataset_format: jsonl, dataset_path: chat.jsonl,\n"
+      "  processor_config: {processor_type: qwen2, processor_name: model}}\n");
+  try {
+    check_paths(loaded, "");
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_EQ(std::string(error.what()),
+              "a.yaml:1:16: model_config.load_from_pretrained_path: 'modle' is no folder; did you "
+              "mean 'model'?\n"
+              "a.yaml:2:16: trainer_args.output_dir: 'taken' is a file; expected a folder\n"
+              "a.yaml:3:63: dataset_config.dataset_path: 'chat.jsonl' does not exist; did you mean "
+              "'chats.jsonl'?");
+  }
+  EXPECT_THROW(load_train_config(std::vector<std::string>{"b.yaml"}), Error);
 }
 
 TEST_F(TrainConfigTest, a_name_of_the_hub_is_found_in_its_cache) {

@@ -57,6 +57,33 @@ TEST(CommandLine, refuses_what_it_does_not_know) {
   EXPECT_EQ(run({"tarin"}).exit, 2);
   EXPECT_EQ(run({"--no-such-flag"}).exit, 2);
   EXPECT_EQ(run({"train"}).exit, 2);
+  EXPECT_EQ(run({"-"}).exit, 2);
+  EXPECT_EQ(run({"--", "train"}).exit, 2);
+  EXPECT_EQ(run({"list", "--", "x"}).exit, 2);
+}
+
+TEST(CommandLine, says_what_is_wrong_with_it_and_the_nearest_name) {
+  EXPECT_EQ(run({"trian", "c.yaml"}).err,
+            "lmms: there is no command 'trian'; did you mean 'train'?\n"
+            "    fix: lmms --help says what each does\n");
+  EXPECT_EQ(run({"generate", "out", "--promt", "hi"}).err,
+            "lmms generate: there is no option '--promt'; did you mean '--prompt'?\n"
+            "    fix: lmms generate --help lists all\n");
+  EXPECT_EQ(run({"train"}).err,
+            "lmms train: CONFIG is missing\n    fix: lmms train CONFIG [key=value ...]\n");
+  EXPECT_THAT(run({"train", "c.yaml", "--trainer_args.max_steps=1"}).err,
+              HasSubstr("without dashes: trainer_args.max_steps=1"));
+  EXPECT_THAT(run({"list", "models"}).err, HasSubstr("'models' is a word too many"));
+  EXPECT_THAT(run({"generate", "out", "--prompt", "x", "--temperature", "hot"}).err,
+              HasSubstr("got 'hot'; expected a number >= 0"));
+  EXPECT_THAT(run({"train", "tests/e2e"}).err, HasSubstr("is a folder; expected a file"));
+}
+
+TEST(CommandLine, helps_in_the_manner_of_git_too) {
+  const Ended ended = run({"help", "train"});
+  EXPECT_EQ(ended.exit, 0);
+  EXPECT_THAT(ended.out, HasSubstr("Usage: lmms train CONFIG [key=value ...] [OPTIONS]"));
+  EXPECT_THAT(run({"help"}).out, HasSubstr("Usage: lmms [OPTIONS] COMMAND"));
 }
 
 }  // namespace

@@ -1,0 +1,26 @@
+#pragma once
+/// How the program explains its command line: help, and what is wrong with one it cannot read.
+#include <CLI/CLI.hpp>
+#include <span>
+#include <string>
+
+namespace lmms::app {
+
+/// "lmms generate: --promt: no such option; did you mean '--prompt'?", with a line that says where
+/// help is. `words` are those that `app` was given.
+std::string explain(const CLI::App& app, const CLI::ParseError& error,
+                    std::span<const std::string> words);
+
+/// Checks of an option's number, in words a person can read.
+CLI::Validator at_least(double least);
+CLI::Validator above(double bound);
+
+/// Help that calls the words of a command what they are (CONFIG [key=value ...]).
+class HelpFormatter : public CLI::Formatter {
+ public:
+  std::string make_usage(const CLI::App* command, std::string name) const override;
+  std::string make_option_name(const CLI::Option* option, bool positional) const override;
+  std::string make_option_opts(const CLI::Option* option) const override;
+};
+
+}  // namespace lmms::app
