@@ -18,11 +18,12 @@ std::string reason() {
 
 [[noreturn]] void fail(const fs::path& path, const char* doing) {
   const bool full = errno == ENOSPC || errno == EDQUOT;
-  throw Error(path.string(), std::string(doing) + " failed: " + reason(),
-              full ? "free space on this disk, or choose another trainer_args.output_dir; what was "
-                     "saved before is whole"
-                   : "check that the folder exists and may be written",
-              Exit::failed);
+  throw Error(
+      path.string(), std::string(doing) + " failed: " + reason(),
+      full ? "free space on this disk, or write to another (trainer_args.output_dir); what was "
+             "saved before is whole"
+           : "check that the folder exists and may be written",
+      Exit::failed);
 }
 
 void write_all(int fd, const fs::path& path, std::span<const std::byte> bytes) {
@@ -44,7 +45,9 @@ Result<MappedFile> MappedFile::open(const fs::path& path) {
   struct stat info {};
   if (::fstat(fd, &info) != 0 || !S_ISREG(info.st_mode)) {
     ::close(fd);
-    return Fault{path.string(), "is not a regular file", ""};
+    return Fault{path.string(),
+                 S_ISDIR(info.st_mode) ? "is a folder; expected a file" : "is not a regular file",
+                 ""};
   }
   const auto size = static_cast<size_t>(info.st_size);
   if (size == 0) {

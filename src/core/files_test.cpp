@@ -38,7 +38,7 @@ TEST(MappedFile, that_cannot_be_is_a_fault_that_names_the_path) {
   EXPECT_THAT(missing.fault().text(), HasSubstr((dir / "missing").string() + ": cannot be opened"));
   const auto directory = MappedFile::open(dir);
   ASSERT_FALSE(directory);
-  EXPECT_THAT(directory.fault().text(), HasSubstr("is not a regular file"));
+  EXPECT_THAT(directory.fault().text(), HasSubstr("is a folder; expected a file"));
 }
 
 TEST(WriteAtomically, replaces_a_file_whole_and_leaves_nothing_beside_it) {

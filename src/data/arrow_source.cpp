@@ -24,7 +24,8 @@ namespace {
 using BatchPtr = std::shared_ptr<arrow::RecordBatch>;
 
 Fault broken(const std::string& path, const arrow::Status& status) {
-  return Fault{path, "not readable as Arrow: " + status.message(), ""};
+  return Fault{path, "not readable as Arrow: " + status.message(),
+               "fetch the file again, or correct dataset_format (data_type of a mixture)"};
 }
 
 /// Batches that were used lately, up to a number of bytes.

@@ -16,6 +16,25 @@ std::string_view without_mark(std::string_view text) {
   return text.starts_with(kByteOrderMark) ? text.substr(kByteOrderMark.size()) : text;
 }
 
+/// Files that are no text in UTF-8, told by their first bytes.
+std::optional<Fault> not_text(const std::string& path, std::string_view bytes) {
+  if (bytes.starts_with("\x1F\x8B"))
+    return Fault{path, "is compressed by gzip; expected text", "unpack it: gunzip " + path};
+  if (bytes.starts_with("\x28\xB5\x2F\xFD"))
+    return Fault{path, "is compressed by zstd; expected text", "unpack it: unzstd " + path};
+  if (bytes.starts_with("\xFF\xFE") || bytes.starts_with("\xFE\xFF"))
+    return Fault{path, "is UTF-16; expected UTF-8", "iconv -f UTF-16 -t UTF-8 " + path};
+  return std::nullopt;
+}
+
+Result<MappedFile> open_text(const std::string& path) {
+  auto file = MappedFile::open(path);
+  if (file) {
+    if (auto fault = not_text(path, file->text())) return *std::move(fault);
+  }
+  return file;
+}
+
 Result<Record> read_line(const std::shared_ptr<const std::string>& path,
                          const LineIndex::Line& line) {
   Record record{.origin = {path, line.number}, .fields = {}, .data_folder = nullptr};
@@ -23,7 +42,10 @@ Result<Record> read_line(const std::shared_ptr<const std::string>& path,
   if (!value) return Fault{record.origin.text(), value.fault().what, ""};
   if (!value->is_object()) {
     return Fault{record.origin.text(),
-                 fmt::format("expected a JSON object on the line, found {}", value->type_name()),
+                 fmt::format("expected a JSON object on the line, found {}{}", value->type_name(),
+                             value->is_array() && line.number == 1
+                                 ? "; a file that is one list is dataset_format: json"
+                                 : ""),
                  ""};
   }
   record.fields = *std::move(value);
@@ -82,13 +104,13 @@ class JsonlCursor final : public RowCursor {
 }  // namespace
 
 Result<std::unique_ptr<RowCursor>> jsonl_cursor(const std::string& path) {
-  auto file = MappedFile::open(path);
+  auto file = open_text(path);
   if (!file) return file.fault();
   return std::unique_ptr<RowCursor>(std::make_unique<JsonlCursor>(path, *std::move(file)));
 }
 
 Result<std::unique_ptr<RecordSource>> open_jsonl(const std::string& path) {
-  auto file = MappedFile::open(path);
+  auto file = open_text(path);
   if (!file) return file.fault();
   return std::unique_ptr<RecordSource>(std::make_unique<JsonlSource>(path, *std::move(file)));
 }

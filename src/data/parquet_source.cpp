@@ -25,7 +25,8 @@ namespace fs = std::filesystem;
 namespace {
 
 Fault broken(const std::string& path, const std::string& what) {
-  return Fault{path, "not readable as Parquet: " + what, ""};
+  return Fault{path, "not readable as Parquet: " + what,
+               "fetch the file again, or correct dataset_format (data_type of a mixture)"};
 }
 
 /// Where decoded row groups go: memory while the budget lasts, then files that have no name any

@@ -118,6 +118,18 @@ TEST(JsonlSource, names_file_and_line_of_a_broken_row_and_reads_its_neighbours) 
   EXPECT_NE(read_fault(*source, 5).find(path + ":6: "), std::string::npos);
 }
 
+TEST(JsonlSource, names_what_a_file_is_that_holds_no_lines_of_json) {
+  TempFolder folder;
+  const auto fault = [&](const std::string& bytes) {
+    return open_fault(folder.write("a.jsonl", bytes), Format::jsonl);
+  };
+  EXPECT_NE(fault("\x1F\x8B\x08 and more").find("gunzip"), std::string::npos);
+  EXPECT_NE(fault("\x28\xB5\x2F\xFD and more").find("unzstd"), std::string::npos);
+  EXPECT_NE(fault(std::string("\xFF\xFE{\0", 4)).find("iconv"), std::string::npos);
+  const auto list = open(folder.write("list.jsonl", "[{\"n\": 1}]"), Format::jsonl);
+  EXPECT_NE(read_fault(*list, 0).find("dataset_format: json"), std::string::npos);
+}
+
 TEST(JsonSource, reads_the_elements_of_a_list) {
   TempFolder folder;
   const auto path = folder.write("a.json", R"( [ {"n": 1, "s": "],[\"{"} , {"n": [{}, [2]]} ] )");

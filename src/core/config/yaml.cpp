@@ -26,6 +26,37 @@ struct Stop {
   std::string what;
 };
 
+/// Whether line `number` (from 1) of `text` is indented with a tab.
+bool indented_by_tab(std::string_view text, int number) {
+  size_t begin = 0;
+  for (int i = 1; i < number && begin != std::string::npos; ++i) {
+    begin = text.find('\n', begin);
+    if (begin != std::string::npos) ++begin;
+  }
+  if (number < 1 || begin == std::string::npos) return false;
+  const size_t first = text.find_first_not_of(" \t", begin);
+  return text.substr(begin, first == std::string::npos ? first : first - begin).find('\t') !=
+         std::string::npos;
+}
+
+/// What most often stands behind an error of the parser, which tells what it missed.
+std::string likely_cause(const std::string& message, std::string_view text, int line) {
+  if (indented_by_tab(text, line) || indented_by_tab(text, line - 1))
+    return "; indent with blanks, not with tabs";
+  static const std::pair<std::string_view, const char*> kCauses[] = {
+      {"illegal tab", "; indent with blanks, not with tabs"},
+      {"flow not found", "; a [ or { before it is not closed"},
+      {"illegal map value",
+       "; does the line above lack a ':' and a blank, or is this line indented further than it?"},
+      {"end of map not found",
+       "; is the line indented like its neighbours, and every quote closed?"},
+      {"end of sequence not found",
+       "; is the line indented like its neighbours, and every quote closed?"}};
+  for (const auto& [part, cause] : kCauses)
+    if (message.find(part) != std::string::npos) return cause;
+  return "";
+}
+
 /// Builds the tree from the events of yaml-cpp.
 class Builder final : public YAML::EventHandler {
  public:
@@ -266,7 +297,8 @@ Node parse_yaml(std::string_view text, const std::string& source, Faults& faults
   } catch (const YAML::DeepRecursion& error) {
     faults.add(builder.position(error.mark), "", "nested too deeply; expected a config");
   } catch (const YAML::Exception& error) {
-    faults.add(builder.position(error.mark), "", "no YAML: " + error.msg);
+    faults.add(builder.position(error.mark), "",
+               "no YAML: " + error.msg + likely_cause(error.msg, text, error.mark.line + 1));
   } catch (const Stop& stop) {
     faults.add(stop.at, "", stop.what);
   }

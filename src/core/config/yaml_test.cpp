@@ -87,9 +87,17 @@ TEST(Yaml, expands_anchors_and_merge_keys_with_own_keys_first) {
   EXPECT_EQ(root.find("run")->value.find("x")->at.text(), "a.yaml:2:19");
 }
 
+TEST(Yaml, names_the_likely_cause_of_a_broken_file) {
+  EXPECT_THAT(faults_of("a:\n\tb: 1\n"), testing::HasSubstr("with blanks, not with tabs"));
+  EXPECT_THAT(faults_of("a:\n  b: 1\n   c: 2\n"), testing::HasSubstr("a.yaml:3:5: no YAML"));
+  EXPECT_THAT(faults_of("a:\n  b: 1\n   c: 2\n"), testing::HasSubstr("indented further than it"));
+  EXPECT_THAT(faults_of("a:\n  b 1\n  c: 2\n"), testing::HasSubstr("lack a ':'"));
+}
+
 TEST(Yaml, names_what_is_wrong_and_where) {
-  EXPECT_EQ(faults_of("a: 1\nb: [1, 2\nc: 3\n"),
-            "a.yaml:3:2: no YAML: end of sequence flow not found");
+  EXPECT_EQ(
+      faults_of("a: 1\nb: [1, 2\nc: 3\n"),
+      "a.yaml:3:2: no YAML: end of sequence flow not found; a [ or { before it is not closed");
   EXPECT_EQ(faults_of("a: 1\nb: 2\na: 3\n"), "a.yaml:3:1: a: given twice; first at a.yaml:1:1");
   EXPECT_EQ(faults_of("a: 1\n---\nb: 2\n"), "a.yaml:3:1: a second document; expected one");
   EXPECT_EQ(faults_of("[a, b]: 1\n"), "a.yaml:1:1: got a list as a key; expected a name");
