@@ -32,7 +32,6 @@ class Chat {
     const bool person = ::isatty(STDIN_FILENO) != 0;
     if (person) std::printf("%s. /help says what else.\n", model_.folder.string().c_str());
     for (std::string line; prompt(person), std::getline(std::cin, line);) {
-      if (line.empty()) continue;
       if (line == "/exit" || line == "/quit") return;
       obey_or_answer(line);
     }
@@ -48,6 +47,8 @@ class Chat {
 
   void obey_or_answer(const std::string& line) {
     constexpr std::string_view kSystem = "/system ";
+    constexpr const char* kBlanks = " \t\r\n";
+    if (line.find_first_not_of(kBlanks) == std::string::npos) return;
     if (line == "/reset") {
       reset();
     } else if (line.starts_with(kSystem)) {
@@ -56,7 +57,9 @@ class Chat {
     } else if (line == "/again") {
       again();
     } else if (line.starts_with('/') && line.find(' ') == std::string::npos && line != "/help") {
-      std::printf("%s is no command.\n%s", shown(line).c_str(), kHelp);
+      const bool bare = line == "/system";
+      std::printf("%s %s.\n%s", shown(line).c_str(), bare ? "wants a text" : "is no command",
+                  kHelp);
     } else if (line == "/help") {
       std::fputs(kHelp, stdout);
     } else {
@@ -81,6 +84,7 @@ class Chat {
 
   void answer() {
     const std::vector<int32_t> prompt = model_.prompting.prompt(conversation_);
+    train::warn_if_too_long(model_, prompt.size());
     text::TextStream stream(model_.prompting.tokenizer());
     std::string text;
     const auto show = [&](const std::string& piece) {

@@ -119,6 +119,7 @@ void add_generate(CLI::App& app, Outcome&) {
     const train::InferenceModel model = flags->answers.open(form);
     train::GenerationOptions options = flags->answers.generation(model);
     const std::vector<Prompt> prompts = read_prompts(*flags, model.prompting);
+    for (const Prompt& prompt : prompts) train::warn_if_too_long(model, prompt.ids.size());
     const auto batch = static_cast<size_t>(flags->batch_size);
     for (size_t begin = 0; begin < prompts.size(); begin += batch) {
       const size_t n = std::min(batch, prompts.size() - begin);

@@ -1,7 +1,9 @@
 // The program `lmms`. Everything that reads the environment or the command line is in this folder.
+#include <cerrno>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <exception>
 #include <memory>
 #include <string>
@@ -63,10 +65,21 @@ int run(int argc, char** argv) {
   return code(outcome.exit);
 }
 
+/// `exit`, or `failed` if what was printed has not arrived: the disk of `lmms eval ... > file` is
+/// full. A reader that has gone (`| head`) has what it wanted.
+int after_output(int exit) {
+  errno = 0;
+  const bool lost = std::fflush(stdout) != 0 || std::ferror(stdout) != 0;
+  if (!lost || errno == EPIPE) return exit;
+  std::fprintf(stderr, "standard output: writing failed%s%s\n    fix: free space on its disk\n",
+               errno != 0 ? ": " : "", errno != 0 ? std::strerror(errno) : "");
+  return exit == code(lmms::Exit::done) ? code(lmms::Exit::failed) : exit;
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
-  const int status = run(argc, argv);
+  const int status = after_output(run(argc, argv));
   // Everything of ours is closed and on disk. The static destructors of libtorch's CUDA half, which
   // take its 3,000 operators apart, are left out: on some hosts they run after those of libstdc++
   // and abort a run that has succeeded.

@@ -1,3 +1,4 @@
+#include <csignal>
 #include <memory>
 #include <string>
 #include <vector>
@@ -20,6 +21,8 @@ void add_train(CLI::App& app, Outcome& outcome) {
       ->type_name("CONFIG [key=value ...]");
   command->footer([] { return "\nKeys of the config:\n" + train::describe_fields(""); });
   command->callback([words, &outcome] {
+    // `| tee log` that was ended, a closed window: no reason to lose a run.
+    std::signal(SIGPIPE, SIG_IGN);
     const train::LoadedConfig loaded = train::load_train_config(*words);
     const train::Place here = place();
     train::check_paths(loaded, here.hub_cache);

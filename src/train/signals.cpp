@@ -22,11 +22,15 @@ StopSignals::StopSignals() {
   received_signal = 0;
   std::signal(SIGINT, handle);
   std::signal(SIGTERM, handle);
+  // Under nohup the closed terminal is to be passed over.
+  hang_up_ = std::signal(SIGHUP, SIG_IGN) != SIG_IGN;
+  if (hang_up_) std::signal(SIGHUP, handle);
 }
 
 StopSignals::~StopSignals() {
   std::signal(SIGINT, SIG_DFL);
   std::signal(SIGTERM, SIG_DFL);
+  if (hang_up_) std::signal(SIGHUP, SIG_DFL);
 }
 
 int StopSignals::received() const {

@@ -1,5 +1,6 @@
 #pragma once
-/// SIGINT and SIGTERM ask the run to finish its step, save and leave.
+/// SIGINT, SIGTERM and SIGHUP (a closed terminal, unless nohup ignores it) ask the run to finish
+/// its step, save and leave.
 namespace lmms::train {
 
 /// Installs the handlers for its lifetime and puts the old ones back. A second SIGINT ends the
@@ -12,6 +13,9 @@ class StopSignals {
   StopSignals& operator=(const StopSignals&) = delete;
   /// The signal that came, or 0.
   int received() const;
+
+ private:
+  bool hang_up_ = false;  ///< SIGHUP is handled
 };
 
 }  // namespace lmms::train

@@ -2,9 +2,12 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/mount.h>
+#include <sys/wait.h>
 
 #include <cerrno>
+#include <cstdlib>
 #include <cstring>
+#include <filesystem>
 
 #include "core/files.h"
 #include "tests/e2e/project.h"
@@ -56,10 +59,28 @@ TEST(FullDisk, so_does_a_limit_of_file_sizes) {
 
 TEST(FullDisk, at_the_start_is_an_error_too) {
   const Project project;
+  Surroundings limited = project.here();
+  limited.largest_file = 2'000;  // more than stderr here, less than the config
+  const Ended ended = run(Project::command({}), limited);
+  EXPECT_EQ(ended.exit, 1) << ended.err;
+  EXPECT_THAT(ended.err, HasSubstr("File too large"));
+}
+
+TEST(FullDisk, a_file_in_the_place_of_the_folder_is_a_fault_of_the_config) {
+  const Project project;
   project.write("out", "a file where the folder should be");
   const Ended ended = project.train();
-  EXPECT_EQ(ended.exit, 1) << ended.err;
-  EXPECT_THAT(ended.err, HasSubstr("out"));
+  EXPECT_EQ(ended.exit, 2) << ended.err;
+  EXPECT_THAT(ended.err, HasSubstr("'out' is a file; expected a folder"));
+}
+
+TEST(FullDisk, of_a_result_that_is_written_to_a_file_is_told) {
+  if (!std::filesystem::exists("/dev/full")) GTEST_SKIP() << "this system has no /dev/full";
+  for (const char* command : {"list", "--help"}) {
+    const int status = std::system(
+        (std::string(LMMS_PROGRAM) + " " + command + " > /dev/full 2> /dev/null").c_str());
+    EXPECT_EQ(WEXITSTATUS(status), 1) << command;
+  }
 }
 
 }  // namespace

@@ -135,7 +135,7 @@ TEST(Generate, says_what_is_wrong) {
     EXPECT_EQ(ended.exit, 2) << ended.err;
     return ended.err;
   };
-  EXPECT_THAT(error({"generate"}), HasSubstr("checkpoint"));
+  EXPECT_THAT(error({"generate"}), HasSubstr("CHECKPOINT is missing"));
   EXPECT_THAT(error({"generate", "nowhere", "--prompt", "x"}), HasSubstr("nowhere"));
   EXPECT_THAT(error({"generate", "."}), HasSubstr("nothing to answer"));
   EXPECT_THAT(error({"generate", ".", "--prompt", "x"}), HasSubstr("no model"));

@@ -252,8 +252,11 @@ TEST_P(StopSignal, saves_after_the_step_and_the_same_command_goes_on) {
   EXPECT_EQ(weights(project / "out"), weights(whole / "out"));
 }
 
-INSTANTIATE_TEST_SUITE_P(Signals, StopSignal, testing::Values(SIGTERM, SIGINT),
-                         [](const auto& each) { return each.param == SIGINT ? "INT" : "TERM"; });
+INSTANTIATE_TEST_SUITE_P(Signals, StopSignal, testing::Values(SIGTERM, SIGINT, SIGHUP),
+                         [](const auto& each) -> std::string {
+                           if (each.param == SIGHUP) return "HUP";
+                           return each.param == SIGINT ? "INT" : "TERM";
+                         });
 
 TEST(SecondInterrupt, ends_the_program_at_once) {
   const Project project;

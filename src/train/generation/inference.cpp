@@ -3,6 +3,7 @@
 #include "checkpoint/checkpoint_dir.h"
 #include "checkpoint/hf_folder.h"
 #include "core/error.h"
+#include "core/format.h"
 #include "core/log.h"
 #include "train/model_setup.h"
 
@@ -33,7 +34,21 @@ InferenceModel open_model(const std::string& name, const InferenceOptions& optio
   Network network = load_network(folder, options.dtype, device);
   if (network.model->language_model() == nullptr)
     throw Error(folder.string(), "the model has no language head: it does not write text");
-  return {folder, device, std::move(network), hf.generation_config(), std::move(prompting)};
+  const auto longest = hf.config().find("max_position_embeddings");
+  InferenceModel model{
+      folder,      device, std::move(network), hf.generation_config(), std::move(prompting),
+      std::nullopt};
+  if (longest != hf.config().end() && longest->is_number_integer())
+    model.longest = longest->get<int64_t>();
+  return model;
+}
+
+void warn_if_too_long(const InferenceModel& model, size_t prompt_tokens) {
+  if (!model.longest || static_cast<int64_t>(prompt_tokens) < *model.longest) return;
+  log::warn_once(fmt::format(
+      "a prompt has {} tokens; the model knows positions up to {} (max_position_embeddings): its "
+      "answer may make no sense",
+      prompt_tokens, *model.longest));
 }
 
 }  // namespace lmms::train

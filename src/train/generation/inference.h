@@ -30,6 +30,7 @@ struct InferenceModel {
   Network network;
   nlohmann::json generation_config;  ///< generation_config.json; null without one
   Prompting prompting;
+  std::optional<int64_t> longest;  ///< tokens; max_position_embeddings of config.json
 
   const models::LanguageModel& language_model() const { return *network.model->language_model(); }
 };
@@ -37,5 +38,8 @@ struct InferenceModel {
 /// Throws Error: no such checkpoint, a model that is no language model, no tokenizer.
 InferenceModel open_model(const std::string& name, const InferenceOptions& options,
                           const Place& place);
+
+/// Warns, once, of a prompt that leaves the model no position it was made for.
+void warn_if_too_long(const InferenceModel& model, size_t prompt_tokens);
 
 }  // namespace lmms::train

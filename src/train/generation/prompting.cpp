@@ -98,8 +98,12 @@ std::vector<std::vector<text::ChatMessage>> read_conversations(const std::filesy
     const auto source = data::open_source(file.string(), *format).take();
     for (int64_t row = 0; row < source->size(); ++row) records.push_back(source->read(row).take());
   } else {
+    std::error_code none;
+    if (!std::filesystem::is_regular_file(file, none))
+      throw Error(file.string(), "is no file", "give a .json or .jsonl file of conversations");
     throw Error(file.string(), "its suffix tells no format", "name it *.json or *.jsonl");
   }
+  if (records.empty()) throw Error(file.string(), "holds no conversation");
   std::vector<std::vector<text::ChatMessage>> out;
   for (const data::Record& record : records) {
     if (!record.fields.is_object())
