@@ -10,6 +10,8 @@ struct PatchGrid {
   int64_t t = 1, h = 0, w = 0;
 
   int64_t patches() const { return t * h * w; }
+  /// Where `merge` x `merge` patches of a frame become one token.
+  int64_t tokens(int64_t merge) const { return patches() / (merge * merge); }
   bool operator==(const PatchGrid&) const = default;
 };
 

@@ -4,6 +4,8 @@
 #include <cstdint>
 #include <vector>
 
+#include "core/patch_grid.h"
+
 namespace lmms::data {
 
 /// How the tokens of a segment see each other.
@@ -20,16 +22,24 @@ struct Segment {
   int32_t role = 0;
 };
 
+/// Images of all samples of a batch, one after another in the order of their tokens.
+struct VisionPart {
+  std::vector<float> patches;    ///< [P, values of a patch]
+  std::vector<PatchGrid> grids;  ///< together P patches
+  std::vector<int64_t> rows;     ///< [M] the tokens of the batch that take the features, ascending
+};
+
 /// One micro-step of one rank.
 struct Batch {
   std::vector<int32_t> input_ids;  ///< [T]
   std::vector<int32_t>
       labels;  ///< [T] target of each position, already shifted; 0 where weights is 0
   std::vector<float> weights;         ///< [T] weight of each target in the loss; 0: not trained
-  std::vector<int32_t> position_ids;  ///< [T] from 0 in every segment
+  std::vector<int32_t> position_ids;  ///< [T] from 0 in every segment; or [3, T] (M-RoPE)
   std::vector<Segment> segments;      ///< [S] in order; together they cover [0, T)
-  int64_t valid_tokens = 0;           ///< T without the pad; no statistic counts more
-  int64_t supervised_tokens = 0;      ///< targets with weight > 0
+  VisionPart vision;
+  int64_t valid_tokens = 0;       ///< T without the pad; no statistic counts more
+  int64_t supervised_tokens = 0;  ///< targets with weight > 0
   int64_t samples = 0;
   int64_t rows = 0;  ///< 0: a dummy, all weights 0
 

@@ -32,6 +32,20 @@ std::string_view plural_of(Part::Kind kind) {
   return "?";
 }
 
+text::PartKind kind_of(Part::Kind kind) {
+  switch (kind) {
+    case Part::Kind::image:
+      return text::PartKind::image;
+    case Part::Kind::video:
+      return text::PartKind::video;
+    case Part::Kind::audio:
+      return text::PartKind::audio;
+    case Part::Kind::text:
+      break;
+  }
+  return text::PartKind::text;
+}
+
 Result<Measured> measured(Result<Sample> sample) {
   if (!sample) return sample.fault();
   return measure_text(*std::move(sample));
@@ -39,7 +53,8 @@ Result<Measured> measured(Result<Sample> sample) {
 
 }  // namespace
 
-Result<std::vector<text::ChatMessage>> chat_messages_of(const Record& record) {
+Result<std::vector<text::ChatMessage>> chat_messages_of(const Record& record,
+                                                        const MediumTokens& tokens) {
   auto messages = conversation_of(record);
   if (!messages) return messages.fault();
   std::vector<text::ChatMessage> result;
@@ -48,14 +63,27 @@ Result<std::vector<text::ChatMessage>> chat_messages_of(const Record& record) {
     text::ChatMessage message{std::move(from.role), {}};
     for (size_t p = 0; p < from.parts.size(); ++p) {
       auto& part = from.parts[p];
-      if (part.kind != Part::Kind::text) {
-        return Fault{record.origin.text(),
-                     fmt::format("message {}, part {}: not built yet: {} ('{}')", m, p,
-                                 plural_of(part.kind), part.url),
-                     "train on records of text alone"};
+      if (part.kind == Part::Kind::text) {
+        message.parts.push_back(
+            {.kind = text::PartKind::text, .text = std::move(part.text), .tokens = 1});
+        continue;
       }
-      message.parts.push_back(
-          {.kind = text::PartKind::text, .text = std::move(part.text), .tokens = 1});
+      const auto at = [&] {
+        return fmt::format("{}: messages[{}].content[{}]", record.origin.text(), m, p);
+      };
+      if (!tokens) {
+        return Fault{
+            at(),
+            fmt::format("{} ('{}'): the processor takes text only", plural_of(part.kind), part.url),
+            "set processor_config.processor_type to one that reads them"};
+      }
+      const auto count = tokens(part);
+      if (!count) {
+        const Fault& fault = count.fault();
+        return Fault{at(), fault.where.empty() ? fault.what : fault.where + ": " + fault.what,
+                     fault.fix};
+      }
+      message.parts.push_back({.kind = kind_of(part.kind), .text = "", .tokens = *count});
     }
     result.push_back(std::move(message));
   }

@@ -1,18 +1,24 @@
 #pragma once
 /// Records of text to samples: chats and plain text.
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <vector>
 
+#include "data/conversation.h"
 #include "data/processor.h"
 #include "text/chat_template.h"
 #include "text/tokenizer.h"
 
 namespace lmms::data {
 
-/// The messages of a record (conversation_of), as a chat template takes them. Images, videos and
-/// audio are faults: not built yet.
-Result<std::vector<text::ChatMessage>> chat_messages_of(const Record& record);
+/// How many tokens stand for an image, video or audio of a record; a fault for what is not taken.
+using MediumTokens = std::function<Result<int32_t>(const Part& medium)>;
+
+/// The messages of a record (conversation_of), as a chat template takes them. Without `tokens`
+/// media are faults.
+Result<std::vector<text::ChatMessage>> chat_messages_of(const Record& record,
+                                                        const MediumTokens& tokens = {});
 
 /// Tokenizer scratch space for as many threads as ask at once. It makes encoding faster and changes
 /// no id.

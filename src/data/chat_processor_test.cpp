@@ -69,12 +69,14 @@ TEST(ChatProcessor, an_empty_conversation_has_no_token) {
 }
 
 TEST(ChatProcessor, says_that_media_is_not_built_yet) {
-  EXPECT_THAT(ChatProcessor(chat_template())
-                  .process(record(R"({"messages": [{"role": "user", "content":
+  EXPECT_THAT(
+      ChatProcessor(chat_template())
+          .process(record(R"({"messages": [{"role": "user", "content":
                       [{"type": "image_url", "image_url": {"url": "a.png"}}]}]})"))
-                  .fault()
-                  .text(),
-              HasSubstr("a.jsonl:7: message 0, part 0: not built yet: images ('a.png')"));
+          .fault()
+          .text(),
+      HasSubstr(
+          "a.jsonl:7: messages[0].content[0]: images ('a.png'): the processor takes text only"));
 }
 
 TEST(PlainTextProcessor, trains_every_token) {

@@ -1,5 +1,8 @@
 #include "data/collate.h"
 
+#include <algorithm>
+#include <numeric>
+
 namespace lmms::data {
 namespace {
 
@@ -13,9 +16,13 @@ void append(Batch& batch, const Sample& sample) {
     const bool trained = label != kIgnore;
     batch.labels.push_back(trained ? label : 0);
     batch.weights.push_back(trained ? 1.0f : 0.0f);
-    batch.position_ids.push_back(t);
     batch.supervised_tokens += trained;
   }
+  const ImagePart& images = sample.images;
+  batch.vision.patches.insert(batch.vision.patches.end(), images.patches.begin(),
+                              images.patches.end());
+  batch.vision.grids.insert(batch.vision.grids.end(), images.grids.begin(), images.grids.end());
+  for (const int32_t t : images.tokens) batch.vision.rows.push_back(int64_t{start} + t);
   batch.segments.push_back({.start = start,
                             .length = length,
                             .mode = AttentionMode::causal,
@@ -37,7 +44,32 @@ void pad(Batch& batch, int64_t multiple, int32_t pad_id) {
     batch.input_ids.push_back(pad_id);
     batch.labels.push_back(0);
     batch.weights.push_back(0.0f);
-    batch.position_ids.push_back(static_cast<int32_t>(t));
+  }
+}
+
+/// Positions of every segment: one axis if that is all that any sample has.
+void lay_out_positions(Batch& batch, std::span<const RowSamples> rows) {
+  std::vector<const Sample*> samples;
+  bool three_axes = false;
+  for (const auto& row : rows) {
+    for (const auto& sample : row) {
+      samples.push_back(sample.get());
+      three_axes = three_axes || !sample->text.position_ids.empty();
+    }
+  }
+  const size_t T = batch.input_ids.size();
+  batch.position_ids.resize(three_axes ? 3 * T : T);
+  for (size_t axis = 0; axis < (three_axes ? 3 : 1); ++axis) {
+    int32_t* out = batch.position_ids.data() + axis * T;
+    for (size_t s = 0; s < batch.segments.size(); ++s) {  // the pad is the last one
+      const auto length = static_cast<size_t>(batch.segments[s].length);
+      if (s < samples.size() && !samples[s]->text.position_ids.empty()) {
+        std::copy_n(samples[s]->text.position_ids.data() + axis * length, length, out);
+      } else {
+        std::iota(out, out + length, 0);
+      }
+      out += length;
+    }
   }
 }
 
@@ -53,13 +85,13 @@ Batch collate(std::span<const RowSamples> rows, int64_t pad_multiple, int32_t pa
   batch.input_ids.reserve(capacity);
   batch.labels.reserve(capacity);
   batch.weights.reserve(capacity);
-  batch.position_ids.reserve(capacity);
   for (const auto& row : rows) {
     batch.rows += !row.empty();
     for (const auto& sample : row) append(batch, *sample);
   }
   batch.valid_tokens = batch.tokens();
   pad(batch, pad_multiple, pad_id);
+  lay_out_positions(batch, rows);
   return batch;
 }
 

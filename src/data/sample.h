@@ -6,6 +6,8 @@
 #include <string>
 #include <vector>
 
+#include "core/patch_grid.h"
+
 namespace lmms::data {
 
 /// Target of a position that is not trained (HF's ignore index).
@@ -22,8 +24,17 @@ struct Origin {
 
 struct TextPart {
   std::vector<int32_t> input_ids;  ///< [n]
+  /// [3, n] time, height, width (M-RoPE); empty: 0, 1, 2, ... on every axis.
+  std::vector<int32_t> position_ids;
   std::vector<int32_t>
       labels;  ///< [n], already shifted: labels[t] is the target of position t, or kIgnore
+};
+
+/// Images of a sample as a vision tower takes them, one after another in the order of their tokens.
+struct ImagePart {
+  std::vector<float> patches;    ///< [P, values of a patch] `pixel_values`
+  std::vector<PatchGrid> grids;  ///< `image_grid_thw`; together P patches
+  std::vector<int32_t> tokens;   ///< [M] positions in the sample that take the features, ascending
 };
 
 /// One training example. Parts of other modalities join it as they are built; `extras` is for
@@ -31,6 +42,7 @@ struct TextPart {
 struct Sample {
   Origin origin;
   TextPart text;
+  ImagePart images;
   std::map<std::string, std::vector<float>> extras;
 
   int64_t length() const { return static_cast<int64_t>(text.input_ids.size()); }

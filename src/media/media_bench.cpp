@@ -101,7 +101,7 @@ void resizing(benchmark::State& state) {
 
 /// What a loader thread does: the buffer for the values is its own and used again.
 void patches(const Image& image, const PatchOptions& options, std::vector<float>& values) {
-  const Grid grid = patch_grid(extent(image), options).take();
+  const PatchGrid grid = patch_grid(extent(image), options).take();
   const auto count = size_t(grid.patches() * patch_values(options));
   if (values.size() < count) values.resize(count);
   write_patches(image, grid, options, std::span(values).first(count));

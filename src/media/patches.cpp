@@ -148,18 +148,18 @@ Result<Extent> smart_resize(Extent size, int factor, int64_t min_pixels, int64_t
   return Extent{int(h), int(w)};
 }
 
-Result<Grid> patch_grid(Extent size, const PatchOptions& options) {
+Result<PatchGrid> patch_grid(Extent size, const PatchOptions& options) {
   const Result<Extent> target =
       smart_resize(size, options.patch * options.merge, options.min_pixels, options.max_pixels);
   if (!target) return target.fault();
-  return Grid{1, target->height / options.patch, target->width / options.patch};
+  return PatchGrid{1, target->height / options.patch, target->width / options.patch};
 }
 
 int64_t patch_values(const PatchOptions& options) {
   return int64_t{3} * options.temporal * options.patch * options.patch;
 }
 
-void write_patches(const Image& image, const Grid& grid, const PatchOptions& options,
+void write_patches(const Image& image, const PatchGrid& grid, const PatchOptions& options,
                    std::span<float> out) {
   const int side = options.patch, merge = options.merge;
   const int64_t plane = int64_t{side} * side;
@@ -168,7 +168,8 @@ void write_patches(const Image& image, const Grid& grid, const PatchOptions& opt
                 fmt::format("write_patches: room for {} values, the grid has {}", out.size(),
                             grid.patches() * patch_values(options)),
                 "", Exit::failed);
-  const int height = grid.h * side, width = grid.w * side;
+  const auto rows = static_cast<int>(grid.h), columns = static_cast<int>(grid.w);
+  const int height = rows * side, width = columns * side;
   Image resized;
   const bool same = image.height() == height && image.width() == width;
   if (!same) resized = resize(image, width, height, options.filter);
@@ -178,9 +179,9 @@ void write_patches(const Image& image, const Grid& grid, const PatchOptions& opt
   Band band(merge * side, width);
   std::vector<float> values(plane);  // of one patch and channel: it stays in the nearest cache
   float* to = out.data();
-  for (int block_y = 0; block_y < grid.h; block_y += merge) {
+  for (int block_y = 0; block_y < rows; block_y += merge) {
     band.fill(kernels, from, block_y * side, merge * side);
-    for (int block_x = 0; block_x < grid.w; block_x += merge)
+    for (int block_x = 0; block_x < columns; block_x += merge)
       for (int patch = 0; patch < merge * merge; ++patch) {
         const int row = patch / merge * side, column = (block_x + patch % merge) * side;
         for (int c = 0; c < 3; ++c) {

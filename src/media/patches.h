@@ -7,6 +7,7 @@
 #include <span>
 #include <vector>
 
+#include "core/patch_grid.h"
 #include "media/image.h"
 #include "media/resize.h"
 
@@ -38,19 +39,12 @@ struct PatchOptions {
   Normalisation normalisation{};
 };
 
-/// Patches of an image: `image_grid_thw`.
-struct Grid {
-  int t = 1, h = 0, w = 0;
-  int64_t patches() const { return int64_t{t} * h * w; }
-  int64_t tokens(int merge) const { return patches() / (int64_t{merge} * merge); }
-};
-
 /// The size nearest to `size` whose sides are multiples of `factor` and whose pixels are within the
 /// limits. A fault for sides in a ratio above 200, and for limits that leave nothing.
 Result<Extent> smart_resize(Extent size, int factor, int64_t min_pixels, int64_t max_pixels);
 
 /// The grid of an image of this size (after its orientation is applied).
-Result<Grid> patch_grid(Extent size, const PatchOptions& options);
+Result<PatchGrid> patch_grid(Extent size, const PatchOptions& options);
 
 /// float32 values of one patch: 3 * temporal * patch * patch.
 int64_t patch_values(const PatchOptions& options);
@@ -58,7 +52,7 @@ int64_t patch_values(const PatchOptions& options);
 /// Resizes to `grid` (of patch_grid) and writes [grid.patches(), patch_values]: patches in order of
 /// (h / merge, w / merge, merge, merge), each [3, temporal, patch, patch]. `out` has exactly that
 /// many values.
-void write_patches(const Image& image, const Grid& grid, const PatchOptions& options,
+void write_patches(const Image& image, const PatchGrid& grid, const PatchOptions& options,
                    std::span<float> out);
 
 /// Tiles of LLaVA-OneVision. Defaults are the class defaults of LlavaOnevisionImageProcessor.

@@ -47,7 +47,7 @@ TEST(PatchesParity, values_grids_and_tokens_equal_qwen_image_processors_bit_for_
     PatchOptions options{.patch = c["patch"], .min_pixels = c["min"], .max_pixels = c["max"]};
     if (c["normalisation"] == "half") options.normalisation = kHalf;
     const Image image = stored(c);
-    const Grid grid = patch_grid(extent(image), options).take();
+    const PatchGrid grid = patch_grid(extent(image), options).take();
     EXPECT_EQ(json({grid.t, grid.h, grid.w}), c["grid"]);
     EXPECT_EQ(grid.tokens(options.merge), c["tokens"].get<int64_t>());
     ASSERT_EQ(json({grid.patches(), patch_values(options)}), c["shape"]);

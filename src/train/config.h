@@ -117,6 +117,7 @@ struct Compat {
   bool labels = false;    ///< control and vision tokens of every turn are trained too
   bool loss = false;      ///< mean of the means of ranks and micro-steps
   bool decay = false;     ///< one AdamW group: norms and biases decay too
+  bool exif = false;      ///< images are not turned as their EXIF orientation says
   bool schedule = false;  ///< its formulas of constant, cosine and wsd, warm-up steps rounded down
 
   bool operator==(const Compat&) const = default;

@@ -262,11 +262,11 @@ INSTANTIATE_TEST_SUITE_P(
         Rejection{"{}", "", "trainer_type: sit_trainer\n",
                   "a.yaml:2:15: not built yet: trainer_type=sit_trainer; expected one of "
                   "fsdp2_trainer, hf_trainer"},
-        Rejection{
-            "{}", "", "compat: [labels, los]\n",
-            "a.yaml:2:18: compat[1]: got 'los'; expected one of labels, loss, decay, schedule, "
-            "lmms_engine; did you mean "
-            "'loss'?"},
+        Rejection{"{}", "", "compat: [labels, los]\n",
+                  "a.yaml:2:18: compat[1]: got 'los'; expected one of labels, loss, decay, exif, "
+                  "schedule, "
+                  "lmms_engine; did you mean "
+                  "'loss'?"},
         Rejection{"{}", "", "monkey_patch: [liger, nsa]\n",
                   "a.yaml:2:23: not built yet: monkey_patch[1]=nsa; expected one of liger, rmpad"},
         Rejection{"{}", "", "plugins: [a.so]\n",
@@ -464,20 +464,19 @@ TEST_F(TrainConfigTest, names_of_other_models_are_not_built_yet) {
   EXPECT_EQ(
       faults("model_config: {load_from_pretrained_path: m}\n"
              "dataset_config: {dataset_type: qwen_omni, dataset_format: json, dataset_path: a,\n"
-             "  processor_config: {processor_type: qwen2_5_vl}}\n"),
+             "  processor_config: {processor_type: llava}}\n"),
       "a.yaml:2:32: not built yet: dataset_config.dataset_type=qwen_omni; expected one of vision, "
       "vision_iterable, "
       "qwen3_vl, qwen3_vl_iterable, fineweb_edu\n"
-      "a.yaml:3:38: not built yet: dataset_config.processor_config.processor_type=qwen2_5_vl; "
-      "expected one of qwen2, "
-      "pure_text");
+      "a.yaml:3:38: not built yet: dataset_config.processor_config.processor_type=llava; "
+      "expected one of qwen2, pure_text, qwen2_5_vl, qwen3_vl");
 }
 
 TEST_F(TrainConfigTest, compat_is_a_list_of_names_or_all_of_them) {
   EXPECT_EQ(load(right("{}", "", "compat: [loss]\n")).config.compat, (Compat{.loss = true}));
   EXPECT_EQ(load(right("{}", "", "compat: decay\n")).config.compat, (Compat{.decay = true}));
   EXPECT_EQ(load(right("{}", "", "compat: lmms_engine\n")).config.compat,
-            (Compat{.labels = true, .loss = true, .decay = true, .schedule = true}));
+            (Compat{.labels = true, .loss = true, .decay = true, .exif = true, .schedule = true}));
 }
 
 TEST_F(TrainConfigTest, resuming_is_automatic_or_off_or_from_a_folder) {
@@ -547,7 +546,7 @@ TEST_F(TrainConfigTest, says_what_was_given_without_effect) {
                   "project's ramp",
                   "dataset_config.eval_dataset_path is given, but "
                   "trainer_args.eval_strategy is 'no': nothing is evaluated",
-                  "dataset_config.extra_kwargs: frames_upbound: not read for text"));
+                  "dataset_config.extra_kwargs: frames_upbound: not read"));
 }
 
 TEST_F(TrainConfigTest, says_what_a_schedule_that_follows_a_metric_does_not_read) {

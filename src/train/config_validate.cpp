@@ -320,7 +320,7 @@ std::vector<std::string> advice(const TrainConfig& config) {
         "dataset_config.eval_dataset_path is given, but trainer_args.eval_strategy is 'no': "
         "nothing is evaluated");
   }
-  // No argument of the processors and data sets that are built: text has none.
+  // Arguments of the processors and data sets that are built: those of images alone.
   const std::array unread = {
       std::pair("dataset_config.processor_config.extra_kwargs",
                 &config.dataset.processor.extra_kwargs),
@@ -328,8 +328,13 @@ std::vector<std::string> advice(const TrainConfig& config) {
   for (const auto& [key, value] : unread) {
     if (!value->map() || value->map()->empty()) continue;
     std::string names;
-    for (const auto& [name, argument] : *value->map()) names += (names.empty() ? "" : ", ") + name;
-    out.push_back(fmt::format("{}: {}: not read for text", key, names));
+    for (const auto& [name, argument] : *value->map()) {
+      const bool read = value == &config.dataset.processor.extra_kwargs &&
+                        config.dataset.processor.processor_type.ends_with("_vl") &&
+                        (name == "image_min_pixels" || name == "image_max_pixels");
+      if (!read) names += (names.empty() ? "" : ", ") + name;
+    }
+    if (!names.empty()) out.push_back(fmt::format("{}: {}: not read", key, names));
   }
   return out;
 }

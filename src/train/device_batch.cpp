@@ -33,6 +33,17 @@ void check_range(const std::vector<int32_t>& ids, int64_t vocab_size, const char
   }
 }
 
+nn::VisionInput to_device(const data::VisionPart& vision, at::Device device) {
+  nn::VisionInput out;
+  if (vision.grids.empty()) return out;
+  int64_t patches = 0;
+  for (const PatchGrid& grid : vision.grids) patches += grid.patches();
+  out.patches = moved(vision.patches, at::kFloat, device).view({patches, -1});
+  out.grids = vision.grids;
+  out.rows = moved(vision.rows, at::kLong, device);
+  return out;
+}
+
 }  // namespace
 
 nn::Batch to_device(const data::Batch& batch, double denominator, int64_t vocab_size,
@@ -42,6 +53,9 @@ nn::Batch to_device(const data::Batch& batch, double denominator, int64_t vocab_
   nn::Batch out;
   out.input_ids = moved(batch.input_ids, at::kInt, device);
   out.position_ids = moved(batch.position_ids, at::kInt, device);
+  if (batch.position_ids.size() != batch.input_ids.size())
+    out.position_ids = out.position_ids.view({3, batch.tokens()});
+  out.vision = to_device(batch.vision, device);
 
   std::vector<int32_t> cu_seqlens{0};
   for (const data::Segment& s : batch.segments) {

@@ -159,7 +159,7 @@ class Loop {
       if (micro.supervised_tokens == 0) continue;
       std::vector<int64_t> lengths;
       for (const data::Segment& s : micro.segments) lengths.push_back(s.length);
-      const models::Workload work{lengths, micro.supervised_tokens};
+      const models::Workload work{lengths, micro.supervised_tokens, micro.vision.grids};
       row.flops += model.train_flops(work);
       row.lmms_engine_flops += model.lmms_engine_flops(work);
       micro_steps.push_back(to_device(micro, denominator(batch, micro),

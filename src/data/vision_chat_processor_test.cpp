@@ -1,0 +1,203 @@
+// Chats with images to samples and batches, against the media room and what each sample is alone.
+#include "data/vision_chat_processor.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <nlohmann/json.hpp>
+
+#include "core/files.h"
+#include "data/collate.h"
+#include "data/data_testing.h"
+#include "data/json_text.h"
+
+namespace lmms::data {
+namespace {
+
+using testing::HasSubstr;
+
+const std::string kImages = std::string(LMMS_SOURCE_DIR) + "/tests/parity/data/images";
+constexpr int32_t kPad = 4098;
+
+/// The quickstart's tokenizer with the tokens of images.
+text::Tokenizer tokenizer() {
+  const std::string folder = std::string(LMMS_SOURCE_DIR) + "/examples/quickstart/tokenizer";
+  auto json = nlohmann::json::parse(read_file(folder + "/tokenizer.json").take());
+  int32_t id = 4096;
+  for (const char* content :
+       {"<|vision_start|>", "<|vision_end|>", "<|image_pad|>", "<|video_pad|>"}) {
+    json["added_tokens"].push_back({{"id", id++},
+                                    {"content", content},
+                                    {"single_word", false},
+                                    {"lstrip", false},
+                                    {"rstrip", false},
+                                    {"normalized", false},
+                                    {"special", true}});
+  }
+  return text::Tokenizer::from_json(json.dump(), "test").take();
+}
+
+VisionChatOptions small_options() {
+  VisionChatOptions options;
+  options.patches.min_pixels = 28 * 28;
+  options.patches.max_pixels = 28 * 28 * 12;
+  options.positions.image_token_id = kPad;
+  options.positions.video_token_id = kPad + 1;
+  return options;
+}
+
+VisionChatProcessor processor(const VisionChatOptions& options = small_options()) {
+  text::ChatOptions chat;
+  chat.media = true;
+  return VisionChatProcessor(text::ChatTemplate::create(tokenizer(), chat).take(), options);
+}
+
+Record record(const std::string& json) {
+  return {.origin = {std::make_shared<const std::string>("a.jsonl"), 7},
+          .fields = parse_json(json).take(),
+          .data_folder = std::make_shared<const std::string>(kImages)};
+}
+
+std::string chat(const std::vector<std::string>& images, const std::string& text = "What is it?") {
+  nlohmann::json content = nlohmann::json::array();
+  for (const std::string& image : images)
+    content.push_back({{"type", "image_url"}, {"image_url", {{"url", image}}}});
+  content.push_back({{"type", "text"}, {"text", text}});
+  const nlohmann::json messages = {{{"role", "user"}, {"content", content}},
+                                   {{"role", "assistant"}, {"content", "A colour"}}};
+  return nlohmann::json{{"messages", messages}}.dump();
+}
+
+const std::vector<std::string> kTwo = {"jpeg_65x16_5.jpg", "bmp_24.bmp"};
+
+TEST(VisionChatProcessor, puts_pads_and_pixels_where_the_images_stand) {
+  const VisionChatOptions options = small_options();
+  const Sample sample = processor().process(record(chat(kTwo))).take();
+  ASSERT_EQ(sample.images.grids.size(), 2u);
+  std::vector<float> expected;
+  int64_t tokens = 0;
+  for (size_t i = 0; i < kTwo.size(); ++i) {
+    const std::string bytes = read_file(kImages + "/" + kTwo[i]).take();
+    const media::Image image = media::decode(std::as_bytes(std::span(bytes))).take();
+    const auto grid = media::patch_grid({image.height(), image.width()}, options.patches).take();
+    EXPECT_EQ(sample.images.grids[i], grid);
+    std::vector<float> patches(
+        static_cast<size_t>(grid.patches() * media::patch_values(options.patches)));
+    media::write_patches(image, grid, options.patches, patches);
+    expected.insert(expected.end(), patches.begin(), patches.end());
+    tokens += grid.tokens(2);
+  }
+  EXPECT_EQ(sample.images.patches, expected);
+  EXPECT_EQ(static_cast<int64_t>(sample.images.tokens.size()), tokens);
+  for (const int32_t t : sample.images.tokens)
+    EXPECT_EQ(sample.text.input_ids[static_cast<size_t>(t)], kPad);
+  EXPECT_EQ(std::count(sample.text.input_ids.begin(), sample.text.input_ids.end(), kPad), tokens);
+  const std::vector<RopeMedia> media{{.grid = sample.images.grids[0]},
+                                     {.grid = sample.images.grids[1]}};
+  const auto positions = rope_index(sample.text.input_ids, media, options.positions, "test");
+  std::vector<int32_t> flat;
+  for (const auto& axis : positions) flat.insert(flat.end(), axis.begin(), axis.end());
+  EXPECT_EQ(sample.text.position_ids, flat);
+}
+
+TEST(VisionChatProcessor, measures_from_headers_what_it_makes) {
+  for (const auto& images : {std::vector<std::string>{}, {kTwo[0]}, kTwo}) {
+    const Record one = record(chat(images));
+    const Measured measured = processor().measure(one).take();
+    const Sample sample = processor().process(one).take();
+    EXPECT_EQ(measured.length, sample.length());
+    EXPECT_EQ(measured.sample == nullptr, !images.empty());
+    EXPECT_GE(measured.cost, measured.length * measured.length);
+    EXPECT_EQ(measured.supervised,
+              std::count_if(sample.text.labels.begin(), sample.text.labels.end(),
+                            [](int32_t label) { return label != kIgnore; }));
+  }
+}
+
+TEST(VisionChatProcessor, turns_images_as_exif_says_unless_it_is_told_not_to) {
+  VisionChatOptions upright = small_options();
+  upright.patches.min_pixels = 28 * 28 * 6;
+  VisionChatOptions as_stored = upright;
+  as_stored.decode.apply_exif = false;
+  const Record turned = record(chat({"jpeg_turned_6.jpg"}));  // stored as 19 x 12
+  const PatchGrid shown = processor(upright).process(turned).take().images.grids[0];
+  const PatchGrid stored = processor(as_stored).process(turned).take().images.grids[0];
+  EXPECT_EQ(shown, (PatchGrid{1, stored.w, stored.h}));
+  EXPECT_NE(shown, stored);
+}
+
+TEST(VisionChatProcessor, names_what_is_wrong_with_an_image) {
+  const auto fault = [](const std::string& json) {
+    const auto made = processor().measure(record(json));
+    EXPECT_FALSE(made.ok());
+    return made ? "" : made.fault().text();
+  };
+  EXPECT_THAT(fault(chat({"gone.png"})), HasSubstr("a.jsonl:7: messages[0].content[0]"));
+  EXPECT_THAT(fault(chat({"gone.png"})), HasSubstr("gone.png"));
+  EXPECT_THAT(fault(chat({"cases.json"})), HasSubstr("cases.json"));
+  EXPECT_THAT(fault(chat({"http://example.org/a.png"})), HasSubstr("http"));
+  EXPECT_THAT(fault(chat({kTwo[0]}, "a <|image_pad|> of text")), HasSubstr("<|image_pad|>"));
+  EXPECT_THAT(fault(R"({"messages": [{"role": "user", "content": [
+      {"type": "video_url", "video_url": {"url": "a.mp4"}}]}]})"),
+              HasSubstr("not built yet"));
+}
+
+TEST(Collate, lays_images_and_positions_of_mixed_samples_one_after_another) {
+  const auto make = [](const std::string& json) {
+    return std::make_shared<const Sample>(processor().process(record(json)).take());
+  };
+  const auto text = make(chat({})), one = make(chat({kTwo[1]})), two = make(chat(kTwo));
+  const std::vector<RowSamples> rows = {{text, two}, {one}};
+  const Batch batch = collate(rows, 64, 0);
+  const auto T = static_cast<size_t>(batch.tokens());
+  ASSERT_EQ(batch.position_ids.size(), 3 * T);
+  ASSERT_EQ(batch.vision.grids.size(), 3u);
+  EXPECT_EQ(batch.vision.patches.size(), two->images.patches.size() + one->images.patches.size());
+  EXPECT_EQ(batch.vision.rows.size(), two->images.tokens.size() + one->images.tokens.size());
+  for (const int64_t row : batch.vision.rows)
+    EXPECT_EQ(batch.input_ids[static_cast<size_t>(row)], kPad);
+  for (size_t axis = 0; axis < 3; ++axis) {
+    size_t at = axis * T;
+    for (int32_t t = 0; t < text->length(); ++t) EXPECT_EQ(batch.position_ids[at++], t);
+    for (const auto& sample : {two, one}) {
+      const auto n = static_cast<size_t>(sample->length());
+      for (size_t t = 0; t < n; ++t)
+        EXPECT_EQ(batch.position_ids[at++], sample->text.position_ids[axis * n + t]);
+    }
+    for (int32_t t = 0; at < (axis + 1) * T; ++t) EXPECT_EQ(batch.position_ids[at++], t);
+  }
+}
+
+TEST(PatchOptions, come_from_a_preprocessor_config_of_either_form) {
+  const auto options =
+      patch_options_of(
+          nlohmann::json::parse(R"({"patch_size": 16, "merge_size": 2, "min_pixels": 3136,
+          "max_pixels": 12845056, "image_mean": [0.5, 0.4, 0.3], "resample": 3})"),
+          "p.json")
+          .take();
+  EXPECT_EQ(options.patch, 16);
+  EXPECT_EQ(options.min_pixels, 3136);
+  EXPECT_EQ(options.max_pixels, 12845056);
+  EXPECT_EQ(options.normalisation.mean[2], 0.3);
+  const auto edges =
+      patch_options_of(
+          nlohmann::json::parse(R"({"size": {"shortest_edge": 784, "longest_edge": 7840}})"),
+          "p.json")
+          .take();
+  EXPECT_EQ(edges.min_pixels, 784);
+  EXPECT_EQ(edges.max_pixels, 7840);
+}
+
+TEST(PatchOptions, of_a_damaged_file_are_a_fault_with_the_key) {
+  for (const char* bad :
+       {R"({"patch_size": "x"})", R"({"patch_size": -1})", R"({"patch_size": 1e300})",
+        R"({"image_mean": [1]})", R"({"size": {"longest_edge": []}})", R"({"do_resize": false})",
+        R"({"resample": 9})"}) {
+    const auto made = patch_options_of(nlohmann::json::parse(bad), "p.json");
+    ASSERT_FALSE(made.ok()) << bad;
+    EXPECT_THAT(made.fault().text(), HasSubstr("p.json")) << bad;
+  }
+}
+
+}  // namespace
+}  // namespace lmms::data

@@ -1,0 +1,133 @@
+// Training on chats with images: a tiny Qwen2.5-VL from its config.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "core/files.h"
+#include "tests/e2e/project.h"
+
+namespace lmms::e2e {
+namespace {
+
+using testing::HasSubstr;
+namespace fs = std::filesystem;
+
+constexpr const char* kModel = R"(model_config.load_from_config={model_type: qwen2_5_vl, config:
+  {vocab_size: 4100, hidden_size: 32, intermediate_size: 64, num_hidden_layers: 2,
+   num_attention_heads: 2, num_key_value_heads: 1, tie_word_embeddings: true,
+   image_token_id: 4098, video_token_id: 4099, vision_start_token_id: 4096,
+   vision_end_token_id: 4097, rope_scaling: {type: mrope, mrope_section: [2, 3, 3]},
+   vision_config: {depth: 2, hidden_size: 32, intermediate_size: 48, num_heads: 2,
+     out_hidden_size: 32, patch_size: 14, spatial_merge_size: 2, temporal_patch_size: 2,
+     window_size: 56, fullatt_block_indexes: [1]}}})";
+
+/// The project with the quickstart's tokenizer, to which the tokens of images are added, and 12
+/// chats about three images; every fourth is text alone.
+class Seeing : public testing::Test {
+ protected:
+  Seeing() {
+    const fs::path from = fs::path(LMMS_SOURCE_DIR) / "examples/quickstart/tokenizer";
+    auto json = nlohmann::json::parse(read_file(from / "tokenizer.json").take());
+    int id = 4096;
+    for (const char* content :
+         {"<|vision_start|>", "<|vision_end|>", "<|image_pad|>", "<|video_pad|>"}) {
+      json["added_tokens"].push_back({{"id", id++},
+                                      {"content", content},
+                                      {"single_word", false},
+                                      {"lstrip", false},
+                                      {"rstrip", false},
+                                      {"normalized", false},
+                                      {"special", true}});
+    }
+    fs::create_directories(project / "tok");
+    project.write("tok/tokenizer.json", json.dump());
+    fs::copy(from / "tokenizer_config.json", project / "tok/tokenizer_config.json");
+    project.write("tok/preprocessor_config.json",
+                  R"({"patch_size": 14, "merge_size": 2, "min_pixels": 784, "max_pixels": 7840})");
+    std::string rows;
+    for (int i = 0; i < 12; ++i) {
+      if (i % 4 == 3) {
+        rows += chat_line("Count to 2, please.", "1 2.");
+        continue;
+      }
+      const char* image = i % 4 == 0   ? "jpeg_65x16_5.jpg"
+                          : i % 4 == 1 ? "bmp_24.bmp"
+                                       : "jpeg_33x47_2.jpg";
+      const nlohmann::json content = {
+          {{"type", "image_url"},
+           {"image_url",
+            {{"url", LMMS_SOURCE_DIR "/tests/parity/data/images/" + std::string(image)}}}},
+          {{"type", "text"}, {"text", "What is it?"}}};
+      rows += nlohmann::json{{"messages",
+                              {{{"role", "user"}, {"content", content}},
+                               {{"role", "assistant"}, {"content", std::to_string(i % 4)}}}}}
+                  .dump() +
+              "\n";
+    }
+    project.write("train.jsonl", rows);
+  }
+
+  static Words words(Words more = {}) {
+    Words out{kModel,
+              "dataset_config.processor_config.processor_name=tok",
+              "dataset_config.processor_config.processor_type=qwen2_5_vl",
+              "trainer_args.max_steps=6",
+              "trainer_args.save_steps=3",
+              "trainer_args.lr_scheduler_type=constant"};
+    out.insert(out.end(), more.begin(), more.end());
+    return out;
+  }
+
+  const Project project;
+};
+
+TEST_F(Seeing, lowers_the_loss_and_goes_on_to_the_same_bits) {
+  const Words packed = words({"dataset_config.packing=true", "dataset_config.packing_length=256",
+                              "trainer_args.per_device_train_batch_size=1"});
+  project.train_to_the_end(packed);
+  const auto losses = column(metrics(project / "out"), "loss");
+  ASSERT_EQ(losses.size(), 6u);
+  EXPECT_LT(losses.back(), losses.front());
+  const std::string at_once = weights(project / "out");
+  for (const char* gone : {"checkpoint-6", "finished.json"}) fs::remove_all(project / "out" / gone);
+  EXPECT_THAT(project.train_to_the_end(packed).err, HasSubstr("going on from out/checkpoint-3"));
+  EXPECT_TRUE(weights(project / "out") == at_once);
+  EXPECT_TRUE(fs::exists(project / "out/preprocessor_config.json"));
+}
+
+TEST_F(Seeing, images_change_what_is_learnt) {
+  project.train_to_the_end(words());
+  project.train_to_the_end(
+      words({"trainer_args.freeze_modules=[visual]", "trainer_args.output_dir=frozen"}));
+  EXPECT_FALSE(weights(project / "out") == weights(project / "frozen"));
+  EXPECT_NE(column(metrics(project / "out"), "grad_norm"),
+            column(metrics(project / "frozen"), "grad_norm"));
+}
+
+TEST_F(Seeing, accumulation_is_one_large_step) {
+  project.train_to_the_end(words({"trainer_args.max_steps=1"}));
+  project.train_to_the_end(words({"trainer_args.max_steps=1", "trainer_args.output_dir=two",
+                                  "trainer_args.per_device_train_batch_size=2",
+                                  "trainer_args.gradient_accumulation_steps=2"}));
+  const auto one = metrics(project / "out").front(), two = metrics(project / "two").front();
+  EXPECT_NEAR(one["loss"].get<double>(), two["loss"].get<double>(), 2e-6 * 8);
+  EXPECT_NEAR(one["grad_norm"].get<double>(), two["grad_norm"].get<double>(),
+              1e-5 * one["grad_norm"].get<double>());
+}
+
+TEST_F(Seeing, a_missing_image_is_named_or_skipped_by_policy) {
+  project.write(
+      "train.jsonl",
+      R"({"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "gone.png"}}]}, {"role": "assistant", "content": "x"}]})"
+      "\n" +
+          chat_line("Hi", "Hello") + chat_line("Hi", "Yes") + chat_line("Hi", "No"));
+  const Ended ended = project.train(words());
+  EXPECT_EQ(ended.exit, 2);
+  EXPECT_THAT(ended.err, HasSubstr("train.jsonl:1: messages[0].content[0]"));
+  EXPECT_THAT(ended.err, HasSubstr("gone.png"));
+  const Ended skipped = project.train_to_the_end(
+      words({"dataset_config.on_bad_sample=skip", "trainer_args.output_dir=skipping"}));
+  EXPECT_THAT(skipped.err, HasSubstr("gone.png"));
+}
+
+}  // namespace
+}  // namespace lmms::e2e
