@@ -53,7 +53,7 @@ Result<std::string> read_path(const fs::path& path, const fs::path& data_folder)
   const fs::file_status status = fs::status(whole, error);
   if (!fs::exists(status))
     return Fault{front(path.string()),
-                 path.is_absolute()
+                 path.is_absolute() || data_folder.empty()
                      ? "no such file"
                      : fmt::format("not found under data_folder={}", front(data_folder.string())),
                  "correct data_folder or the path; or set dataset_config.on_bad_sample: skip"};

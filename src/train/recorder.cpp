@@ -38,6 +38,16 @@ std::vector<EventFile::Scalar> scalars_of(const nlohmann::ordered_json& row) {
   return out;
 }
 
+// As a shell takes it.
+std::string quoted(const std::string& path) {
+  constexpr std::string_view kPlain =
+      "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/._-+=:,@%";
+  if (!path.empty() && path.find_first_not_of(kPlain) == std::string::npos) return path;
+  std::string out = "'";
+  for (const char c : path) out += c == '\'' ? std::string("'\\''") : std::string(1, c);
+  return out + "'";
+}
+
 int64_t bytes_below(const fs::path& folder) {
   int64_t bytes = 0;
   std::error_code ignored;
@@ -143,13 +153,13 @@ void Recorder::end(RunEnd how, const std::string& text) {
 
 std::vector<std::string> Recorder::pointers() const {
   std::vector<std::string> out = {"report: " + html::file_link(output_ / "report.html")};
-  if (event_folder_) out.push_back("events: tensorboard --logdir " + output_.string());
+  if (event_folder_) out.push_back("events: tensorboard --logdir " + quoted(output_.string()));
   if (wandb_) {
     // later versions of wandb have lost the option
     out.push_back(
         fmt::format("import into W&B: pip install 'wandb<0.30' && wandb sync "
                     "--sync-tensorboard {}",
-                    event_folder_->string()));
+                    quoted(event_folder_->string())));
   }
   return out;
 }
