@@ -76,7 +76,8 @@ TEST(CommandLine, says_what_is_wrong_with_it_and_the_nearest_name) {
   EXPECT_THAT(run({"list", "models"}).err, HasSubstr("'models' is a word too many"));
   EXPECT_THAT(run({"generate", "out", "--prompt", "x", "--temperature", "hot"}).err,
               HasSubstr("got 'hot'; expected a number >= 0"));
-  EXPECT_THAT(run({"train", "tests/e2e"}).err, HasSubstr("is a folder; expected a file"));
+  EXPECT_THAT(run({"train", LMMS_SOURCE_DIR "/tests/e2e"}).err,
+              HasSubstr("is a folder; expected a file"));
 }
 
 TEST(CommandLine, helps_in_the_manner_of_git_too) {

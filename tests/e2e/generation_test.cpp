@@ -222,7 +222,7 @@ TEST(Eval, says_what_is_wrong) {
     return ended.err;
   };
   const std::string data = "dataset_config.eval_dataset_path=eval.jsonl";
-  EXPECT_THAT(error({"eval"}), HasSubstr("words"));
+  EXPECT_THAT(error({"eval"}), HasSubstr("CONFIG is missing"));
   EXPECT_THAT(error({"eval", "config.yaml", pretrained().string()}),
               HasSubstr("dataset_config.eval_dataset_path"));
   EXPECT_THAT(error({"eval", "config.yaml", "nowhere", data}), HasSubstr("nowhere"));
