@@ -77,9 +77,9 @@ class Loop {
       return Exit::done;
     }
     mark_begun(args_.output_dir, state_.config);
-    recorder_.begin(start);
-    log::info(recorder_.pointers().front());
     try {
+      recorder_.begin(start);
+      log::info(recorder_.pointers().front());
       return go_on(std::move(batch));
     } catch (const std::exception& e) {
       record_data(/*now=*/true);
@@ -335,8 +335,7 @@ class Loop {
 
   Exit finish() {
     read_pending();
-    if (parts_.data.evaluation.dataset && evaluated_at_ != state_.step &&
-        args_.eval_strategy != Every::no)
+    if (evaluates() && evaluated_at_ != state_.step && args_.eval_strategy != Every::no)
       evaluate_now();
     if (stopped()) return interrupted();
     if (args_.save_strategy != Every::no && saved_at_ != state_.step) save_now();

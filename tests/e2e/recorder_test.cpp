@@ -165,6 +165,12 @@ TEST(Answers, stand_in_the_journal_of_every_evaluation_and_are_those_of_lmms_gen
   EXPECT_EQ(rows[1]["answers"][0]["finished"], first["finished"]);
 }
 
+TEST(Answers, come_at_the_end_too_where_the_rhythm_misses_it) {
+  const Project project;
+  project.train_to_the_end(with_prompts({"trainer_args.eval_steps=4"}));
+  EXPECT_THAT(column(journal(project / "out", "generation"), "step"), ElementsAre(4, 8, 10));
+}
+
 TEST(Answers, change_no_bit_of_the_training) {
   const Project project;
   project.train_to_the_end(with_prompts({"trainer_args.bf16=true"}));
