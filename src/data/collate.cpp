@@ -78,9 +78,14 @@ void lay_out_positions(Batch& batch, std::span<const RowSamples> rows) {
 Batch collate(std::span<const RowSamples> rows, int64_t pad_multiple, int32_t pad_id) {
   Batch batch;
   int64_t tokens = 0;
+  size_t pixels = 0;
   for (const auto& row : rows) {
-    for (const auto& sample : row) tokens += sample->length();
+    for (const auto& sample : row) {
+      tokens += sample->length();
+      pixels += sample->images.patches.size();
+    }
   }
+  batch.vision.patches.reserve(pixels);
   const auto capacity = static_cast<size_t>(tokens + pad_multiple);
   batch.input_ids.reserve(capacity);
   batch.labels.reserve(capacity);

@@ -14,6 +14,10 @@ using config::Name;
 using config::Rule;
 using config::Type;
 
+bool ProcessorConfig::takes_images() const {
+  return processor_type == "qwen2_5_vl" || processor_type == "qwen3_vl";
+}
+
 std::span<const Name> dataset_type_names() {
 #define LMMS_DATASET_TYPE(name, built, help) Name{#name, Built::built, help},
   static const std::array list = {

@@ -42,6 +42,8 @@ struct ProcessorConfig {
   std::string processor_type;                        ///< of processor_types.def
   config::Value extra_kwargs{config::Value::Map{}};  ///< a map, read by the processor
 
+  /// Whether the processor reads images; else they are faults of a record.
+  bool takes_images() const;
   bool operator==(const ProcessorConfig&) const = default;
 };
 

@@ -188,6 +188,11 @@ Result<Measured> VisionChatProcessor::measure(const Record& record) const {
   Measured measured = measure_text(*std::move(sample));
   if (laid->images.empty()) return measured;
   measured.sample = nullptr;  // its pixels come later
+  for (const ImageFile& image : laid->images) {
+    if (!options_.measure_pixels) break;
+    const auto pixels = media::decode(bytes_of(image.bytes), options_.decode);
+    if (!pixels) return about(record.origin.text(), pixels.fault());
+  }
   for (const ImageFile& image : laid->images) measured.cost += cost_of(image.grid);
   return measured;
 }

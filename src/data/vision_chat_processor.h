@@ -16,10 +16,16 @@ Result<media::PatchOptions> patch_options_of(const nlohmann::json& preprocessor,
                                              const std::string& where,
                                              const media::PatchOptions& defaults = {});
 
+/// The token that stands for a feature of an image.
+inline constexpr const char* kImagePad = "<|image_pad|>";
+
 struct VisionChatOptions {
   media::PatchOptions patches;
   media::DecodeOptions decode;
   RopeIndexConfig positions;
+  /// Decode while measuring too, so that what the header does not show is a fault of the record
+  /// then: a policy can still leave it out.
+  bool measure_pixels = false;
 };
 
 /// processor_types `qwen2_5_vl` and `qwen3_vl`: chat_messages_of() a record with images, as

@@ -126,6 +126,17 @@ TEST(VisionChatProcessor, turns_images_as_exif_says_unless_it_is_told_not_to) {
   EXPECT_NE(shown, stored);
 }
 
+TEST(VisionChatProcessor, finds_broken_pixels_while_measuring_where_it_is_told_to) {
+  const Record cut = record(chat({"cut_jpeg_half.jpg"}));
+  EXPECT_TRUE(processor().measure(cut).ok());  // the header is whole
+  EXPECT_FALSE(processor().process(cut).ok());
+  VisionChatOptions careful = small_options();
+  careful.measure_pixels = true;
+  const auto measured = processor(careful).measure(cut);
+  ASSERT_FALSE(measured.ok());
+  EXPECT_THAT(measured.fault().text(), HasSubstr("a.jsonl:7"));
+}
+
 TEST(VisionChatProcessor, names_what_is_wrong_with_an_image) {
   const auto fault = [](const std::string& json) {
     const auto made = processor().measure(record(json));

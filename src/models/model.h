@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <span>
 #include <string>
 
@@ -43,6 +44,9 @@ class Model {
 
   /// The capability, or nullptr.
   virtual const LanguageModel* language_model() const { return nullptr; }
+  /// The token of whose embeddings the features of images take the place; nullopt: a model that
+  /// sees no images.
+  virtual std::optional<int32_t> image_token() const { return std::nullopt; }
 
   /// FLOPs of forward and backward, causal attention counted half, recompute not at all.
   virtual double train_flops(const Workload& work) const = 0;

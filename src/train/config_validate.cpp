@@ -330,7 +330,7 @@ std::vector<std::string> advice(const TrainConfig& config) {
     std::string names;
     for (const auto& [name, argument] : *value->map()) {
       const bool read = value == &config.dataset.processor.extra_kwargs &&
-                        config.dataset.processor.processor_type.ends_with("_vl") &&
+                        config.dataset.processor.takes_images() &&
                         (name == "image_min_pixels" || name == "image_max_pixels");
       if (!read) names += (names.empty() ? "" : ", ") + name;
     }

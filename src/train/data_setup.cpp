@@ -44,9 +44,10 @@ data::VisionChatOptions vision_options(const LoadedConfig& loaded, const text::T
                             options.patches.min_pixels, options.patches.max_pixels));
   }
   options.decode.apply_exif = !loaded.config.compat.exif;
-  const auto pad = tokenizer.id("<|image_pad|>");
+  options.measure_pixels = loaded.config.dataset.on_bad_sample == data::OnBadSample::skip;
+  const auto pad = tokenizer.id(data::kImagePad);
   if (!pad) {
-    throw Error(folder.string(), "the tokenizer has no <|image_pad|>",
+    throw Error(folder.string(), fmt::format("the tokenizer has no {}", data::kImagePad),
                 "use the tokenizer of a Qwen2.5-VL checkpoint, or processor_type: qwen2");
   }
   options.positions.image_token_id = *pad;
@@ -74,7 +75,7 @@ std::shared_ptr<const data::Processor> make_processor(const LoadedConfig& loaded
       log::notice(*difference);
     }
   }
-  options.media = c.processor_type != "qwen2";
+  options.media = c.takes_images();
   text::ChatTemplate chat = text::ChatTemplate::create(tokenizer, options).take();
   if (!options.media) return std::make_shared<data::ChatProcessor>(std::move(chat));
   return std::make_shared<data::VisionChatProcessor>(std::move(chat),

@@ -22,6 +22,7 @@ EvaluationResult evaluate_checkpoint(const LoadedConfig& loaded, const std::stri
   const Network network = load_network(folder, args.bf16 ? at::kBFloat16 : at::kFloat, device);
   const auto objective = objectives::next_token();
   objective->check(*network.model, folder.string());
+  check_images(*network.model, processing.tokenizer, loaded);
   return *evaluate(*network.model, *objective, data, processing.processor, device,
                    [] { return false; });
 }

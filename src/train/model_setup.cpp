@@ -7,6 +7,7 @@
 #include "core/config/value_json.h"
 #include "core/format.h"
 #include "core/log.h"
+#include "data/vision_chat_processor.h"
 #include "models/registry.h"
 #include "models/tensor_io.h"
 
@@ -149,6 +150,27 @@ Network make_network(ModelSource source, const LoadedConfig& loaded, int64_t mic
                                                      loaded.config.compat.decay);
   if (args.ema.ema_enabled) network.ema = make_ema(network, loaded);
   return network;
+}
+
+void check_images(const models::Model& model, const text::Tokenizer& tokenizer,
+                  const LoadedConfig& loaded) {
+  const data::ProcessorConfig& processor = loaded.config.dataset.processor;
+  if (!processor.takes_images()) return;
+  const std::string where = loaded.where("dataset_config.processor_config.processor_type");
+  const std::optional<int32_t> token = model.image_token();
+  if (!token) {
+    throw Error(where,
+                fmt::format("{} reads images, and the model, {}, has no vision tower",
+                            processor.processor_type, model.config().value("model_type", "?")),
+                "take a model that sees, or processor_type: qwen2");
+  }
+  const std::optional<int32_t> of_tokenizer = tokenizer.id(data::kImagePad);
+  if (of_tokenizer != token) {
+    throw Error(where,
+                fmt::format("the tokenizer's {} is {}, the model's image_token_id {}",
+                            data::kImagePad, of_tokenizer.value_or(-1), *token),
+                "use the tokenizer that belongs to the model");
+  }
 }
 
 Network load_network(const fs::path& folder, std::optional<at::ScalarType> dtype,

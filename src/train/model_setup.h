@@ -7,6 +7,7 @@
 #include <string>
 
 #include "models/config.h"
+#include "text/tokenizer.h"
 #include "train/config.h"
 #include "train/device.h"
 #include "train/step.h"
@@ -29,6 +30,11 @@ ModelSource make_model(const LoadedConfig& loaded, const Place& place);
 /// ema_param_filter that takes no weight that is trained.
 Network make_network(ModelSource source, const LoadedConfig& loaded, int64_t micro_steps,
                      c10::Device device, bool load);
+
+/// Throws Error if the config's processor puts images where the model sees none, or under another
+/// token than the model's.
+void check_images(const models::Model& model, const text::Tokenizer& tokenizer,
+                  const LoadedConfig& loaded);
 
 /// A checkpoint folder to compute with, not to train: no gradients, masters or optimiser. `dtype`:
 /// of the weights; absent: that of the checkpoint. Throws Error.

@@ -103,6 +103,7 @@ Exit train(const LoadedConfig& loaded, const Place& place) {
   const auto objective = objectives::next_token();
   objective->check(*source.model, loaded.where("trainer_type"));
   const RunData data = open_data(loaded, source.folder, place.hub_cache);
+  check_images(*source.model, data.processing.tokenizer, loaded);
 
   RunState state;
   state.global_rows = args.global_rows.value_or(args.per_device_train_batch_size *

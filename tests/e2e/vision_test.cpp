@@ -129,5 +129,62 @@ TEST_F(Seeing, a_missing_image_is_named_or_skipped_by_policy) {
   EXPECT_THAT(skipped.err, HasSubstr("gone.png"));
 }
 
+TEST_F(Seeing, an_image_with_a_broken_end_is_named_or_skipped_by_policy) {
+  const std::string image = LMMS_SOURCE_DIR "/tests/parity/data/images/cut_jpeg_half.jpg";
+  project.write(
+      "train.jsonl",
+      R"({"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": ")" +
+          image +
+          R"("}}]}, {"role": "assistant", "content": "x"}]})"
+          "\n" +
+          chat_line("Hi", "Hello") + chat_line("Hi", "Yes") + chat_line("Hi", "No"));
+  const Ended ended = project.train(words());
+  EXPECT_EQ(ended.exit, 2);
+  EXPECT_THAT(ended.err, HasSubstr("train.jsonl:1"));
+  const Ended skipped = project.train_to_the_end(
+      words({"dataset_config.on_bad_sample=skip", "trainer_args.output_dir=skipping"}));
+  EXPECT_THAT(skipped.err, HasSubstr("train.jsonl:1"));
+}
+
+TEST_F(Seeing, images_for_a_model_that_sees_none_are_refused) {
+  const Ended blind = project.train({"dataset_config.processor_config.processor_name=tok",
+                                     "dataset_config.processor_config.processor_type=qwen2_5_vl"});
+  EXPECT_EQ(blind.exit, 2);
+  EXPECT_THAT(blind.err, HasSubstr("has no vision tower"));
+  std::string other = kModel;
+  other.replace(other.find("image_token_id: 4098"), 20, "image_token_id: 4097");
+  Words mixed = words();
+  mixed[0] = other;
+  const Ended ended = project.train(mixed);
+  EXPECT_EQ(ended.exit, 2);
+  EXPECT_THAT(ended.err, HasSubstr("image_token_id 4097"));
+}
+
+TEST_F(Seeing, qwen3_vl_learns_from_images_too) {
+  std::string model = kModel;
+  const auto put = [&](const std::string& from, const std::string& to) {
+    ASSERT_NE(model.find(from), std::string::npos) << from;
+    model.replace(model.find(from), from.size(), to);
+  };
+  put("model_type: qwen2_5_vl, config:\n  {", "model_type: qwen3_vl, config:\n  {text_config: {");
+  put("tie_word_embeddings: true,",
+      "head_dim: 16, rope_scaling: {mrope_section: [2, 3, 3], mrope_interleaved: true, rope_type: "
+      "default}}, tie_word_embeddings: true,");
+  put("rope_scaling: {type: mrope, mrope_section: [2, 3, 3]},", "");
+  put("out_hidden_size: 32, patch_size: 14,",
+      "out_hidden_size: 32, patch_size: 16, num_position_embeddings: 16, "
+      "deepstack_visual_indexes: [0],");
+  put(",\n     window_size: 56, fullatt_block_indexes: [1]", "");
+  project.write("tok/preprocessor_config.json",
+                R"({"patch_size": 16, "merge_size": 2, "min_pixels": 1024, "max_pixels": 10240})");
+  Words all = words();
+  all[0] = model;
+  all[2] = "dataset_config.processor_config.processor_type=qwen3_vl";
+  project.train_to_the_end(all);
+  const auto losses = column(metrics(project / "out"), "loss");
+  ASSERT_EQ(losses.size(), 6u);
+  EXPECT_LT(losses.back(), losses.front());
+}
+
 }  // namespace
 }  // namespace lmms::e2e

@@ -13,6 +13,7 @@ class QwenVl : public Model, public LanguageModel {
   QwenVl(const nlohmann::json& config, const std::string& where, Generation generation);
 
   const LanguageModel* language_model() const override { return this; }
+  std::optional<int32_t> image_token() const override { return settings_.positions.image_token_id; }
   /// Throws Error if the batch's features and the rows that take them differ in number.
   at::Tensor hidden(const nn::Batch& batch, const nn::RunContext& context) const override;
   const nn::Param& head() const override { return *head_; }
