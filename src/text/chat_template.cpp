@@ -238,6 +238,10 @@ Result<std::vector<int32_t>> ChatTemplate::encode_prompt(std::span<const ChatMes
   return std::move(prompt->ids);
 }
 
+int32_t ChatTemplate::end_of_turn() const {
+  return *tokenizer_.id(kEnd);
+}
+
 LabelledIds encode_plain_text(const Tokenizer& tokenizer, std::string_view text, bool append_eos,
                               Tokenizer::Scratch& scratch) {
   LabelledIds out;

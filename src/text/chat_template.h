@@ -78,6 +78,8 @@ class ChatTemplate {
                                              Tokenizer::Scratch& scratch) const;
 
   const Tokenizer& tokenizer() const { return tokenizer_; }
+  /// The token <|im_end|>.
+  int32_t end_of_turn() const;
 
  private:
   struct Turn;

@@ -108,6 +108,23 @@ TEST(Generate, follows_generation_config_unless_greedy_is_asked_for) {
   EXPECT_EQ(answer({}), "\n");
 }
 
+TEST(Generate, refuses_settings_of_generation_config_that_cannot_be) {
+  const Project project;
+  std::filesystem::copy(pretrained(), project / "model");
+  for (const char* bad : {R"("temperature": -1)", R"("top_p": "x")", R"("top_k": 1e300)",
+                          R"("repetition_penalty": 0)"}) {
+    project.write("model/generation_config.json",
+                  std::string(R"({"do_sample": true, )") + bad + "}");
+    const Words words{"generate", "model", "--cpu", "--max-new-tokens", "2", "--prompt", "x"};
+    const Ended ended = run(words, project.here());
+    EXPECT_EQ(ended.exit, 2) << bad;
+    EXPECT_THAT(ended.err, HasSubstr("generation_config.json: ")) << bad;
+    Words greedy = words;
+    greedy.push_back("--greedy");
+    EXPECT_EQ(run(greedy, project.here()).exit, 0) << bad;
+  }
+}
+
 TEST(Generate, plain_prompts_are_continued_without_a_layout) {
   const Ended plain = run(generate({"--json", "--plain", "--prompt", "Count"}));
   const Ended chat = run(generate({"--json", "--prompt", "Count"}));

@@ -12,17 +12,24 @@
 namespace lmms::train {
 namespace {
 
-constexpr const char* kEndOfTurn = "<|im_end|>";
-
 void add_ids(const nlohmann::json& ids, std::vector<int32_t>& out) {
   for (const nlohmann::json& id : ids.is_array() ? ids : nlohmann::json::array({ids})) {
     if (id.is_number_integer()) out.push_back(id.get<int32_t>());
   }
 }
 
-double number(const nlohmann::json& config, const char* key, double otherwise) {
+/// A setting of generation_config.json. Throws Error for one outside [least, most].
+double number(const nlohmann::json& config, const char* key, double otherwise, double least,
+              double most) {
   const auto found = config.find(key);
-  return found != config.end() && found->is_number() ? found->get<double>() : otherwise;
+  if (found == config.end() || found->is_null()) return otherwise;
+  if (!found->is_number() || !(found->get<double>() >= least && found->get<double>() <= most)) {
+    throw Error(fmt::format("generation_config.json: {}", key),
+                fmt::format("expected a number in [{}, {}], found {}", least, most,
+                            found->dump().substr(0, 40)),
+                "correct it, or leave the file's settings out: --greedy");
+  }
+  return found->get<double>();
 }
 
 // Records of a JSON file: the value itself, its entries, or the conversation that it is.
@@ -55,7 +62,7 @@ Prompting::Prompting(text::Tokenizer tokenizer, const nlohmann::json& model_conf
                 "continue texts as they are instead (--plain)");
   }
   chat_ = std::move(layout).take();
-  stop_ids_.push_back(*tokenizer_.id(kEndOfTurn));
+  stop_ids_.push_back(chat_->end_of_turn());
 }
 
 std::vector<int32_t> Prompting::prompt(const std::string& text) const {
@@ -116,12 +123,12 @@ std::vector<std::vector<text::ChatMessage>> read_conversations(const std::filesy
 SamplingOptions sampling_of(const nlohmann::json& generation_config) {
   SamplingOptions options;
   if (!generation_config.is_object()) return options;
-  options.repetition_penalty = number(generation_config, "repetition_penalty", 1);
+  options.repetition_penalty = number(generation_config, "repetition_penalty", 1, 1e-3, 1e3);
   const auto samples = generation_config.find("do_sample");
   if (samples == generation_config.end() || *samples != true) return options;
-  options.temperature = number(generation_config, "temperature", 1);
-  options.top_k = static_cast<int64_t>(number(generation_config, "top_k", 50));
-  options.top_p = number(generation_config, "top_p", 1);
+  options.temperature = number(generation_config, "temperature", 1, 0, 1e6);
+  options.top_k = static_cast<int64_t>(number(generation_config, "top_k", 50, 0, 1e9));
+  options.top_p = number(generation_config, "top_p", 1, 0, 1);
   return options;
 }
 

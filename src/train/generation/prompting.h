@@ -56,6 +56,7 @@ text::ChatMessage chat_message(std::string role, std::string text);
 std::vector<std::vector<text::ChatMessage>> read_conversations(const std::filesystem::path& file);
 
 /// What generation_config.json wants, as transformers reads it; greedy where it does not sample.
+/// Throws Error for a setting that cannot be.
 SamplingOptions sampling_of(const nlohmann::json& generation_config);
 
 }  // namespace lmms::train
