@@ -1,11 +1,14 @@
 #include "train/machine/doctor.h"
 
+#include <unistd.h>
+
 #include <cstdio>
 #include <cstdlib>
 #include <memory>
 
 #include "app/commands.h"
 #include "app/environment.h"
+#include "core/terminal.h"
 
 namespace lmms::app {
 
@@ -34,7 +37,8 @@ void add_doctor(CLI::App& app, Outcome& outcome) {
     const train::Diagnosis diagnosis = train::diagnose(request);
     const std::string text =
         *json ? train::doctor_json(diagnosis)
-              : train::doctor_table(diagnosis, {columns_of(stdout, 0), wants_colour(stdout)});
+              : train::doctor_table(diagnosis,
+                                    {terminal_columns(STDOUT_FILENO, 0), wants_colour(stdout)});
     std::fputs(text.c_str(), stdout);
     outcome.exit = diagnosis.exit;
   });

@@ -1,6 +1,5 @@
 #include "app/environment.h"
 
-#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <cstdlib>
@@ -27,12 +26,6 @@ bool wants_colour(std::FILE* stream) {
   const char* terminal = std::getenv("TERM");
   if (terminal == nullptr || std::string_view(terminal) == "dumb") return false;
   return ::isatty(::fileno(stream)) == 1;
-}
-
-int columns_of(std::FILE* stream, int otherwise) {
-  struct winsize size {};
-  if (::ioctl(::fileno(stream), TIOCGWINSZ, &size) == 0 && size.ws_col > 0) return size.ws_col;
-  return otherwise;
 }
 
 }  // namespace lmms::app

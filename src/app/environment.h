@@ -17,7 +17,4 @@ train::Place place();
 /// set.
 bool wants_colour(std::FILE* stream);
 
-/// Columns of the terminal behind a stream; `otherwise` if there is none.
-int columns_of(std::FILE* stream, int otherwise);
-
 }  // namespace lmms::app

@@ -1,5 +1,7 @@
 #include "train/preview/preview.h"
 
+#include <unistd.h>
+
 #include <cstdio>
 #include <filesystem>
 #include <memory>
@@ -11,6 +13,7 @@
 #include "app/environment.h"
 #include "core/files.h"
 #include "core/log.h"
+#include "core/terminal.h"
 #include "train/config.h"
 #include "train/preview/page.h"
 #include "train/preview/terminal.h"
@@ -45,7 +48,7 @@ void run(const PreviewWords& words) {
   const auto preview = train::preview::make_preview(loaded, words.options, hub_cache());
   const train::preview::Screen screen{
       .colour = !words.no_colour && (words.colour || wants_colour(stdout)),
-      .width = columns_of(stdout, 100)};
+      .width = terminal_columns(STDOUT_FILENO, 100)};
   // Before the terminal: a pager that is closed early ends the program.
   if (!words.html.empty()) write_atomically(words.html, train::preview::render_page(preview));
   const std::string text = train::preview::render_terminal(preview, screen, words.shown);

@@ -1,5 +1,4 @@
 #include <algorithm>
-#include <chrono>
 #include <cstdio>
 #include <filesystem>
 #include <memory>
@@ -7,6 +6,7 @@
 #include <vector>
 
 #include "app/commands.h"
+#include "core/clock.h"
 #include "core/files.h"
 #include "core/format.h"
 #include "core/nearest.h"
@@ -64,9 +64,7 @@ void write_report(const std::vector<std::string>& folders, std::string output) {
   if (output.empty()) {
     output = folders.size() == 1 ? (fs::path(folders[0]) / "report.html").string() : "report.html";
   }
-  const double now =
-      std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
-  write_atomically(output, train::report::render(runs, {.now = now, .running = {}}));
+  write_atomically(output, train::report::render(runs, {.now = unix_seconds(), .running = {}}));
   std::printf("%s\n", train::html::file_link(output).c_str());
 }
 

@@ -2,11 +2,11 @@
 
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/arange.h>
-#include <ATen/ops/empty.h>
-#include <ATen/ops/tensor.h>
 #include <ATen/ops/zeros.h>
 
 #include <algorithm>
+
+#include "kernels/on_device.h"
 
 namespace lmms::nn {
 namespace {
@@ -16,10 +16,6 @@ constexpr int64_t kGranule = 64;
 
 int64_t rounded_up(int64_t n) {
   return (n + kGranule - 1) / kGranule * kGranule;
-}
-
-at::Tensor on_device(const std::vector<int64_t>& values, at::Device device) {
-  return at::tensor(values, at::TensorOptions().dtype(at::kLong)).to(device);
 }
 
 }  // namespace
@@ -43,11 +39,11 @@ void KvCache::extend(std::span<const int64_t> counts, at::Device device) {
     }
     lengths_[b] += counts[b];
   }
-  rows_ = on_device(rows, device);
+  rows_ = kernels::on_device(rows, at::kLong, device);
   visible_.clear();
   if (!empty_before_) {
-    positions_ =
-        on_device(positions, device).view({static_cast<int64_t>(lengths_.size()), announced_});
+    positions_ = kernels::on_device(positions, at::kLong, device)
+                     .view({static_cast<int64_t>(lengths_.size()), announced_});
   }
 }
 
@@ -95,7 +91,7 @@ void KvCache::keep(std::span<const int64_t> sequences) {
   lengths_ = std::move(lengths);
   const std::vector<int64_t> index(sequences.begin(), sequences.end());
   for (Layer& layer : layers_) {
-    const at::Tensor kept = on_device(index, layer.keys.device());
+    const at::Tensor kept = kernels::on_device(index, at::kLong, layer.keys.device());
     layer.keys = layer.keys.index_select(0, kept);
     layer.values = layer.values.index_select(0, kept);
   }

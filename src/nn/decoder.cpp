@@ -100,14 +100,11 @@ at::Tensor Decoder::from_embeddings(at::Tensor embeddings, const Batch& batch,
 }
 
 bool Decoder::trains() const {
-  const auto trains = [](const Linear& l) {
-    return l.weight->trainable || (l.bias != nullptr && l.bias->trainable);
-  };
   bool any = embedding_.weight->trainable || norm_.weight->trainable;
   for (const DecoderLayer& l : layers_) {
     any = any || l.input_norm.weight->trainable || l.post_attention_norm.weight->trainable ||
-          trains(l.attention.qkv) || trains(l.attention.output) || trains(l.mlp.gate_up) ||
-          trains(l.mlp.down) ||
+          l.attention.qkv.trains() || l.attention.output.trains() || l.mlp.gate_up.trains() ||
+          l.mlp.down.trains() ||
           (l.attention.q_norm != nullptr &&
            (l.attention.q_norm->trainable || l.attention.k_norm->trainable));
   }

@@ -14,6 +14,7 @@ struct Linear {
 
   /// x [..., in] -> [..., out].
   at::Tensor operator()(const at::Tensor& x) const;
+  bool trains() const { return weight->trainable || (bias != nullptr && bias->trainable); }
 };
 
 struct Embedding {

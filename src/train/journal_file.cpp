@@ -1,17 +1,13 @@
 #include "train/journal_file.h"
 
-#include <chrono>
 #include <nlohmann/json.hpp>
 
+#include "core/clock.h"
 #include "core/error.h"
 #include "core/files.h"
 
 namespace lmms::train {
 namespace {
-
-double unix_seconds() {
-  return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
-}
 
 std::string line_of(const char* kind, int64_t step, const nlohmann::json& record) {
   nlohmann::ordered_json out = {{"kind", kind}, {"time", unix_seconds()}, {"step", step}};

@@ -1,6 +1,5 @@
 #include "train/progress.h"
 
-#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -10,6 +9,7 @@
 
 #include "core/format.h"
 #include "core/log.h"
+#include "core/terminal.h"
 
 namespace lmms::train {
 namespace {
@@ -17,12 +17,6 @@ namespace {
 using Clock = std::chrono::steady_clock;
 constexpr auto kBarInterval = std::chrono::milliseconds(100);
 constexpr auto kPlainInterval = std::chrono::seconds(5);
-
-int terminal_width() {
-  struct winsize size {};
-  if (::ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0) return size.ws_col;
-  return 80;
-}
 
 std::string rate(double tokens_per_second) {
   return tokens_per_second >= 10000 ? fmt::format("{:.1f}k tok/s", tokens_per_second / 1000)
@@ -109,7 +103,9 @@ void Progress::finish() {
 }
 
 void Progress::draw() {
-  if (last_) std::fprintf(stderr, "\r\033[K%s", render_bar(*last_, terminal_width()).c_str());
+  if (last_)
+    std::fprintf(stderr, "\r\033[K%s",
+                 render_bar(*last_, terminal_columns(STDERR_FILENO, 80)).c_str());
   std::fflush(stderr);
 }
 

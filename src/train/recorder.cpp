@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "core/clock.h"
 #include "core/format.h"
 #include "core/log.h"
 #include "train/html/html.h"
@@ -15,10 +16,6 @@ using std::chrono::steady_clock;
 
 // Between two records of the data.
 constexpr std::chrono::seconds kDataPause{20};
-
-double unix_seconds() {
-  return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
-}
 
 bool asks_for(const TrainerArgs& args, std::initializer_list<const char*> sinks) {
   return std::any_of(args.report_to.begin(), args.report_to.end(), [&](const std::string& given) {

@@ -1,7 +1,6 @@
 #include "train/runner.h"
 
 #include <ATen/Parallel.h>
-#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <nlohmann/json.hpp>
@@ -9,6 +8,7 @@
 #include "checkpoint/checkpoint_dir.h"
 #include "core/format.h"
 #include "core/log.h"
+#include "core/terminal.h"
 #include "kernels/device.h"
 #include "train/config_changes.h"
 #include "train/device.h"
@@ -22,12 +22,6 @@ namespace lmms::train {
 namespace {
 
 namespace fs = std::filesystem;
-
-int screen_width() {
-  struct winsize size {};
-  if (::ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 20) return size.ws_col;
-  return 120;
-}
 
 void tell_differences(const RunState& before, const RunState& now, const TrainConfig& config) {
   for (const std::string& change : config_changes(before.config, config))
@@ -152,7 +146,7 @@ Exit train(const LoadedConfig& loaded, const Place& place) {
                        saver,  journal, Machine{peak.flops_per_second, 1},
                        device};
   const TableRows table = describe_run(parts, state, peak.source);
-  log::info(render_table(table, screen_width()));
+  log::info(render_table(table, terminal_columns(STDERR_FILENO, 120)));
   if (checkpoint) log::notice(fmt::format("going on from {}", checkpoint->path.string()));
   return run_loop(parts, state, start_record(parts, state, table));
 }

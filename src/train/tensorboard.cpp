@@ -9,6 +9,7 @@
 #include <cstring>
 #include <utility>
 
+#include "core/clock.h"
 #include "core/format.h"
 
 namespace lmms::train {
@@ -90,10 +91,6 @@ std::string event(double wall_time, int64_t step, unsigned field, std::string_vi
   return out;
 }
 
-double now() {
-  return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
-}
-
 /// The seconds in the name of an event file; 0 for other files.
 int64_t seconds_of(const std::string& name) {
   int64_t seconds = 0;
@@ -104,7 +101,7 @@ int64_t seconds_of(const std::string& name) {
 
 /// Readers take the files of a folder in the order of their names, which is that of these seconds.
 fs::path new_name(const fs::path& folder) {
-  auto seconds = static_cast<int64_t>(now());
+  auto seconds = static_cast<int64_t>(unix_seconds());
   std::error_code none;
   for (fs::directory_iterator file(folder, none), end; !none && file != end; file.increment(none))
     seconds = std::max(seconds, seconds_of(file->path().filename().string()) + 1);
@@ -172,7 +169,8 @@ EventFile::EventFile(const fs::path& folder, int64_t first_step)
   }
   path_ = new_name(folder);
   file_.emplace(path_);
-  waiting_ = event_records::version(now()) + event_records::session_start(now(), first_step);
+  waiting_ = event_records::version(unix_seconds()) +
+             event_records::session_start(unix_seconds(), first_step);
   flush();
 }
 

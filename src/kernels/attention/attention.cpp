@@ -9,6 +9,7 @@
 #include <algorithm>
 
 #include "kernels/dims.h"
+#include "kernels/on_device.h"
 
 namespace lmms::kernels {
 namespace {
@@ -100,6 +101,17 @@ bool takes_flash(at::Device device, at::ScalarType dtype) {
 
 }  // namespace
 
+AttentionPlan attention_plan(std::vector<int64_t> lengths, at::Device device) {
+  AttentionPlan plan{std::move(lengths), {}, 0};
+  std::vector<int32_t> ends{0};
+  for (int64_t n : plan.lengths) {
+    ends.push_back(ends.back() + static_cast<int32_t>(n));
+    plan.max_length = std::max(plan.max_length, n);
+  }
+  plan.cu_seqlens = on_device(ends, at::kInt, device);
+  return plan;
+}
+
 at::Tensor causal_attention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
                             const AttentionPlan& plan, double scale, int64_t window) {
   const auto [T, Nq, D] = dims<3>(q, "q");
@@ -138,8 +150,10 @@ at::Tensor cached_attention(const at::Tensor& q, const at::Tensor& keys, const a
   // The queries that share a KV head are rows of one problem, so that no key is repeated.
   const int64_t group = Nq / Nkv;
   const at::Tensor rows = q.view({B, n, Nkv, group, D}).permute({0, 2, 3, 1, 4});
+  // of one new token it is the same for all rows; of more it is repeated
   const at::Tensor mask =
-      visible.unsqueeze(1).expand({B, group, n, C}).reshape({B, 1, group * n, C});
+      n == 1 ? visible.unsqueeze(1)
+             : visible.unsqueeze(1).expand({B, group, n, C}).reshape({B, 1, group * n, C});
   const at::Tensor out = at::scaled_dot_product_attention(
       rows.reshape({B, Nkv, group * n, D}), keys.transpose(1, 2), values.transpose(1, 2), mask, 0.0,
       /*is_causal=*/false, scale);  // [B, Nkv, group * n, D]

@@ -14,6 +14,9 @@ struct AttentionPlan {
   int64_t max_length = 0;
 };
 
+/// The plan of segments of these lengths.
+AttentionPlan attention_plan(std::vector<int64_t> lengths, at::Device device);
+
 /// softmax(scale * q k^T) v, causal within each segment; query i sees key j iff j <= i and, if
 /// window > 0, i - window < j. q [T, Nq, D], k and v [T, Nkv, D], Nq a multiple of Nkv -> [T, Nq,
 /// D]. KV head g serves query heads g * Nq / Nkv and on. CPU, and fp32 on any device: segment by

@@ -21,15 +21,7 @@ using testing::random;
 using testing::Tensors;
 
 AttentionPlan plan_of(std::vector<int64_t> lengths) {
-  AttentionPlan plan;
-  std::vector<int32_t> cu{0};
-  for (int64_t n : lengths) {
-    cu.push_back(cu.back() + static_cast<int32_t>(n));
-    plan.max_length = std::max(plan.max_length, n);
-  }
-  plan.lengths = std::move(lengths);
-  plan.cu_seqlens = at::tensor(cu, at::kInt);
-  return plan;
+  return attention_plan(std::move(lengths), at::kCPU);
 }
 
 // One dense softmax with a mask of the whole row: what the op must equal and never does.

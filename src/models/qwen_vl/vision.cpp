@@ -13,7 +13,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstring>
 #include <optional>
 #include <tuple>
 
@@ -21,6 +20,7 @@
 #include "core/format.h"
 #include "kernels/add_norm/add_norm.h"
 #include "kernels/glu/glu.h"
+#include "kernels/on_device.h"
 #include "kernels/rms_norm/rms_norm.h"
 #include "kernels/rope/rope.h"
 #include "models/qwen_vl/vision_plan.h"
@@ -29,29 +29,10 @@
 namespace lmms::models::qwen_vl {
 namespace {
 
+using kernels::on_device;
+
 // Both norms of a block and the merger's, whatever the text config says.
 constexpr double kNormEps = 1e-6;
-
-// A host vector on the device, from pinned memory where there is a GPU.
-template <class T>
-at::Tensor moved(const std::vector<T>& values, at::ScalarType dtype, at::Device device) {
-  at::Tensor host = at::empty({static_cast<int64_t>(values.size())},
-                              at::TensorOptions().dtype(dtype).pinned_memory(device.is_cuda()));
-  if (!values.empty())
-    std::memcpy(host.mutable_data_ptr(), values.data(), values.size() * sizeof(T));
-  return host.to(device, /*non_blocking=*/true);
-}
-
-kernels::AttentionPlan attention_plan(const std::vector<int64_t>& lengths, at::Device device) {
-  kernels::AttentionPlan plan{lengths, {}, 0};
-  std::vector<int32_t> ends{0};
-  for (int64_t n : lengths) {
-    ends.push_back(ends.back() + static_cast<int32_t>(n));
-    plan.max_length = std::max(plan.max_length, n);
-  }
-  plan.cu_seqlens = moved(ends, at::kInt, device);
-  return plan;
-}
 
 // Queries and keys turn in fp32, whatever the activations are: transformers does so in its towers.
 at::Tensor turned(const at::Tensor& x, const VisionState& state) {
@@ -68,7 +49,7 @@ bool trains(const nn::Param* p) {
   return p != nullptr && p->trainable;
 }
 bool trains(const nn::Linear& l) {
-  return trains(l.weight) || trains(l.bias);
+  return l.trains();
 }
 bool trains(const VisionNorm& n) {
   return trains(n.weight) || trains(n.bias);
@@ -212,7 +193,7 @@ VisionFeatures VisionTower::operator()(const nn::VisionInput& input,
   VisionState state;
   // Pixels, not hidden states, are brought in order of windows: nothing to undo in backward.
   const at::Tensor patches =
-      input.patches.index_select(0, moved(plan.patches, at::kLong, device)).to(dtype);
+      input.patches.index_select(0, on_device(plan.patches, at::kLong, device)).to(dtype);
   state.hidden = at::linear(
       patches, patch_embed_->value.flatten(1),
       patch_bias_ != nullptr ? std::optional(patch_bias_->value) : std::nullopt);  // [P, H]
@@ -220,18 +201,18 @@ VisionFeatures VisionTower::operator()(const nn::VisionInput& input,
     const auto side = static_cast<int64_t>(std::sqrt(static_cast<double>(config_.positions)));
     const PositionTaps taps = position_taps(plan, input.grids, side);
     const at::Tensor entries =
-        at::embedding(positions_->value, moved(taps.entries, at::kLong, device).view({-1, 4}));
-    const at::Tensor weights = moved(taps.weights, at::kFloat, device).view({-1, 4, 1});
+        at::embedding(positions_->value, on_device(taps.entries, at::kLong, device).view({-1, 4}));
+    const at::Tensor weights = on_device(taps.weights, at::kFloat, device).view({-1, 4, 1});
     // [P, 4, H] in fp32 summed to [P, H]
     state.hidden = state.hidden + (entries * weights).sum(1).to(dtype);
   }
-  const auto by_row = rotary_.tables(moved(plan.rows, at::kInt, device), at::kFloat),
-             by_column = rotary_.tables(moved(plan.columns, at::kInt, device), at::kFloat);
+  const auto by_row = rotary_.tables(on_device(plan.rows, at::kInt, device), at::kFloat),
+             by_column = rotary_.tables(on_device(plan.columns, at::kInt, device), at::kFloat);
   state.cos = at::cat({by_row.first, by_column.first}, 1);  // [P, D / 2]
   state.sin = at::cat({by_row.second, by_column.second}, 1);
-  state.plans = std::make_shared<VisionPlans>(
-      VisionPlans{attention_plan(plan.windows, device), attention_plan(plan.frames, device)});
-  const at::Tensor places = moved(plan.places, at::kLong, device);
+  state.plans = std::make_shared<VisionPlans>(VisionPlans{
+      kernels::attention_plan(plan.windows, device), kernels::attention_plan(plan.frames, device)});
+  const at::Tensor places = on_device(plan.places, at::kLong, device);
   VisionFeatures features;
   for (size_t i = 0; i < blocks_.size(); ++i) {
     state = nn::run(context, blocks_[i], state);

@@ -19,6 +19,7 @@
 #include "core/error.h"
 #include "core/format.h"
 #include "core/rng.h"
+#include "kernels/on_device.h"
 
 namespace lmms::train {
 namespace {
@@ -37,25 +38,15 @@ struct Tokens {
   }
 };
 
-at::Tensor on_device(const std::vector<int32_t>& values, at::Device device) {
-  return at::tensor(values, at::TensorOptions().dtype(at::kInt)).to(device);
-}
-
 // [B, V] fp32: logits behind the last new token of every sequence.
 at::Tensor forward(const models::LanguageModel& model, const Tokens& tokens, nn::KvCache& cache,
                    at::Device device) {
   cache.extend(tokens.counts, device);
   nn::Batch batch;
-  batch.input_ids = on_device(tokens.ids, device);
-  batch.position_ids = on_device(tokens.positions, device);
+  batch.input_ids = kernels::on_device(tokens.ids, at::kInt, device);
+  batch.position_ids = kernels::on_device(tokens.positions, at::kInt, device);
   batch.cache = &cache;
-  std::vector<int32_t> ends{0};
-  for (int64_t n : tokens.counts) {
-    batch.attention.lengths.push_back(n);
-    batch.attention.max_length = std::max(batch.attention.max_length, n);
-    ends.push_back(ends.back() + static_cast<int32_t>(n));
-  }
-  batch.attention.cu_seqlens = on_device(ends, device);
+  batch.attention = kernels::attention_plan(tokens.counts, device);
   const at::Tensor hidden = model.hidden(batch, {});  // [T, H]
   const at::Tensor last = batch.attention.cu_seqlens.slice(0, 1) - 1;
   return at::linear(hidden.index_select(0, last), model.head().value).to(at::kFloat);
@@ -80,8 +71,8 @@ std::vector<int32_t> choose(const at::Tensor& logits, const GenerationOptions& g
     // the first candidate whose cumulative probability reaches the draw; 0 is never drawn, so that
     // one without probability is never chosen
     const at::Tensor sums = from.probabilities.cumsum(-1);
-    const at::Tensor draw =
-        at::tensor(draws).to(logits.device()).unsqueeze(-1) * sums.narrow(-1, sums.size(-1) - 1, 1);
+    const at::Tensor draw = kernels::on_device(draws, at::kFloat, logits.device()).unsqueeze(-1) *
+                            sums.narrow(-1, sums.size(-1) - 1, 1);
     const at::Tensor rank = at::argmax((sums >= draw).to(at::kInt), -1, /*keepdim=*/true);
     ids = from.ids.gather(-1, rank).squeeze(-1);
   }

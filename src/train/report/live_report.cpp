@@ -7,6 +7,7 @@
 #include <string>
 #include <utility>
 
+#include "core/clock.h"
 #include "core/error.h"
 #include "core/files.h"
 #include "core/log.h"
@@ -35,10 +36,8 @@ class Writer {
       const bool changed = run_.update();
       if (!run_.found() || (!changed && !failed_ && running)) return;
       failed_ = true;
-      const double now =
-          std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch())
-              .count();
-      write_atomically(page_, render(std::span(&run_, 1), {.now = now, .running = running}));
+      write_atomically(page_,
+                       render(std::span(&run_, 1), {.now = unix_seconds(), .running = running}));
       failed_ = false;
     } catch (const Error& error) {
       warn(error.fault().what);
