@@ -9,7 +9,7 @@
   const visible = (element) => element.offsetParent !== null;
   try {
     await frames(8);
-    const data = JSON.parse(document.getElementById("data").textContent), main = document.querySelector("main");
+    const data = JSON.parse(document.getElementById("page-data").textContent), main = document.querySelector("main");
     expect(all("script, img, iframe", main).length === 0, "HTML came in from outside");
     expect(all(".sample").length === data.samples.length, `${all(".sample").length} samples of ${data.samples.length}`);
     expect(all(".row").length === data.rows.length + (data.samples.some((sample) => sample.row === null) ? 1 : 0), "rows are missing");

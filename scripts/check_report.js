@@ -14,7 +14,7 @@
   };
   try {
     await frames(8);
-    const data = JSON.parse(document.getElementById("report-data").textContent);
+    const data = JSON.parse(document.getElementById("page-data").textContent);
     const charts = all(".chart");
     const rows = Math.max(...data.runs.map((run) => run.train.rows));
     expect(document.querySelector("h1").textContent.length > 0, "no title");

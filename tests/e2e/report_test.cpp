@@ -18,7 +18,7 @@ using testing::StartsWith;
 /// What the page's script reads.
 nlohmann::json data_of(const std::filesystem::path& page) {
   const std::string text = read_file(page).take();
-  const std::string open = "id=\"report-data\">";
+  const std::string open = "id=\"page-data\">";
   const size_t begin = text.find(open) + open.size();
   return nlohmann::json::parse(text.substr(begin, text.find("</script>", begin) - begin));
 }

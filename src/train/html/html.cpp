@@ -6,6 +6,10 @@
 
 #include "core/format.h"
 
+namespace lmms::train::embedded {
+extern const std::string_view html_page_html;
+}
+
 namespace lmms::train::html {
 namespace {
 
@@ -101,6 +105,18 @@ std::string fill(std::string_view page,
     out += given->second;
     page.remove_prefix(end + 2);
   }
+}
+
+std::string page(const Page& page) {
+  std::string scripts;
+  for (const std::string_view script : page.scripts)
+    scripts.append("<script>\n").append(script).append("\n</script>\n");
+  return fill(embedded::html_page_html, {{"title", escape(page.title)},
+                                         {"kind", page.kind},
+                                         {"base_css", embedded::html_base_css},
+                                         {"css", page.css},
+                                         {"data", script_json(page.json)},
+                                         {"scripts", scripts}});
 }
 
 std::string file_link(const std::filesystem::path& path) {

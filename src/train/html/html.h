@@ -1,12 +1,13 @@
 #pragma once
-/// Pages that the program writes: one self-contained file each. What comes from outside goes in
-/// through escape() or script_json(), templates are filled with fill().
+/// Pages that the program writes: one self-contained file each, made by page(). What comes from
+/// outside goes in through escape() or script_json(), templates are filled with fill().
 /// The style that all pages share is base.css (embedded::html_base_css); its head says what it has.
 #include <filesystem>
 #include <initializer_list>
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 namespace lmms::train::embedded {
 extern const std::string_view html_base_css;
@@ -28,6 +29,17 @@ std::string script_json(std::string_view json);
 /// read again. Throws std::logic_error if the template names something that is not given.
 std::string fill(std::string_view page,
                  std::initializer_list<std::pair<std::string_view, std::string_view>> values);
+
+/// What fills the frame that all pages share: style, the data that the scripts draw, scripts.
+struct Page {
+  std::string_view kind;   ///< "report": in the title, and for who has no JavaScript
+  std::string_view title;  ///< escaped here
+  std::string_view css;    ///< after base.css
+  std::string_view json;   ///< made safe here; scripts find it in #page-data
+  std::vector<std::string_view> scripts;
+};
+/// The whole file.
+std::string page(const Page& page);
 
 /// A path as a link that a browser and most terminals open: "file:///...", absolute; what is no
 /// plain character of a path is written %XX.

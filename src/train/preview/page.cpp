@@ -9,7 +9,6 @@
 
 namespace lmms::train::embedded {
 extern const std::string_view preview_page_css;
-extern const std::string_view preview_page_html;
 extern const std::string_view preview_page_js;
 }  // namespace lmms::train::embedded
 
@@ -164,12 +163,11 @@ Json page_json(const Preview& preview) {
 std::string render_page(const Preview& preview) {
   const std::string data =
       page_json(preview).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
-  return html::fill(embedded::preview_page_html,
-                    {{"title", html::escape(preview.config.empty() ? "config" : preview.config)},
-                     {"base_css", embedded::html_base_css},
-                     {"page_css", embedded::preview_page_css},
-                     {"page_js", embedded::preview_page_js},
-                     {"data", html::script_json(data)}});
+  return html::page({.kind = "preview",
+                     .title = preview.config.empty() ? "config" : preview.config,
+                     .css = embedded::preview_page_css,
+                     .json = data,
+                     .scripts = {embedded::preview_page_js}});
 }
 
 }  // namespace lmms::train::preview

@@ -2,8 +2,9 @@
 // Draws the preview. Everything that comes from outside is set as text, never as HTML. Tokens stand in blocks that are drawn when
 // they come near the screen and emptied when they are far: a page of millions of tokens holds a few thousand elements.
 (() => {
-const data = JSON.parse(document.getElementById('data').textContent);
-const page = document.getElementById('page'), tip = document.getElementById('tip');
+const data = JSON.parse(document.getElementById('page-data').textContent);
+const page = document.getElementById('page'), tip = make('div', { id: 'tip', hidden: true });
+document.body.append(tip);
 const special = new Set(data.special);
 
 const count = n => n.toLocaleString('en-US');

@@ -311,7 +311,7 @@ TEST_F(Previewed, lets_no_sample_steer_the_terminal) {
 
 /// The data that a page carries.
 nlohmann::json page_data(const std::string& page) {
-  const std::string open = "<script type=\"application/json\" id=\"data\">";
+  const std::string open = "<script type=\"application/json\" id=\"page-data\">";
   const size_t begin = page.find(open) + open.size();
   return nlohmann::json::parse(page.substr(begin, page.find("</script>", begin) - begin));
 }

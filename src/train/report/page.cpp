@@ -15,7 +15,6 @@
 
 namespace lmms::train::embedded {
 extern const std::string_view report_page_css;
-extern const std::string_view report_page_html;
 extern const std::string_view report_page_js;
 extern const std::string_view report_plot_js;
 }  // namespace lmms::train::embedded
@@ -205,13 +204,12 @@ std::string render(std::span<const RunFiles> runs, const PageOptions& options) {
   for (const Json& run : page["runs"])
     title += (title.empty() ? "" : ", ") + run["name"].get<std::string>();
   const std::string data =
-      html::script_json(page.dump(-1, ' ', /*ensure_ascii=*/false, Json::error_handler_t::replace));
-  return html::fill(embedded::report_page_html, {{"title", html::escape(title)},
-                                                 {"base_css", embedded::html_base_css},
-                                                 {"page_css", embedded::report_page_css},
-                                                 {"plot_js", embedded::report_plot_js},
-                                                 {"page_js", embedded::report_page_js},
-                                                 {"data", data}});
+      page.dump(-1, ' ', /*ensure_ascii=*/false, Json::error_handler_t::replace);
+  return html::page({.kind = "report",
+                     .title = title,
+                     .css = embedded::report_page_css,
+                     .json = data,
+                     .scripts = {embedded::report_plot_js, embedded::report_page_js}});
 }
 
 }  // namespace lmms::train::report

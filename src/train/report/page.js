@@ -1,7 +1,7 @@
 "use strict";
-// Builds the page from the numbers and texts in #report-data. Texts from outside become text nodes, never HTML.
+// Builds the page from the numbers and texts in #page-data. Texts from outside become text nodes, never HTML.
 (() => {
-  const data = JSON.parse(document.getElementById("report-data").textContent);
+  const data = JSON.parse(document.getElementById("page-data").textContent);
   const several = data.runs.length > 1;
   const view = new View();
   const kept = keptState();

@@ -35,7 +35,7 @@ class ReportTest : public testing::Test {
   }
   /// What the script of the page reads.
   static nlohmann::json data_of(const std::string& page) {
-    const std::string open = "id=\"report-data\">";
+    const std::string open = "id=\"page-data\">";
     const size_t begin = page.find(open) + open.size();
     return nlohmann::json::parse(page.substr(begin, page.find("</script>", begin) - begin));
   }
