@@ -5,16 +5,18 @@
 set -euo pipefail
 [ $# -eq 2 ] || { echo "usage: bench/generation/run.sh LMMS MODEL" >&2; exit 2; }
 lmms=$1 model=$2
-seconds() {  # seconds PROMPTS NEW
+timed() {  # timed PROMPTS NEW: seconds, and the tokens of the longest answer: a model may end before
   local prompts=() start
   for i in $(seq "$1"); do prompts+=(--prompt "Tell me about number $i and its friends"); done
   start=$(date +%s.%N)
-  "$lmms" generate "$model" "${prompts[@]}" --batch-size "$1" --max-new-tokens "$2" --greedy --json >/dev/null
-  echo "$(date +%s.%N) - $start" | bc
+  "$lmms" generate "$model" "${prompts[@]}" --batch-size "$1" --max-new-tokens "$2" --greedy --json |
+    python3 -c "import json, sys, time; n = max(len(json.loads(l)['ids']) for l in sys.stdin); print(time.time() - $start, n)"
 }
 for prompts in 1 16; do
-  few=$(seconds $prompts 2) many=$(seconds $prompts 258)
-  echo "lmms          $prompts prompts: $(echo "scale=1; ($many - $few) * 1000 / 256" | bc) ms a token"
+  few=$(timed $prompts 2) many=$(timed $prompts 258)
+  python3 -c "
+(a, m), (b, n) = ((float(x) for x in line.split()) for line in ('$few', '$many'))
+print(f'lmms          $prompts prompts: {(b - a) * 1000 / (n - m):.1f} ms a token' if n > m else 'lmms          the model ends at once')"
 done
 python3 - "$model" <<'END' || true
 import sys, time
