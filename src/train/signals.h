@@ -3,7 +3,7 @@
 /// its step, save and leave.
 namespace lmms::train {
 
-/// Installs the handlers for its lifetime and puts the old ones back. A second SIGINT ends the
+/// Installs the handlers for its lifetime; afterwards the defaults hold. A second SIGINT ends the
 /// process at once.
 class StopSignals {
  public:
