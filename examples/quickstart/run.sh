@@ -24,7 +24,10 @@ Loss on 64 conversations that the model never saw: $before before training, $aft
     after training:  $(answer tail -n 1)
 
 What next:
-    $program chat $output                              talk with it
-    $program preview examples/quickstart/config.yaml   what it was trained on, token by token
-    $program report $output                            curves, answers, data: open the page it names in a browser
+    $program chat $output
+        talk with it
+    $program preview examples/quickstart/config.yaml
+        what it was trained on, token by token
+    $program report $output
+        curves, answers, data: open the page it names in a browser
 END
