@@ -22,7 +22,7 @@ struct Segment {
   int32_t role = 0;
 };
 
-/// Images of all samples of a batch, one after another in the order of their tokens.
+/// Images and videos of all samples of a batch, one after another in the order of their tokens.
 struct VisionPart {
   std::vector<float> patches;    ///< [P, values of a patch]
   std::vector<PatchGrid> grids;  ///< together P patches

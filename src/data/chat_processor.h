@@ -12,13 +12,17 @@
 
 namespace lmms::data {
 
-/// How many tokens stand for an image, video or audio of a record; a fault for what is not taken.
-using MediumTokens = std::function<Result<int32_t>(const Part& medium)>;
+/// The pads that stand for an image, video or audio of a record; a fault for what is not taken.
+using MediumPads = std::function<Result<std::vector<text::PadRun>>(const Part& medium)>;
 
-/// The messages of a record (conversation_of), as a chat template takes them. Without `tokens`
+/// The messages of a record (its conversation_of), as a chat template takes them. Without `pads`
 /// media are faults.
 Result<std::vector<text::ChatMessage>> chat_messages_of(const Record& record,
-                                                        const MediumTokens& tokens = {});
+                                                        std::vector<Message> conversation,
+                                                        const MediumPads& pads = {});
+
+/// The fault of a part of a record as one of the record.
+Fault of_record(const Record& record, const Fault& fault);
 
 /// Tokenizer scratch space for as many threads as ask at once. It makes encoding faster and changes
 /// no id.
@@ -52,6 +56,7 @@ class ChatProcessor final : public Processor {
   explicit ChatProcessor(text::ChatTemplate chat) : chat_(std::move(chat)) {}
   Result<Measured> measure(const Record& record) const override;
   Result<Sample> process(const Record& record) const override;
+  Result<Sample> prompt(const Record& record) const override;
 
  private:
   text::ChatTemplate chat_;
@@ -67,6 +72,7 @@ class PlainTextProcessor final : public Processor {
       : tokenizer_(std::move(tokenizer)), append_eos_(append_eos) {}
   Result<Measured> measure(const Record& record) const override;
   Result<Sample> process(const Record& record) const override;
+  Result<Sample> prompt(const Record& record) const override;
 
  private:
   text::Tokenizer tokenizer_;

@@ -18,11 +18,11 @@ void append(Batch& batch, const Sample& sample) {
     batch.weights.push_back(trained ? 1.0f : 0.0f);
     batch.supervised_tokens += trained;
   }
-  const ImagePart& images = sample.images;
-  batch.vision.patches.insert(batch.vision.patches.end(), images.patches.begin(),
-                              images.patches.end());
-  batch.vision.grids.insert(batch.vision.grids.end(), images.grids.begin(), images.grids.end());
-  for (const int32_t t : images.tokens) batch.vision.rows.push_back(int64_t{start} + t);
+  const SampleVision& vision = sample.vision;
+  batch.vision.patches.insert(batch.vision.patches.end(), vision.patches.begin(),
+                              vision.patches.end());
+  batch.vision.grids.insert(batch.vision.grids.end(), vision.grids.begin(), vision.grids.end());
+  for (const int32_t t : vision.tokens) batch.vision.rows.push_back(int64_t{start} + t);
   batch.segments.push_back({.start = start,
                             .length = length,
                             .mode = AttentionMode::causal,
@@ -82,7 +82,7 @@ Batch collate(std::span<const RowSamples> rows, int64_t pad_multiple, int32_t pa
   for (const auto& row : rows) {
     for (const auto& sample : row) {
       tokens += sample->length();
-      pixels += sample->images.patches.size();
+      pixels += sample->vision.patches.size();
     }
   }
   batch.vision.patches.reserve(pixels);

@@ -30,26 +30,131 @@ std::optional<Part::Kind> media_kind(std::string_view name) {
   return std::nullopt;
 }
 
-/// {"type": "image_url", "image_url": {"url": ..., ...}}, or {"type": "image", "image": ...}.
+bool names_nothing(const json& source) {
+  return source.is_null() || (source.is_string() && source.get_ref<const std::string&>().empty());
+}
+
+/// The images and videos that stand in columns of a record, handed out in order.
+class MediaColumns {
+ public:
+  explicit MediaColumns(const json& fields) {
+    for (Column& column : columns_) {
+      for (const char* key : column.keys) {
+        const auto at = fields.find(key);
+        if (at == fields.end() || at->is_null()) continue;
+        column.key = key;
+        if (at->is_array()) {
+          column.sources.assign(at->begin(), at->end());
+        } else {
+          column.sources = {*at};
+        }
+        break;
+      }
+    }
+  }
+
+  /// The next source of a kind; null if its column has none left.
+  json next(Part::Kind kind) {
+    for (Column& column : columns_) {
+      if (column.kind == kind && column.used < column.sources.size())
+        return column.sources[column.used++];
+    }
+    return nullptr;
+  }
+
+  /// A text with its tags taken out, and the parts that they stand for before it.
+  Result<std::vector<Part>> split(std::string text, const std::string& path) {
+    std::vector<Part> parts;
+    for (Column& column : columns_) {
+      if (column.sources.empty()) continue;  // then a tag is text like any other
+      for (size_t n = strip_tags(text, column.tag); n > 0; --n) {
+        json source = next(column.kind);
+        if (source.is_null())
+          return fault(path,
+                       fmt::format("more {} tags than files in '{}'", column.tag, column.key));
+        parts.push_back({column.kind, "", std::move(source), nullptr});
+      }
+    }
+    parts.push_back(Part::of_text(std::move(text)));
+    return parts;
+  }
+
+  /// Parts that name their source go without the column.
+  void pass(Part::Kind kind) {
+    for (Column& column : columns_) column.passed |= column.kind == kind;
+  }
+
+  /// A fault if a column has more than the conversation takes.
+  std::optional<Fault> left_over() const {
+    for (const Column& column : columns_) {
+      const bool unused = column.used == 0 && column.passed;
+      if (column.used == column.sources.size() || unused) continue;
+      return fault(column.key, fmt::format("{} files, but {} {} tags or parts in the conversation",
+                                           column.sources.size(), column.used, column.tag));
+    }
+    return std::nullopt;
+  }
+
+ private:
+  struct Column {
+    Part::Kind kind;
+    std::array<const char*, 2> keys;
+    std::string_view tag;
+    const char* key = "";
+    std::vector<json> sources{};
+    size_t used = 0;
+    bool passed = false;
+  };
+
+  /// Takes every `tag` (and one newline beside it) out of a text; returns how many there were.
+  static size_t strip_tags(std::string& text, std::string_view tag) {
+    size_t count = 0;
+    for (size_t at; (at = text.find(tag)) != std::string::npos; ++count) {
+      text.erase(at, tag.size());
+      if (at < text.size() && text[at] == '\n') {
+        text.erase(at, 1);
+      } else if (at > 0 && text[at - 1] == '\n') {
+        text.erase(at - 1, 1);
+      }
+    }
+    return count;
+  }
+
+  std::array<Column, 2> columns_ = {{{Part::Kind::image, {"images", "image"}, "<image>"},
+                                     {Part::Kind::video, {"videos", "video"}, "<video>"}}};
+};
+
+/// {"type": "image_url", "image_url": {"url": ..., ...}}, {"type": "image", "image": ...}, or a
+/// part that stands for what is next in a column.
 Result<Part> media_part(const json& part, const std::string& path, const std::string& type,
-                        Part::Kind kind) {
+                        Part::Kind kind, MediaColumns& columns) {
+  Part media{kind, "", nullptr, nullptr};
   const auto at = part.find(type);
-  if (at != part.end() && at->is_string()) {
-    return Part{.kind = kind, .text = "", .url = at->get<std::string>(), .options = {}};
+  if (at != part.end()) {
+    if (at->is_object() && at->contains("url")) {
+      media.source = (*at)["url"];
+      media.options = *at;
+      media.options.erase("url");
+    } else {
+      media.source = *at;
+    }
   }
-  if (at == part.end() || !at->is_object() || !text_of(*at, "url")) {
-    return fault(path, fmt::format("expected '{}': {{\"url\": a path}}", type));
+  if (names_nothing(media.source)) {
+    media.source = columns.next(kind);
+  } else {
+    columns.pass(kind);
   }
-  Part media{.kind = kind, .text = "", .url = *text_of(*at, "url"), .options = *at};
-  media.options.erase("url");
+  const json& source = media.source;
+  const bool named = source.is_string() || source.is_binary() ||
+                     (source.is_object() && (source.contains("bytes") || source.contains("path")));
+  if (!named) return fault(path, fmt::format("expected '{}': {{\"url\": a path}}", type));
   return media;
 }
 
 /// nullopt for a part without content.
-Result<std::optional<Part>> read_part(const json& part, const std::string& path) {
-  if (part.is_string()) {
-    return std::optional(Part{.kind = Part::Kind::text, .text = part, .url = "", .options = {}});
-  }
+Result<std::optional<Part>> read_part(const json& part, const std::string& path,
+                                      MediaColumns& columns) {
+  if (part.is_string()) return std::optional(Part::of_text(part));
   if (!part.is_object()) {
     return fault(path,
                  fmt::format("expected a part {{\"type\": ...}}, found {}", part.type_name()));
@@ -58,15 +163,13 @@ Result<std::optional<Part>> read_part(const json& part, const std::string& path)
   if (type) {
     const bool is_url = type->ends_with("_url");
     if (auto kind = media_kind(is_url ? type->substr(0, type->size() - 4) : *type)) {
-      auto media = media_part(part, path, *type, *kind);
+      auto media = media_part(part, path, *type, *kind, columns);
       if (!media) return media.fault();
       return std::optional(*std::move(media));
     }
   }
   // Any other part counts by its text, whatever its type is called.
-  if (const auto* text = text_of(part, "text")) {
-    return std::optional(Part{.kind = Part::Kind::text, .text = *text, .url = "", .options = {}});
-  }
+  if (const auto* text = text_of(part, "text")) return std::optional(Part::of_text(*text));
   if (part.contains("text")) return fault(path + ".text", "expected a string");
   if (type && *type == "text") return std::optional<Part>();
   return fault(path, type ? fmt::format("unknown part type '{}'; expected text, image_url, "
@@ -75,18 +178,16 @@ Result<std::optional<Part>> read_part(const json& part, const std::string& path)
                           : "a part without type and text");
 }
 
-Result<std::vector<Part>> read_content(const json& content, const std::string& path) {
-  std::vector<Part> parts;
-  if (content.is_string()) {
-    parts.push_back({.kind = Part::Kind::text, .text = content, .url = "", .options = {}});
-    return parts;
-  }
+Result<std::vector<Part>> read_content(const json& content, const std::string& path,
+                                       MediaColumns& columns) {
+  if (content.is_string()) return columns.split(content, path);
   if (!content.is_array()) {
     return fault(
         path, fmt::format("expected a string or a list of parts, found {}", content.type_name()));
   }
+  std::vector<Part> parts;
   for (size_t i = 0; i < content.size(); ++i) {
-    auto part = read_part(content[i], fmt::format("{}[{}]", path, i));
+    auto part = read_part(content[i], fmt::format("{}[{}]", path, i), columns);
     if (!part) return part.fault();
     if (*part) parts.push_back(**std::move(part));
   }
@@ -94,7 +195,7 @@ Result<std::vector<Part>> read_content(const json& content, const std::string& p
 }
 
 /// A list of {role, content}.
-Result<Messages> read_messages(const json& list, const std::string& path) {
+Result<Messages> read_messages(const json& list, const std::string& path, MediaColumns& columns) {
   if (!list.is_array()) {
     return fault(path, fmt::format("expected a list of messages, found {}", list.type_name()));
   }
@@ -109,104 +210,47 @@ Result<Messages> read_messages(const json& list, const std::string& path) {
     const auto* role = text_of(entry, "role");
     if (!role) return fault(at + ".role", "expected a string");
     if (!entry.contains("content")) return fault(at + ".content", "missing");
-    auto parts = read_content(entry["content"], at + ".content");
+    auto parts = read_content(entry["content"], at + ".content", columns);
     if (!parts) return parts.fault();
     messages.push_back({*role, *std::move(parts)});
   }
   return messages;
 }
 
-Result<Messages> openai_form(const json& fields) {
+Result<Messages> openai_form(const json& fields, MediaColumns& columns) {
   const auto& messages = fields["messages"];
-  if (!messages.is_string()) return read_messages(messages, "messages");
+  if (!messages.is_string()) return read_messages(messages, "messages", columns);
   auto parsed = parse_json(messages.get_ref<const std::string&>());
   if (!parsed) return fault("messages", parsed.fault().what);
-  return read_messages(*parsed, "messages");
+  return read_messages(*parsed, "messages", columns);
 }
 
-/// Paths of a media field: one string or a list of them.
-Result<std::vector<std::string>> media_paths(const json& fields, const char* key) {
-  std::vector<std::string> paths;
-  const auto at = fields.find(key);
-  if (at == fields.end()) return paths;
-  const auto list = at->is_array() ? *at : json::array({*at});
-  for (const auto& path : list) {
-    if (!path.is_string()) return fault(key, "expected a path or a list of paths");
-    paths.push_back(path);
-  }
-  return paths;
-}
-
-/// Takes every `tag` (and one newline beside it) out of a text; returns how many there were.
-size_t strip_tags(std::string& text, std::string_view tag) {
-  size_t count = 0;
-  for (size_t at; (at = text.find(tag)) != std::string::npos; ++count) {
-    text.erase(at, tag.size());
-    if (at < text.size() && text[at] == '\n') {
-      text.erase(at, 1);
-    } else if (at > 0 && text[at - 1] == '\n') {
-      text.erase(at - 1, 1);
-    }
-  }
-  return count;
-}
-
-/// `<image>` and `<video>` in the text stand for the record's files, in order; their parts go
-/// before the text.
-Result<Messages> llava_form(const json& fields) {
+Result<Messages> llava_form(const json& fields, MediaColumns& columns) {
   const auto& list = fields["conversations"];
   if (!list.is_array()) return fault("conversations", "expected a list of {from, value}");
-  struct Media {
-    const char* key;
-    std::string_view tag;
-    Part::Kind kind;
-    std::vector<std::string> paths;
-    size_t used = 0;
-  };
-  std::array<Media, 2> media = {
-      {{"image", "<image>", Part::Kind::image, {}}, {"video", "<video>", Part::Kind::video, {}}}};
-  for (auto& kind : media) {
-    auto paths = media_paths(fields, kind.key);
-    if (!paths) return paths.fault();
-    kind.paths = *std::move(paths);
-  }
   Messages messages;
   for (size_t i = 0; i < list.size(); ++i) {
     const auto at = fmt::format("conversations[{}]", i);
     const auto* from = list[i].is_object() ? text_of(list[i], "from") : nullptr;
     const auto* value = list[i].is_object() ? text_of(list[i], "value") : nullptr;
     if (!from || !value) return fault(at, "expected {\"from\": ..., \"value\": ...}, both strings");
-    Message message{*from == "human" ? "user" : *from == "gpt" ? "assistant" : *from, {}};
-    std::string text = *value;
-    for (auto& kind : media) {
-      if (kind.paths.empty()) continue;  // then a tag is text like any other
-      for (size_t n = strip_tags(text, kind.tag); n > 0; --n) {
-        if (kind.used == kind.paths.size()) {
-          return fault(at, fmt::format("more {} tags than files in '{}'", kind.tag, kind.key));
-        }
-        message.parts.push_back(
-            {.kind = kind.kind, .text = "", .url = kind.paths[kind.used++], .options = {}});
-      }
-    }
-    message.parts.push_back({.kind = Part::Kind::text, .text = text, .url = "", .options = {}});
-    messages.push_back(std::move(message));
-  }
-  for (const auto& kind : media) {
-    if (kind.used < kind.paths.size()) {
-      return fault(kind.key, fmt::format("{} files, but {} {} tags in the conversation",
-                                         kind.paths.size(), kind.used, kind.tag));
-    }
+    auto parts = columns.split(*value, at);
+    if (!parts) return parts.fault();
+    messages.push_back({*from == "human" ? "user"
+                        : *from == "gpt" ? "assistant"
+                                         : *from,
+                        *std::move(parts)});
   }
   return messages;
 }
 
 /// Appends what stands under a key: a text, or a list of messages.
 std::optional<Fault> append_turn(const json& fields, const char* key, const char* role,
-                                 Messages& messages) {
+                                 Messages& messages, MediaColumns& columns) {
   const auto at = fields.find(key);
   if (at == fields.end()) return fault(key, "missing");
   if (at->is_array()) {
-    auto turns = read_messages(*at, key);
+    auto turns = read_messages(*at, key, columns);
     if (!turns) return turns.fault();
     for (auto& turn : *turns) messages.push_back(std::move(turn));
     return std::nullopt;
@@ -214,32 +258,34 @@ std::optional<Fault> append_turn(const json& fields, const char* key, const char
   if (!at->is_string()) {
     return fault(key, fmt::format("expected a string, found {}", at->type_name()));
   }
-  messages.push_back({role, {{.kind = Part::Kind::text, .text = *at, .url = "", .options = {}}}});
+  auto parts = columns.split(*at, key);
+  if (!parts) return parts.fault();
+  messages.push_back({role, *std::move(parts)});
   return std::nullopt;
 }
 
-Result<Messages> alpaca_form(const json& fields) {
+Result<Messages> alpaca_form(const json& fields, MediaColumns& columns) {
   Messages messages;
   if (fields.contains("system")) {
-    if (auto wrong = append_turn(fields, "system", "system", messages)) return *wrong;
+    if (auto wrong = append_turn(fields, "system", "system", messages, columns)) return *wrong;
   }
-  if (auto wrong = append_turn(fields, "instruction", "user", messages)) return *wrong;
+  if (auto wrong = append_turn(fields, "instruction", "user", messages, columns)) return *wrong;
   if (const auto* input = text_of(fields, "input"); input && !input->empty()) {
     auto& parts = messages.back().parts;
-    if (parts.size() == 1) parts.front().text += "\n" + *input;
+    if (parts.back().kind == Part::Kind::text) parts.back().text += "\n" + *input;
   }
-  if (auto wrong = append_turn(fields, "output", "assistant", messages)) return *wrong;
+  if (auto wrong = append_turn(fields, "output", "assistant", messages, columns)) return *wrong;
   return messages;
 }
 
-Result<Messages> prompt_form(const json& fields) {
+Result<Messages> prompt_form(const json& fields, MediaColumns& columns) {
   Messages messages;
   if (fields.contains("system")) {
-    if (auto wrong = append_turn(fields, "system", "system", messages)) return *wrong;
+    if (auto wrong = append_turn(fields, "system", "system", messages, columns)) return *wrong;
   }
-  if (auto wrong = append_turn(fields, "prompt", "user", messages)) return *wrong;
+  if (auto wrong = append_turn(fields, "prompt", "user", messages, columns)) return *wrong;
   const char* answer = fields.contains("response") ? "response" : "completion";
-  if (auto wrong = append_turn(fields, answer, "assistant", messages)) return *wrong;
+  if (auto wrong = append_turn(fields, answer, "assistant", messages, columns)) return *wrong;
   return messages;
 }
 
@@ -251,17 +297,31 @@ std::string keys_of(const json& fields) {
 
 }  // namespace
 
+std::string Part::source_name() const {
+  constexpr size_t kLongest = 120;
+  if (source.is_string()) {
+    const auto& name = source.get_ref<const std::string&>();
+    return name.size() > kLongest ? name.substr(0, kLongest - 3) + "..." : name;
+  }
+  if (source.is_binary()) return fmt::format("{} bytes", source.get_binary().size());
+  if (source.is_object() && source.contains("path") && source["path"].is_string())
+    return source["path"];
+  return "bytes of a column";
+}
+
 Result<std::vector<Message>> conversation_of(const Record& record) {
-  using Reader = Result<Messages> (*)(const json&);
+  using Reader = Result<Messages> (*)(const json&, MediaColumns&);
   constexpr std::array<std::pair<const char*, Reader>, 4> forms = {{{"messages", openai_form},
                                                                     {"conversations", llava_form},
                                                                     {"instruction", alpaca_form},
                                                                     {"prompt", prompt_form}}};
   for (const auto& [key, read] : forms) {
     if (!record.fields.contains(key)) continue;
-    auto messages = read(record.fields);
-    if (messages) return messages;
-    const auto& wrong = messages.fault();
+    MediaColumns columns(record.fields);
+    auto messages = read(record.fields, columns);
+    const auto left = messages ? columns.left_over() : std::nullopt;
+    if (messages && !left) return messages;
+    const Fault& wrong = left ? *left : messages.fault();
     return Fault{record.origin.text(), fmt::format("{}: {}", wrong.where, wrong.what), ""};
   }
   return Fault{record.origin.text(),

@@ -13,9 +13,15 @@ namespace lmms::data {
 struct Part {
   enum class Kind { text, image, video, audio };
   Kind kind = Kind::text;
-  std::string text;        ///< of Kind::text
-  std::string url;         ///< of media: as written; joined to the record's data_folder when opened
+  std::string text;  ///< of Kind::text
+  /// Of media: what names it or is it, as media::read_source takes it (a path, a data: URL, bytes,
+  /// {"bytes": ..., "path": ...}).
+  nlohmann::json source;
   nlohmann::json options;  ///< of media: further keys beside the url (video_start, ...)
+
+  static Part of_text(std::string text) { return {Kind::text, std::move(text), nullptr, nullptr}; }
+  /// What a message calls the source: its path, cut if it is long, or "4711 bytes".
+  std::string source_name() const;
 };
 
 struct Message {
@@ -30,6 +36,9 @@ struct Message {
 ///   conversations   LLaVA's: list of {from: human | gpt | system | ..., value}
 ///   instruction     Alpaca's: {instruction, input?, output, system?}
 ///   prompt          {prompt, response | completion}
+/// Images and videos may also stand in columns of the record (`images`, `image`, `videos`, `video`:
+/// one or a list): parts without a source of their own, and the tags <image> and <video> of a text,
+/// take them in order. The parts of a text's tags go before the text.
 /// Faults name the record and the path inside it: "chats.jsonl:7: messages[2].content[0]: ...".
 Result<std::vector<Message>> conversation_of(const Record& record);
 

@@ -27,7 +27,8 @@ std::vector<std::string> read(const std::string& json) {
       line += i ? "|" : "";
       line += part.kind == Part::Kind::text
                   ? part.text
-                  : std::string("<") + kinds[static_cast<int>(part.kind)] + " " + part.url + ">";
+                  : std::string("<") + kinds[static_cast<int>(part.kind)] + " " +
+                        part.source_name() + ">";
     }
     lines.push_back(line);
   }

@@ -110,6 +110,7 @@ class MadeProcessor final : public Processor {
     }
     return sample;
   }
+  Result<Sample> prompt(const Record& record) const override { return process(record); }
 
  private:
   bool keeps_;

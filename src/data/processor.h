@@ -26,6 +26,9 @@ class Processor {
   virtual ~Processor() = default;
   virtual Result<Measured> measure(const Record& record) const = 0;
   virtual Result<Sample> process(const Record& record) const = 0;
+  /// The record as the beginning of an answer, for generation: a chat is followed by the header of
+  /// the assistant's turn. Nothing is a target.
+  virtual Result<Sample> prompt(const Record& record) const = 0;
 };
 
 /// Measures a sample of text that is already made, and keeps it.

@@ -30,10 +30,11 @@ struct TextPart {
       labels;  ///< [n], already shifted: labels[t] is the target of position t, or kIgnore
 };
 
-/// Images of a sample as a vision tower takes them, one after another in the order of their tokens.
-struct ImagePart {
-  std::vector<float> patches;    ///< [P, values of a patch] `pixel_values`
-  std::vector<PatchGrid> grids;  ///< `image_grid_thw`; together P patches
+/// Images and videos of a sample as a vision tower takes them, one after another in the order of
+/// their tokens.
+struct SampleVision {
+  std::vector<float> patches;    ///< [P, values of a patch] `pixel_values`, `pixel_values_videos`
+  std::vector<PatchGrid> grids;  ///< `image_grid_thw`, `video_grid_thw`; together P patches
   std::vector<int32_t> tokens;   ///< [M] positions in the sample that take the features, ascending
 };
 
@@ -42,7 +43,7 @@ struct ImagePart {
 struct Sample {
   Origin origin;
   TextPart text;
-  ImagePart images;
+  SampleVision vision;
   std::map<std::string, std::vector<float>> extras;
 
   int64_t length() const { return static_cast<int64_t>(text.input_ids.size()); }

@@ -10,6 +10,7 @@
 #include "data/collate.h"
 #include "data/data_testing.h"
 #include "data/json_text.h"
+#include "data/qwen_media.h"
 
 namespace lmms::data {
 namespace {
@@ -37,8 +38,8 @@ text::Tokenizer tokenizer() {
   return text::Tokenizer::from_json(json.dump(), "test").take();
 }
 
-VisionChatOptions small_options() {
-  VisionChatOptions options;
+QwenMediaOptions small_options() {
+  QwenMediaOptions options;
   options.patches.min_pixels = 28 * 28;
   options.patches.max_pixels = 28 * 28 * 12;
   options.positions.image_token_id = kPad;
@@ -46,10 +47,12 @@ VisionChatOptions small_options() {
   return options;
 }
 
-VisionChatProcessor processor(const VisionChatOptions& options = small_options()) {
+VisionChatProcessor processor(const QwenMediaOptions& options = small_options(),
+                              bool measure_pixels = false) {
   text::ChatOptions chat;
   chat.media = true;
-  return VisionChatProcessor(text::ChatTemplate::create(tokenizer(), chat).take(), options);
+  return VisionChatProcessor(text::ChatTemplate::create(tokenizer(), chat).take(),
+                             std::make_shared<QwenMedia>(options), measure_pixels);
 }
 
 Record record(const std::string& json) {
@@ -71,29 +74,29 @@ std::string chat(const std::vector<std::string>& images, const std::string& text
 const std::vector<std::string> kTwo = {"jpeg_65x16_5.jpg", "bmp_24.bmp"};
 
 TEST(VisionChatProcessor, puts_pads_and_pixels_where_the_images_stand) {
-  const VisionChatOptions options = small_options();
+  const QwenMediaOptions options = small_options();
   const Sample sample = processor().process(record(chat(kTwo))).take();
-  ASSERT_EQ(sample.images.grids.size(), 2u);
+  ASSERT_EQ(sample.vision.grids.size(), 2u);
   std::vector<float> expected;
   int64_t tokens = 0;
   for (size_t i = 0; i < kTwo.size(); ++i) {
     const std::string bytes = read_file(kImages + "/" + kTwo[i]).take();
     const media::Image image = media::decode(std::as_bytes(std::span(bytes))).take();
     const auto grid = media::patch_grid({image.height(), image.width()}, options.patches).take();
-    EXPECT_EQ(sample.images.grids[i], grid);
+    EXPECT_EQ(sample.vision.grids[i], grid);
     std::vector<float> patches(
         static_cast<size_t>(grid.patches() * media::patch_values(options.patches)));
     media::write_patches(image, grid, options.patches, patches);
     expected.insert(expected.end(), patches.begin(), patches.end());
     tokens += grid.tokens(2);
   }
-  EXPECT_EQ(sample.images.patches, expected);
-  EXPECT_EQ(static_cast<int64_t>(sample.images.tokens.size()), tokens);
-  for (const int32_t t : sample.images.tokens)
+  EXPECT_EQ(sample.vision.patches, expected);
+  EXPECT_EQ(static_cast<int64_t>(sample.vision.tokens.size()), tokens);
+  for (const int32_t t : sample.vision.tokens)
     EXPECT_EQ(sample.text.input_ids[static_cast<size_t>(t)], kPad);
   EXPECT_EQ(std::count(sample.text.input_ids.begin(), sample.text.input_ids.end(), kPad), tokens);
-  const std::vector<RopeMedia> media{{.grid = sample.images.grids[0]},
-                                     {.grid = sample.images.grids[1]}};
+  const std::vector<RopeMedia> media{{.grid = sample.vision.grids[0]},
+                                     {.grid = sample.vision.grids[1]}};
   const auto positions = rope_index(sample.text.input_ids, media, options.positions, "test");
   std::vector<int32_t> flat;
   for (const auto& axis : positions) flat.insert(flat.end(), axis.begin(), axis.end());
@@ -115,13 +118,13 @@ TEST(VisionChatProcessor, measures_from_headers_what_it_makes) {
 }
 
 TEST(VisionChatProcessor, turns_images_as_exif_says_unless_it_is_told_not_to) {
-  VisionChatOptions upright = small_options();
+  QwenMediaOptions upright = small_options();
   upright.patches.min_pixels = 28 * 28 * 6;
-  VisionChatOptions as_stored = upright;
+  QwenMediaOptions as_stored = upright;
   as_stored.decode.apply_exif = false;
   const Record turned = record(chat({"jpeg_turned_6.jpg"}));  // stored as 19 x 12
-  const PatchGrid shown = processor(upright).process(turned).take().images.grids[0];
-  const PatchGrid stored = processor(as_stored).process(turned).take().images.grids[0];
+  const PatchGrid shown = processor(upright).process(turned).take().vision.grids[0];
+  const PatchGrid stored = processor(as_stored).process(turned).take().vision.grids[0];
   EXPECT_EQ(shown, (PatchGrid{1, stored.w, stored.h}));
   EXPECT_NE(shown, stored);
 }
@@ -130,11 +133,59 @@ TEST(VisionChatProcessor, finds_broken_pixels_while_measuring_where_it_is_told_t
   const Record cut = record(chat({"cut_jpeg_half.jpg"}));
   EXPECT_TRUE(processor().measure(cut).ok());  // the header is whole
   EXPECT_FALSE(processor().process(cut).ok());
-  VisionChatOptions careful = small_options();
-  careful.measure_pixels = true;
-  const auto measured = processor(careful).measure(cut);
+  const auto measured = processor(small_options(), true).measure(cut);
   ASSERT_FALSE(measured.ok());
   EXPECT_THAT(measured.fault().text(), HasSubstr("a.jsonl:7"));
+}
+
+TEST(VisionChatProcessor, lays_out_a_prompt_as_the_beginning_of_its_sample) {
+  const std::string question = R"({"messages": [{"role": "user", "content": [
+      {"type": "image_url", "image_url": {"url": "bmp_24.bmp"}},
+      {"type": "text", "text": "What is it?"}]}]})";
+  const Sample prompt = processor().prompt(record(question)).take();
+  const Sample whole = processor().process(record(chat({"bmp_24.bmp"}))).take();
+  ASSERT_LT(prompt.length(), whole.length());
+  const auto n = static_cast<size_t>(prompt.length()), m = static_cast<size_t>(whole.length());
+  for (size_t t = 0; t < n; ++t) {
+    EXPECT_EQ(prompt.text.input_ids[t], whole.text.input_ids[t]);
+    for (size_t axis = 0; axis < 3; ++axis)
+      EXPECT_EQ(prompt.text.position_ids[axis * n + t], whole.text.position_ids[axis * m + t]);
+  }
+  EXPECT_EQ(prompt.vision.patches, whole.vision.patches);
+  EXPECT_EQ(prompt.vision.tokens, whole.vision.tokens);
+  EXPECT_EQ(std::count(prompt.text.labels.begin(), prompt.text.labels.end(), kIgnore),
+            prompt.length());
+}
+
+TEST(VisionChatProcessor, takes_images_of_columns) {
+  const std::string bytes = read_file(kImages + "/" + kTwo[1]).take();
+  const auto binary = nlohmann::json::binary({bytes.begin(), bytes.end()});
+  const nlohmann::json parts = {{{"type", "image"}}, {{"type", "text"}, {"text", "What is it?"}}};
+  const auto of = [&](const nlohmann::json& content, const nlohmann::json& images) {
+    Record row = record("{}");
+    row.fields = {{"messages",
+                   {{{"role", "user"}, {"content", content}},
+                    {{"role", "assistant"}, {"content", "A colour"}}}},
+                  {"images", images}};
+    return processor().process(row);
+  };
+  const Sample named = processor().process(record(chat({kTwo[1]}))).take();
+  const nlohmann::json inside = {{{"type", "image"}, {"image", {{"bytes", binary}}}},
+                                 {{"type", "text"}, {"text", "What is it?"}}};
+  const nlohmann::json path = {{"bytes", nullptr}, {"path", kTwo[1]}};
+  for (const auto& sample : {of(parts, {binary}), of(parts, binary), of(parts, {path}),
+                             of("<image>\nWhat is it?", {kTwo[1]}), of(inside, nullptr)}) {
+    ASSERT_TRUE(sample.ok()) << sample.fault().text();
+    EXPECT_EQ(sample->text.input_ids, named.text.input_ids);
+    EXPECT_EQ(sample->vision.patches, named.vision.patches);
+  }
+  const auto fault = [](const Result<Sample>& sample) {
+    return sample ? std::string() : sample.fault().text();
+  };
+  EXPECT_THAT(fault(of(parts, {kTwo[0], kTwo[1]})), HasSubstr("images: 2 files"));
+  EXPECT_THAT(fault(of("What is it?", {kTwo[0]})), HasSubstr("images: 1 files"));
+  EXPECT_THAT(fault(of(parts, nlohmann::json::array())), HasSubstr("messages[0].content[0]"));
+  EXPECT_THAT(fault(of("<image><image>", {kTwo[0]})), HasSubstr("more <image> tags"));
 }
 
 TEST(VisionChatProcessor, names_what_is_wrong_with_an_image) {
@@ -163,8 +214,8 @@ TEST(Collate, lays_images_and_positions_of_mixed_samples_one_after_another) {
   const auto T = static_cast<size_t>(batch.tokens());
   ASSERT_EQ(batch.position_ids.size(), 3 * T);
   ASSERT_EQ(batch.vision.grids.size(), 3u);
-  EXPECT_EQ(batch.vision.patches.size(), two->images.patches.size() + one->images.patches.size());
-  EXPECT_EQ(batch.vision.rows.size(), two->images.tokens.size() + one->images.tokens.size());
+  EXPECT_EQ(batch.vision.patches.size(), two->vision.patches.size() + one->vision.patches.size());
+  EXPECT_EQ(batch.vision.rows.size(), two->vision.tokens.size() + one->vision.tokens.size());
   for (const int64_t row : batch.vision.rows)
     EXPECT_EQ(batch.input_ids[static_cast<size_t>(row)], kPad);
   for (size_t axis = 0; axis < 3; ++axis) {
@@ -176,37 +227,6 @@ TEST(Collate, lays_images_and_positions_of_mixed_samples_one_after_another) {
         EXPECT_EQ(batch.position_ids[at++], sample->text.position_ids[axis * n + t]);
     }
     for (int32_t t = 0; at < (axis + 1) * T; ++t) EXPECT_EQ(batch.position_ids[at++], t);
-  }
-}
-
-TEST(PatchOptions, come_from_a_preprocessor_config_of_either_form) {
-  const auto options =
-      patch_options_of(
-          nlohmann::json::parse(R"({"patch_size": 16, "merge_size": 2, "min_pixels": 3136,
-          "max_pixels": 12845056, "image_mean": [0.5, 0.4, 0.3], "resample": 3})"),
-          "p.json")
-          .take();
-  EXPECT_EQ(options.patch, 16);
-  EXPECT_EQ(options.min_pixels, 3136);
-  EXPECT_EQ(options.max_pixels, 12845056);
-  EXPECT_EQ(options.normalisation.mean[2], 0.3);
-  const auto edges =
-      patch_options_of(
-          nlohmann::json::parse(R"({"size": {"shortest_edge": 784, "longest_edge": 7840}})"),
-          "p.json")
-          .take();
-  EXPECT_EQ(edges.min_pixels, 784);
-  EXPECT_EQ(edges.max_pixels, 7840);
-}
-
-TEST(PatchOptions, of_a_damaged_file_are_a_fault_with_the_key) {
-  for (const char* bad :
-       {R"({"patch_size": "x"})", R"({"patch_size": -1})", R"({"patch_size": 1e300})",
-        R"({"image_mean": [1]})", R"({"size": {"longest_edge": []}})", R"({"do_resize": false})",
-        R"({"resample": 9})"}) {
-    const auto made = patch_options_of(nlohmann::json::parse(bad), "p.json");
-    ASSERT_FALSE(made.ok()) << bad;
-    EXPECT_THAT(made.fault().text(), HasSubstr("p.json")) << bad;
   }
 }
 

@@ -11,19 +11,19 @@ namespace {
 
 constexpr std::string_view kStart = "<|im_start|>", kEnd = "<|im_end|>";
 
-/// A medium in the rendered turn: what stands before the pad, the pad, what stands behind.
+/// The pad of a medium, and the tokens around every run of it.
 struct Placeholder {
-  std::string_view before, pad, behind;
+  std::string_view pad, before, behind;
 };
 
 Placeholder placeholder(PartKind kind) {
   switch (kind) {
     case PartKind::image:
-      return {"<|vision_start|>", "<|image_pad|>", "<|vision_end|>\n"};
+      return {"<|image_pad|>", "<|vision_start|>", "<|vision_end|>"};
     case PartKind::video:
-      return {"<|vision_start|>", "<|video_pad|>", "<|vision_end|>\n"};
+      return {"<|video_pad|>", "<|vision_start|>", "<|vision_end|>"};
     default:
-      return {"", "<|AUDIO|>", "\n"};
+      return {"<|AUDIO|>", "", ""};
   }
 }
 
@@ -47,7 +47,7 @@ bool contains(std::span<const int32_t> ids, int32_t id) {
 struct ChatTemplate::Turn {
   struct Pad {
     size_t begin;
-    int32_t tokens;
+    const ChatPart* medium;
   };
   struct Span {
     size_t begin, end;
@@ -119,17 +119,18 @@ Result<ChatTemplate::Turn> ChatTemplate::render(const ChatMessage& message,
       return Fault{here, fmt::format("the processor takes text only, got {}", name_of(part.kind)),
                    "choose a processor_type that reads media, or take the part out"};
     }
-    if (!tokenizer_.id(medium.pad)) {
-      return Fault{here,
-                   fmt::format("the tokenizer has no '{}' for {}", medium.pad, name_of(part.kind)),
+    for (const std::string_view token : {medium.pad, medium.before, medium.behind}) {
+      if (token.empty() || tokenizer_.id(token)) continue;
+      return Fault{here, fmt::format("the tokenizer has no '{}' for {}", token, name_of(part.kind)),
                    ""};
     }
-    if (part.tokens < 1)
-      return Fault{here, fmt::format("{} of {} tokens", name_of(part.kind), part.tokens), ""};
-    turn.text += medium.before;
-    turn.pads.push_back({turn.text.size(), part.tokens});
+    if (part.pads.empty() ||
+        std::ranges::any_of(part.pads, [](const PadRun& run) { return run.tokens < 1; })) {
+      return Fault{here, fmt::format("{} without a token", name_of(part.kind)), ""};
+    }
+    turn.pads.push_back({turn.text.size(), &part});
     turn.text += medium.pad;
-    turn.text += medium.behind;
+    turn.text += '\n';
   }
   const size_t end = turn.text.size();
   turn.text += kEnd;
@@ -147,6 +148,18 @@ std::optional<Fault> ChatTemplate::append(const Turn& turn, const std::string& w
     out.trained.insert(out.trained.end(), static_cast<size_t>(times), trained);
   };
   std::vector<int32_t> ids;
+  // What stands for a medium. The text of a run is tokenised by itself.
+  const auto put_medium = [&](const ChatPart& medium) {
+    const Placeholder tokens = placeholder(medium.kind);
+    for (const PadRun& run : medium.pads) {
+      ids.clear();
+      tokenizer_.encode(run.text, scratch, ids);
+      for (const int32_t id : ids) put(id, false);
+      if (!tokens.before.empty()) put(*tokenizer_.id(tokens.before), false);
+      put(*tokenizer_.id(tokens.pad), false, run.tokens);
+      if (!tokens.behind.empty()) put(*tokenizer_.id(tokens.behind), false);
+    }
+  };
   std::vector<Turn::Span> targets;
   for (const TextPart& part : tokenizer_.split_added(turn.text)) {
     if (part.id >= 0) {
@@ -161,7 +174,11 @@ std::optional<Fault> ChatTemplate::append(const Turn& turn, const std::string& w
       const bool trained = std::ranges::any_of(turn.targets, [&](const Turn::Span& span) {
         return part.begin < span.end && span.begin < part.end;
       });
-      put(part.id, trained && !is_pad, is_pad ? pad->tokens : 1);
+      if (is_pad) {
+        put_medium(*pad->medium);
+      } else {
+        put(part.id, trained);
+      }
       continue;
     }
     const std::string_view chunk =
@@ -221,7 +238,7 @@ Result<LabelledIds> ChatTemplate::encode(std::span<const ChatMessage> messages,
     return std::nullopt;
   };
   if (messages[0].role != "system") {
-    const ChatMessage system{"system", {ChatPart{PartKind::text, options_.system, 0}}};
+    const ChatMessage system{"system", {ChatPart{PartKind::text, options_.system}}};
     if (auto fault = add(system, "the default system turn")) return *fault;
   }
   for (size_t i = 0; i < messages.size(); ++i) {

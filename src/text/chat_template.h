@@ -4,10 +4,11 @@
 ///     <|im_start|>ROLE\n PARTS <|im_end|>\n
 ///
 /// Text stands as it is; an image is <|vision_start|><|image_pad|><|vision_end|>\n with the pad
-/// repeated, a video the same with
-/// <|video_pad|>, audio is <|AUDIO|>\n. A conversation that does not begin with a system turn gets
-/// one in front. Every turn is tokenised by itself, as a whole: a text that begins with a line
-/// break may share a token with the one that ends the header. Special tokens written out in a text
+/// repeated, a video the same with <|video_pad|>, or one such run for each of its frames with the
+/// time in front (Qwen3-VL: "<0.5 seconds><|vision_start|>..."), audio is <|AUDIO|>\n. A
+/// conversation that does not begin with a system turn gets one in front. Every turn is tokenised
+/// by itself, as a whole: a text that begins with a line break may share a token with the one that
+/// ends the header. Special tokens written out in a text
 /// ("<|im_end|>") become those tokens, as in the Python project.
 #include <cstdint>
 #include <optional>
@@ -26,10 +27,16 @@ inline constexpr int32_t kIgnoredLabel = -100;
 
 enum class PartKind : uint8_t { text, image, video, audio };
 
+/// Pads in a row, and the text in front of them that the processor adds (the time of a frame).
+struct PadRun {
+  int32_t tokens = 1;
+  std::string text{};
+};
+
 struct ChatPart {
   PartKind kind = PartKind::text;
-  std::string text;    ///< of a text part
-  int32_t tokens = 1;  ///< of a medium: how many pads stand for it
+  std::string text{};          ///< of a text part
+  std::vector<PadRun> pads{};  ///< of a medium: what stands for it, at least one run
 };
 
 struct ChatMessage {

@@ -22,7 +22,7 @@ Tokenizer tokenizer() {
 }
 
 ChatMessage message(std::string role, std::string text) {
-  return {std::move(role), {ChatPart{PartKind::text, std::move(text), 0}}};
+  return {std::move(role), {ChatPart{PartKind::text, std::move(text)}}};
 }
 
 LabelledIds encode(const std::vector<ChatMessage>& messages, ChatOptions options = {}) {
@@ -54,7 +54,7 @@ std::vector<ChatMessage> messages_of(const Json& list) {
     const Json content = entry.at("content");
     for (const auto part : content.array()) {
       message.parts.push_back(
-          {PartKind::text, std::string(content.element(0, part).at("text").string()), 0});
+          {PartKind::text, std::string(content.element(0, part).at("text").string())});
     }
     messages.push_back(std::move(message));
   }
@@ -127,20 +127,20 @@ TEST(ChatTemplate, finds_the_answer_behind_characters_that_normalising_changes) 
 }
 
 TEST(ChatTemplate, joins_the_parts_of_a_message_without_a_separator) {
-  const auto encoded = encode(
-      {message("user", "x"),
-       {"assistant", {ChatPart{PartKind::text, "of ", 0}, ChatPart{PartKind::text, "text", 0}}}});
+  const auto encoded =
+      encode({message("user", "x"),
+              {"assistant", {ChatPart{PartKind::text, "of "}, ChatPart{PartKind::text, "text"}}}});
   EXPECT_EQ(trained_text(encoded), "of text<|im_end|>");
 }
 
 TEST(ChatTemplate, repeats_the_pad_of_a_medium_and_never_trains_it) {
   const std::vector<ChatMessage> messages = {
       {"user",
-       {ChatPart{PartKind::image, "", 3}, ChatPart{PartKind::text, "hi", 0},
-        ChatPart{PartKind::video, "", 2}}},
+       {ChatPart{PartKind::image, "", {{3}}}, ChatPart{PartKind::text, "hi"},
+        ChatPart{PartKind::video, "", {{2}}}}},
       {"assistant",
-       {ChatPart{PartKind::text, "a", 0}, ChatPart{PartKind::image, "", 2},
-        ChatPart{PartKind::text, "b", 0}}}};
+       {ChatPart{PartKind::text, "a"}, ChatPart{PartKind::image, "", {{2}}},
+        ChatPart{PartKind::text, "b"}}}};
   const auto encoded = encode(messages, {.media = true});
   EXPECT_EQ(tokenizer().decode(encoded.ids),
             "<|im_start|>system\nYou are a helpful "
@@ -163,15 +163,15 @@ TEST(ChatTemplate, names_what_it_cannot_encode) {
   const ChatTemplate text = ChatTemplate::create(tokenizer()).take();
   EXPECT_FALSE(text.encode({}, scratch).ok());
   const std::vector<ChatMessage> image = {
-      {"user", {ChatPart{PartKind::text, "x", 0}, ChatPart{PartKind::image, "", 1}}}};
+      {"user", {ChatPart{PartKind::text, "x"}, ChatPart{PartKind::image, "", {{1}}}}}};
   EXPECT_EQ(text.encode(image, scratch).fault().where, "messages[0].parts[1]");
   const ChatTemplate media = ChatTemplate::create(tokenizer(), {.media = true}).take();
   const auto literal =
       media.encode(std::vector{message("user", "x"), message("user", "<|image_pad|>")}, scratch);
   EXPECT_EQ(literal.fault().where, "messages[1]");
   EXPECT_TRUE(text.encode(std::vector{message("user", "<|image_pad|>")}, scratch).ok());
-  const auto audio =
-      media.encode(std::vector<ChatMessage>{{"user", {ChatPart{PartKind::audio, "", 1}}}}, scratch);
+  const auto audio = media.encode(
+      std::vector<ChatMessage>{{"user", {ChatPart{PartKind::audio, "", {{1}}}}}}, scratch);
   EXPECT_NE(audio.fault().what.find("<|AUDIO|>"), std::string::npos);
   const auto none = ChatTemplate::create(
       Tokenizer::load(folder().parent_path() / "gpt2_like" / "tokenizer.json").take());

@@ -6,6 +6,8 @@
 #include "core/log.h"
 #include "data/chat_processor.h"
 #include "data/mixture.h"
+#include "data/preprocessor_config.h"
+#include "data/qwen_media.h"
 #include "data/vision_chat_processor.h"
 
 namespace lmms::train {
@@ -14,9 +16,10 @@ namespace {
 namespace fs = std::filesystem;
 
 // Of preprocessor_config.json beside the tokenizer, and extra_kwargs over it.
-data::VisionChatOptions vision_options(const LoadedConfig& loaded, const text::Tokenizer& tokenizer,
-                                       const fs::path& folder) {
-  data::VisionChatOptions options;
+data::QwenMediaOptions qwen_media_options(const LoadedConfig& loaded,
+                                          const text::Tokenizer& tokenizer,
+                                          const fs::path& folder) {
+  data::QwenMediaOptions options;
   const fs::path file = folder / "preprocessor_config.json";
   if (loaded.config.dataset.processor.processor_type == "qwen3_vl") {
     options.patches.patch = 16;
@@ -44,14 +47,13 @@ data::VisionChatOptions vision_options(const LoadedConfig& loaded, const text::T
                             options.patches.min_pixels, options.patches.max_pixels));
   }
   options.decode.apply_exif = !loaded.config.compat.exif;
-  options.measure_pixels = loaded.config.dataset.on_bad_sample == data::OnBadSample::skip;
   const auto pad = tokenizer.id(data::kImagePad);
   if (!pad) {
     throw Error(folder.string(), fmt::format("the tokenizer has no {}", data::kImagePad),
                 "use the tokenizer of a Qwen2.5-VL checkpoint, or processor_type: qwen2");
   }
   options.positions.image_token_id = *pad;
-  options.positions.video_token_id = tokenizer.id("<|video_pad|>").value_or(-1);
+  options.positions.video_token_id = tokenizer.id(data::kVideoPad).value_or(-1);
   options.positions.merge = options.patches.merge;
   return options;
 }
@@ -78,8 +80,10 @@ std::shared_ptr<const data::Processor> make_processor(const LoadedConfig& loaded
   options.media = c.takes_images();
   text::ChatTemplate chat = text::ChatTemplate::create(tokenizer, options).take();
   if (!options.media) return std::make_shared<data::ChatProcessor>(std::move(chat));
-  return std::make_shared<data::VisionChatProcessor>(std::move(chat),
-                                                     vision_options(loaded, tokenizer, folder));
+  return std::make_shared<data::VisionChatProcessor>(
+      std::move(chat),
+      std::make_shared<data::QwenMedia>(qwen_media_options(loaded, tokenizer, folder)),
+      loaded.config.dataset.on_bad_sample == data::OnBadSample::skip);
 }
 
 }  // namespace

@@ -7,7 +7,7 @@
 #include "core/config/value_json.h"
 #include "core/format.h"
 #include "core/log.h"
-#include "data/vision_chat_processor.h"
+#include "data/qwen_media.h"
 #include "models/registry.h"
 #include "models/tensor_io.h"
 

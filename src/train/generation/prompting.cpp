@@ -85,7 +85,7 @@ std::vector<int32_t> Prompting::prompt(std::span<const text::ChatMessage> conver
 }
 
 text::ChatMessage chat_message(std::string role, std::string text) {
-  return {std::move(role), {{text::PartKind::text, std::move(text), 1}}};
+  return {std::move(role), {{text::PartKind::text, std::move(text)}}};
 }
 
 std::vector<std::vector<text::ChatMessage>> read_conversations(const std::filesystem::path& file) {
@@ -115,7 +115,7 @@ std::vector<std::vector<text::ChatMessage>> read_conversations(const std::filesy
   for (const data::Record& record : records) {
     if (!record.fields.is_object())
       throw Error(record.origin.text(), "expected an object with messages");
-    out.push_back(data::chat_messages_of(record).take());
+    out.push_back(data::chat_messages_of(record, data::conversation_of(record).take()).take());
   }
   return out;
 }

@@ -1,0 +1,57 @@
+#pragma once
+/// How a family takes images and videos: which grid, which pads stand for them in the text, which
+/// values its tower reads, and where their tokens stand.
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "core/error.h"
+#include "core/patch_grid.h"
+#include "data/conversation.h"
+#include "text/chat_template.h"
+
+namespace lmms::data {
+
+/// An image or video of a record: opened and measured, not decoded.
+struct Medium {
+  Part::Kind kind = Part::Kind::image;
+  std::string name;   ///< in messages
+  std::string bytes;  ///< of the file
+  PatchGrid grid;
+  std::vector<text::PadRun> pads;  ///< what stands for it in the text
+};
+
+/// What is known of a record when one of its media is opened.
+struct MediaContext {
+  std::string data_folder;
+  int images = 0, videos = 0;  ///< of the whole record
+};
+
+/// Pure and thread-safe. Faults have the medium's name in `where`.
+class MediaFormat {
+ public:
+  virtual ~MediaFormat() = default;
+
+  /// Reads what the header of the file says.
+  virtual Result<Medium> open(const Part& part, const MediaContext& context) const = 0;
+  /// Values of a patch.
+  virtual int64_t patch_values() const = 0;
+  /// Decodes, and writes [grid.patches(), patch_values()].
+  virtual std::optional<Fault> write(const Medium& medium, std::span<float> out) const = 0;
+  /// Decodes alone: what `write` would find wrong.
+  virtual std::optional<Fault> check_pixels(const Medium& medium) const = 0;
+
+  /// Whether a token of a text stands for a feature of an image or video.
+  virtual bool is_pad(int32_t id) const = 0;
+  /// [3, n] positions of a sample's tokens on three axes; empty: 0, 1, 2, ... Throws Error (`where`
+  /// names the sample) if pads and media do not fit each other.
+  virtual std::vector<int32_t> positions(std::span<const int32_t> ids,
+                                         std::span<const Medium> media,
+                                         const std::string& where) const = 0;
+  /// Relative time of the tower for a medium, in query-key pairs.
+  virtual int64_t cost(const Medium& medium) const = 0;
+};
+
+}  // namespace lmms::data
