@@ -1,0 +1,88 @@
+// Chats with images and videos against the Python project's processors:
+// tests/parity/make_vision_chats.py.
+#include <gtest/gtest.h>
+
+#include <bit>
+#include <nlohmann/json.hpp>
+
+#include "core/files.h"
+#include "core/format.h"
+#include "data/preprocessor_config.h"
+#include "data/qwen_media.h"
+#include "data/vision_chat_processor.h"
+
+namespace lmms::data {
+namespace {
+
+const std::string kData = std::string(LMMS_SOURCE_DIR) + "/tests/parity/data";
+
+nlohmann::json read_json(const std::string& path) {
+  return nlohmann::json::parse(read_file(path).take());
+}
+
+std::vector<int32_t> unrolled(const nlohmann::json& runs) {
+  std::vector<int32_t> out;
+  for (const auto& run : runs) out.insert(out.end(), run[1].get<size_t>(), run[0].get<int32_t>());
+  return out;
+}
+
+template <class T>
+std::string fnv(std::span<const T> words) {
+  uint64_t hash = 0xcbf29ce484222325;
+  for (const T word : words) hash = (hash ^ std::bit_cast<uint32_t>(word)) * 0x100000001b3;
+  return fmt::format("{:016x}", hash);
+}
+
+VisionChatProcessor processor(const std::string& type) {
+  text::Tokenizer tokenizer = text::Tokenizer::load(kData + "/tokenizer/chat").take();
+  QwenMediaOptions options;
+  const std::string file = kData + "/vision_chats/" + type + "/preprocessor_config.json";
+  options.patches = patch_options_of(read_json(file), file).take();
+  options.decode.apply_exif = false;  // compat: [exif]
+  options.positions.image_token_id = *tokenizer.id(kImagePad);
+  options.positions.video_token_id = *tokenizer.id(kVideoPad);
+  options.positions.tokens_per_second = 2;
+  options.positions.frames_apart = type == "qwen3_vl";
+  text::ChatOptions chat;
+  chat.labels = text::LabelForm::lmms_engine;  // compat: [labels]
+  chat.media = true;
+  return VisionChatProcessor(text::ChatTemplate::create(tokenizer, chat).take(),
+                             std::make_shared<QwenMedia>(options));
+}
+
+class VisionChats : public testing::TestWithParam<std::string> {};
+
+TEST_P(VisionChats, become_what_the_python_project_makes_of_them) {
+  const VisionChatProcessor processor = data::processor(GetParam());
+  const auto folder = std::make_shared<const std::string>(kData + "/images");
+  const auto cases = read_json(kData + "/vision_chats/" + GetParam() + "/cases.json");
+  ASSERT_GE(cases.size(), 30u);
+  for (const auto& c : cases) {
+    SCOPED_TRACE(c["record"].dump());
+    Record record;
+    record.fields = c["record"];
+    record.data_folder = folder;
+    const auto made = processor.process(record);
+    ASSERT_TRUE(made.ok()) << made.fault().text();
+    const Sample& sample = *made;
+    ASSERT_EQ(sample.text.input_ids, unrolled(c["input_ids"]));
+    std::vector<int32_t> labels = unrolled(c["labels"]);
+    labels.erase(labels.begin());
+    labels.push_back(kIgnore);
+    EXPECT_EQ(sample.text.labels, labels);
+    EXPECT_EQ(fnv<int32_t>(sample.text.position_ids), c["positions"]);
+    std::vector<PatchGrid> grids;
+    for (const auto& grid : c["images"]["grids"]) grids.push_back({grid[0], grid[1], grid[2]});
+    EXPECT_EQ(sample.vision.grids, grids);
+    ASSERT_EQ(sample.vision.patches.size(), c["images"]["values"].get<size_t>());
+    EXPECT_EQ(fnv<float>(sample.vision.patches), c["images"]["fnv"]);
+    const Measured measured = processor.measure(record).take();
+    EXPECT_EQ(measured.length, sample.length());
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Types, VisionChats, testing::Values("qwen2_5_vl", "qwen3_vl"),
+                         [](const auto& type) { return type.param; });
+
+}  // namespace
+}  // namespace lmms::data
