@@ -5,45 +5,17 @@
 #include <cstring>
 
 #include "core/format.h"
-#include "media/plane_kernels.h"
+#include "media/patch_writer.h"
+#include "media/plane_band.h"
 
 namespace lmms::media {
 namespace {
 
-using Channels = std::array<Channel, 3>;
-
-// The processors fuse the two steps: mean and std as float32 times (1 / rescale), then (x - mean) /
-// std.
-Channels channels_of(const Normalisation& n) {
-  Channels channels;
-  for (int c = 0; c < 3; ++c) {
-    const float unit = float(1.0 / n.rescale);
-    channels[c] = Channel(float(n.mean[c]) * unit, float(n.std[c]) * unit);
-  }
-  return channels;
+void check_room(std::span<float> out, int64_t values, const char* where) {
+  if (int64_t(out.size()) != values)
+    throw Error("", fmt::format("{}: room for {} values, expected {}", where, out.size(), values),
+                "", Exit::failed);
 }
-
-/// A band of rows of an image, each channel by itself; small enough to stay in the cache.
-class Band {
- public:
-  Band(int rows, int width)
-      : rows_(rows), step_(width + 16), bytes_(size_t(3) * rows * step_ + 16) {}
-  int64_t step() const { return step_; }
-  const uint8_t* at(int channel, int row, int x) const {
-    return bytes_.data() + (int64_t{channel} * rows_ + row) * step_ + x;
-  }
-  void fill(const PlaneKernels& kernels, const Image& image, int first, int rows) {
-    for (int row = 0; row < rows; ++row) {
-      const auto to = [&](int channel) { return const_cast<uint8_t*>(at(channel, row, 0)); };
-      kernels.split(image.row(first + row), image.width(), to(0), to(1), to(2));
-    }
-  }
-
- private:
-  int rows_;
-  int64_t step_;
-  std::vector<uint8_t> bytes_;
-};
 
 /// An image of whole tiles -> [rows * columns][3][height][width], tiles row by row.
 void emit_tiles(const Image& image, const Normalisation& normalisation, int height, int width,
@@ -161,38 +133,13 @@ int64_t patch_values(const PatchOptions& options) {
 
 void write_patches(const Image& image, const PatchGrid& grid, const PatchOptions& options,
                    std::span<float> out) {
-  const int side = options.patch, merge = options.merge;
-  const int64_t plane = int64_t{side} * side;
-  if (int64_t(out.size()) != grid.patches() * patch_values(options))
-    throw Error("",
-                fmt::format("write_patches: room for {} values, the grid has {}", out.size(),
-                            grid.patches() * patch_values(options)),
-                "", Exit::failed);
-  const auto rows = static_cast<int>(grid.h), columns = static_cast<int>(grid.w);
-  const int height = rows * side, width = columns * side;
-  Image resized;
-  const bool same = image.height() == height && image.width() == width;
-  if (!same) resized = resize(image, width, height, options.filter);
-  const Image& from = same ? image : resized;
-  const PlaneKernels kernels = best_planes();
-  const Channels channels = channels_of(options.normalisation);
-  Band band(merge * side, width);
-  std::vector<float> values(plane);  // of one patch and channel: it stays in the nearest cache
-  float* to = out.data();
-  for (int block_y = 0; block_y < rows; block_y += merge) {
-    band.fill(kernels, from, block_y * side, merge * side);
-    for (int block_x = 0; block_x < columns; block_x += merge)
-      for (int patch = 0; patch < merge * merge; ++patch) {
-        const int row = patch / merge * side, column = (block_x + patch % merge) * side;
-        for (int c = 0; c < 3; ++c) {
-          kernels.emit(channels[c], band.at(c, row, column), band.step(), side, side,
-                       values.data());
-          for (int frame = 0; frame < options.temporal; ++frame, to += plane)
-            kernels.store(to, values.data(), plane);
-        }
-      }
-  }
-  kernels.settle();
+  check_room(out, grid.patches() * patch_values(options), "write_patches");
+  const int height = int(grid.h) * options.patch, width = int(grid.w) * options.patch;
+  const Slots all{.first = 0, .count = options.temporal};
+  if (image.height() == height && image.width() == width)
+    write_slots(image, grid, options, all, out.data());
+  else
+    write_slots(resize(image, width, height, options.filter), grid, options, all, out.data());
 }
 
 Result<Tiling> plan_tiles(Extent size, const TileOptions& options) {
@@ -225,12 +172,6 @@ Image padded(const Image& image, Extent size, int top, int left,
   for (int y = 0; y < image.height(); ++y)
     std::memcpy(out.row(top + y) + 3 * left, image.row(y), size_t(image.width()) * 3);
   return out;
-}
-
-void check_room(std::span<float> out, int64_t values, const char* where) {
-  if (int64_t(out.size()) != values)
-    throw Error("", fmt::format("{}: room for {} values, expected {}", where, out.size(), values),
-                "", Exit::failed);
 }
 
 }  // namespace
