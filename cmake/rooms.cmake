@@ -5,6 +5,7 @@
 #   *_bench.cpp       one program NAME_bench, built by the target benchmarks
 #   *_none.cpp        what a build without CUDA links for a *_cuda.cpp of the same name; in lmms_NAME_none
 #   *_cuda.cpp, *.cu  in lmms_NAME_cuda; no other object depends on CUDA, so nothing is compiled twice
+#   *_module.cpp      a shared library of its own that the program opens when it needs it: lmms_module()
 #   *.css *.js *.html strings inside the library: src/train/report/page.js is lmms::train::embedded::report_page_js, which a
 #                     user declares: namespace lmms::train::embedded { extern const std::string_view report_page_js; }
 set(LMMS_ROOMS "" CACHE INTERNAL "")
@@ -39,7 +40,7 @@ function(lmms_room name)
   set(parts_cuda ${sources})
   list(FILTER parts_cuda INCLUDE REGEX "_cuda\\.cpp$")
   list(APPEND parts_cuda ${kernels})
-  list(FILTER sources EXCLUDE REGEX "_(test|testing|bench|none|cuda)\\.cpp$")
+  list(FILTER sources EXCLUDE REGEX "_(test|testing|bench|none|cuda|module)\\.cpp$")
 
   file(GLOB_RECURSE texts CONFIGURE_DEPENDS "${dir}/*.css" "${dir}/*.js" "${dir}/*.html")
   foreach(text ${texts})
@@ -91,6 +92,21 @@ function(lmms_room name)
     lmms_link_flavour(${name}_bench none)
     add_dependencies(benchmarks ${name}_bench)
   endif()
+endfunction()
+
+# lmms_module(NAME ROOM room SOURCE FILE INCLUDES ... LIBRARIES ...): liblmms_NAME.so beside the programs, with libraries that none
+# of them is linked with. It is built with its room and stands outside of it: a C interface is between them.
+function(lmms_module name)
+  cmake_parse_arguments(MODULE "" "ROOM;SOURCE" "INCLUDES;LIBRARIES" ${ARGN})
+  add_library(lmms_${name} MODULE "${CMAKE_SOURCE_DIR}/src/${MODULE_ROOM}/${MODULE_SOURCE}")
+  set_target_properties(lmms_${name} PROPERTIES LIBRARY_OUTPUT_DIRECTORY "${CMAKE_RUNTIME_OUTPUT_DIRECTORY}"
+    CXX_VISIBILITY_PRESET hidden VISIBILITY_INLINES_HIDDEN ON)
+  target_compile_options(lmms_${name} PRIVATE ${LMMS_WARNINGS})
+  target_include_directories(lmms_${name} PRIVATE "${CMAKE_SOURCE_DIR}/src")
+  target_include_directories(lmms_${name} SYSTEM PRIVATE ${MODULE_INCLUDES})
+  target_link_libraries(lmms_${name} PRIVATE ${MODULE_LIBRARIES})
+  add_dependencies(lmms_${MODULE_ROOM} lmms_${name})
+  install(TARGETS lmms_${name} LIBRARY DESTINATION lib COMPONENT gpu)
 endfunction()
 
 # Sets OUT to the .cpp that holds the text of FILE, made again when the text changes.

@@ -7,7 +7,8 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 PACKAGES=(g++ cmake ninja-build ccache mold git unzip python3 python3-pip libyaml-cpp-dev nlohmann-json3-dev
-  libsimdjson-dev libcli11-dev libpcre2-dev libjpeg-dev libpng-dev libwebp-dev zlib1g-dev libgtest-dev libgmock-dev libbenchmark-dev)
+  libsimdjson-dev libcli11-dev libpcre2-dev libjpeg-dev libpng-dev libwebp-dev zlib1g-dev libavformat-dev
+  libavcodec-dev libavutil-dev libswscale-dev libgtest-dev libgmock-dev libbenchmark-dev)
 LINT_PACKAGES=(clang-format-14)
 # One interpreter tag for every host: the wheels serve their C++ libraries alone, no Python is run from them.
 TAGS=(--only-binary=:all: --no-deps --python-version 3.12 --implementation cp --abi cp312 --abi abi3 --abi none

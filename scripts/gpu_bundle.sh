@@ -2,7 +2,7 @@
 # Packs the CUDA program for a host that has a GPU, a driver and Python's torch and pyarrow, but none of our build tools:
 #   lmms-gpu/lmms       finds the host's torch and pyarrow, then calls bin/lmms
 #   lmms-gpu/bin/lmms   the program, stripped
-#   lmms-gpu/lib/       the small libraries that it needs beside them
+#   lmms-gpu/lib/       the small libraries that it needs beside them, and liblmms_video.so, which needs the host's FFmpeg
 # usage: scripts/gpu_bundle.sh BUILD OUT.tar.gz     BUILD: a build folder with the target lmms_gpu built
 set -euo pipefail
 MOST_BYTES=$((40 * 1024 * 1024))
@@ -14,7 +14,7 @@ trap 'rm -rf "$stage"' EXIT
 bundle=$stage/lmms-gpu
 
 cmake --install "$1" --component gpu --strip --prefix "$bundle" >/dev/null
-mkdir "$bundle/lib"
+mkdir -p "$bundle/lib"  # liblmms_video.so is there already
 # What every Linux has (libc and its kin, the compiler's runtime) and what comes with torch stay out.
 ldd "$1/bin/cuda/lmms" | awk '$3 ~ "^(/usr)?/lib/" { print $3 }' |
   grep -vE '/lib(c|m|dl|rt|pthread|util|resolv|gcc_s|stdc\+\+|gomp|z)\.so' | xargs -r cp -Lt "$bundle/lib"
