@@ -6,7 +6,7 @@ SHELL := /bin/bash
 PRESET ?= dev
 BUILD := build/$(PRESET)
 
-quickstart: configure  ## train a small language model on real conversations, in about three minutes
+quickstart: configure  ## train a small model that sees on handwritten digits, in about a minute
 	@cmake --build $(BUILD) --target lmms
 	@examples/quickstart/run.sh $(BUILD)/bin/lmms
 

@@ -25,8 +25,8 @@ SIZE = 3_000_000
 
 
 def prose(rng):
-    """English: chats of the quickstart, licences, manuals."""
-    with open(os.path.join(HERE, "..", "examples", "quickstart", "train.jsonl"), encoding="utf-8") as file:
+    """English: chats of examples/chat_tiny, licences, manuals."""
+    with open(os.path.join(HERE, "..", "examples", "chat_tiny", "train.jsonl"), encoding="utf-8") as file:
         for line in file:
             for message in json.loads(line)["messages"]:
                 content = message["content"]

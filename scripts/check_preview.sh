@@ -22,7 +22,7 @@ cd "$(dirname "$0")/.."
   echo '{"messages": <img src=x onerror=throw>}'
 } > "$work/rows.jsonl"
 
-config=examples/quickstart/config.yaml
+config=examples/chat_tiny/config.yaml
 rows="dataset_config.dataset_path=$work/rows.jsonl"
 "$lmms" preview "$config" -n 100 --html "$work/packed.html" > /dev/null 2>&1
 "$lmms" preview "$config" "$rows" -n 10 --html "$work/wild.html" > /dev/null 2>&1

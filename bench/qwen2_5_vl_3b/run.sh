@@ -5,7 +5,7 @@ set -euo pipefail
 [ $# -ge 1 ] || { echo "usage: bench/qwen2_5_vl_3b/run.sh LMMS [key=value ...]" >&2; exit 2; }
 lmms=$(readlink -f "$1")
 cd "$(dirname "$0")/../.."
-[ -e build/bench/vl/chats.jsonl ] || python3 bench/qwen2_5_vl_3b/make_data.py examples/quickstart/tokenizer build/bench/vl
+[ -e build/bench/vl/chats.jsonl ] || python3 bench/qwen2_5_vl_3b/make_data.py examples/chat_tiny/tokenizer build/bench/vl
 rm -rf build/bench/vl/out
 start=$(date +%s.%N)
 "$lmms" train bench/qwen2_5_vl_3b/config.yaml "${@:2}"

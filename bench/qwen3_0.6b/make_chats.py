@@ -2,7 +2,7 @@
 
     python make_chats.py COUNT OUT.jsonl
 
-The words are those of examples/quickstart/train.jsonl, joined into longer turns; a token of the Qwen vocabulary is about 4.2
+The words are those of examples/chat_tiny/train.jsonl, joined into longer turns; a token of the Qwen vocabulary is about 4.2
 characters of them. Deterministic; needs Python's standard library alone.
 """
 import json
@@ -11,7 +11,7 @@ import random
 import sys
 from pathlib import Path
 
-SOURCE = Path(__file__).parents[2] / "examples/quickstart/train.jsonl"
+SOURCE = Path(__file__).parents[2] / "examples/chat_tiny/train.jsonl"
 CHARACTERS = 4.2
 
 

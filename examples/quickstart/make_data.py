@@ -1,37 +1,33 @@
 #!/usr/bin/env python3
-"""Makes train.jsonl, eval.jsonl, LICENSE and tokenizer/ of this folder; the same bytes every time.
+"""Makes train.jsonl, eval.jsonl, digit.png and tokenizer/ of this folder; the same bytes every time.
 
-The conversations are those of the BYU Chit-Chat Challenge, from the PyPI package chitchat-dataset 0.9.0 (MIT).
-Needs tokenizers 0.23.3:
+The pictures are those of scikit-learn's load_digits, which are the test set of the UCI collection "Optical Recognition of
+Handwritten Digits" (see LICENSE). Needs scikit-learn 1.9.1, Pillow 13.0.0 and tokenizers 0.23.3:
 
-    pip download --no-deps chitchat-dataset==0.9.0
-    python3 make_data.py chitchat_dataset-0.9.0-py3-none-any.whl
+    python3 make_data.py
 """
 
-import hashlib
+import base64
+import io
 import json
-import re
+import random
 import sys
-import zipfile
 from pathlib import Path
 
+from PIL import Image
+from sklearn.datasets import load_digits
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 
 HERE = Path(__file__).parent
-TRAIN_BYTES = 2_300_000
-EVAL_CONVERSATIONS = 64
-MESSAGES = range(6, 21)  # a shorter conversation is dropped, of a longer one the first 20 messages are taken
-MESSAGE_CHARACTERS = 400  # most of one message
-LEAST_RATING = 4  # mean of the participants' marks, 1 to 10
-VOCABULARY = 4096  # with the special tokens
-SPECIAL_TOKENS = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
-# One message like these drops its whole conversation: addresses, long numbers, keyboard noise, slurs and obscenity.
-NOISE = re.compile(
-    r"https?:|www\.|\S+@\S|(?<!\S)@\w|\d{7,}|\d{3}[-. ]\d{3}[-. ]\d{4}|(.)\1{9}|[b-df-hj-np-tv-xz]{8}"
-    r"|\b(?:\w*fuck\w*|\w*shit\w*|bitch\w*|cunt\w*|dick\w*|cock|cocks|pussy|whore\w*|slut\w*|porn\w*|nigg\w*|fag\w*"
-    r"|retard\w*|rape\w*|nazi\w*|hitler|penis\w*|vagina\w*|boob\w*|tits?|sex\w*|horny|naked|suicid\w*|kill (?:you|my)\w*)\b",
-    re.IGNORECASE,
-)
+HELD_OUT = 360  # pictures, drawn evenly from the ten digits
+WORDS = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"]
+VOCABULARY = 384  # with the special tokens
+SPECIAL_TOKENS = ["<|endoftext|>", "<|im_start|>", "<|im_end|>", "<|vision_start|>", "<|vision_end|>", "<|image_pad|>", "<|video_pad|>"]
+# The first question is asked most, and first of all of every held-out picture that the terminal shows.
+AS_DIGIT = ["Which digit is this?", "What digit do you see?", "Read the digit.", "Which number is written here?"]
+AS_WORD = ["Which digit is this? Answer with a word.", "Write the digit as a word.", "Spell out the number in the picture."]
+AS_SENTENCE = ["What is in the picture?", "Describe the picture."]
+PARITY = ["Is this digit even or odd?", "Even or odd?"]
 # Qwen2's pre-tokeniser.
 PIECES = (
     r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
@@ -40,50 +36,45 @@ CHAT_TEMPLATE = (
     "{% for message in messages %}"
     "{% if loop.first and message['role'] != 'system' %}"
     "{{ '<|im_start|>system\\nYou are a helpful assistant<|im_end|>\\n' }}{% endif %}"
-    "{{ '<|im_start|>' + message['role'] + '\\n' + message['content'] + '<|im_end|>\\n' }}{% endfor %}"
+    "{{ '<|im_start|>' + message['role'] + '\\n' }}"
+    "{% if message['content'] is string %}{{ message['content'] }}{% else %}{% for part in message['content'] %}"
+    "{% if part['type'] == 'text' %}{{ part['text'] }}"
+    "{% else %}{{ '<|vision_start|><|image_pad|><|vision_end|>\\n' }}{% endif %}{% endfor %}{% endif %}"
+    "{{ '<|im_end|>\\n' }}{% endfor %}"
     "{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}"
 )
 
 
-def conversation(record):
-    """The record as alternating messages, user first, assistant last; None if it is not fit to learn from."""
-    marks = [int(mark) for mark in (record.get("ratings") or {}).values()]
-    if not marks or sum(marks) / len(marks) < LEAST_RATING:
-        return None
-    turns = []  # [sender, text], what one sender writes in a row joined
-    for run in record["messages"]:
-        for utterance in run:
-            text = " ".join(utterance["text"].split())
-            if not text:
-                continue
-            if turns and turns[-1][0] == utterance["sender"]:
-                turns[-1][1] += " " + text
-            else:
-                turns.append([utterance["sender"], text])
-    turns = turns[: MESSAGES.stop - 1]
-    turns = turns[: len(turns) // 2 * 2]
-    if len(turns) not in MESSAGES or len({sender for sender, _ in turns}) != 2:
-        return None
-    if any(len(text) > MESSAGE_CHARACTERS or not re.search("[A-Za-z]", text) or NOISE.search(text) for _, text in turns):
-        return None
-    return [{"role": ("user", "assistant")[i % 2], "content": text} for i, (_, text) in enumerate(turns)]
+def picture(values):
+    """Values 0 to 16 as a grey PNG of 8 x 8 pixels, in a data: URL."""
+    grey = Image.frombytes("L", (8, 8), bytes(min(255, int(v) * 16) for v in values.reshape(-1)))
+    file = io.BytesIO()
+    grey.save(file, "PNG", optimize=True)
+    return "data:image/png;base64," + base64.b64encode(file.getvalue()).decode()
 
 
-def read_conversations(wheel):
-    """Every fit conversation as one line of JSON, in the order of a hash of its id."""
-    records = json.loads(wheel.read("chitchat_dataset/dataset.json"))
-    lines, seen = [], set()
-    for key in sorted(records, key=lambda key: hashlib.sha256(key.encode()).digest()):
-        messages = conversation(records[key])
-        text = json.dumps(messages)
-        if messages is None or text in seen:
-            continue
-        seen.add(text)
-        lines.append(json.dumps({"id": key, "messages": messages}, ensure_ascii=False) + "\n")
-    return lines
+def question(draw, digit):
+    """A question about the digit, and the one right answer to it."""
+    kind = draw.random()
+    if kind < 0.5:
+        return draw.choice(AS_DIGIT), str(digit)
+    if kind < 0.7:
+        return draw.choice(AS_WORD), WORDS[digit]
+    if kind < 0.85:
+        return draw.choice(AS_SENTENCE), f"A handwritten {WORDS[digit]}."
+    return draw.choice(PARITY), "odd" if digit % 2 else "even"
 
 
-def train_tokenizer(lines):
+def chat(draw, digit, url, first=None):
+    asked, answer = first or question(draw, digit)
+    messages = [
+        {"role": "user", "content": [{"type": "image_url", "image_url": {"url": url}}, {"type": "text", "text": asked}]},
+        {"role": "assistant", "content": answer},
+    ]
+    return json.dumps({"messages": messages}) + "\n"
+
+
+def train_tokenizer(texts):
     """Byte-level BPE with Qwen2's normaliser and pre-tokeniser; special tokens stand behind the vocabulary."""
     tokenizer = Tokenizer(models.BPE())
     tokenizer.normalizer = normalizers.NFC()
@@ -98,11 +89,8 @@ def train_tokenizer(lines):
         initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
         show_progress=False,
     )
-    texts = (message["content"] for line in lines for message in json.loads(line)["messages"])
     tokenizer.train_from_iterator(texts, trainer)
     tokenizer.add_special_tokens([AddedToken(token, normalized=False, special=True) for token in SPECIAL_TOKENS])
-    if tokenizer.get_vocab_size() != VOCABULARY:
-        sys.exit(f"the text gave {tokenizer.get_vocab_size()} tokens instead of {VOCABULARY}")
     return tokenizer
 
 
@@ -129,28 +117,59 @@ def tokenizer_config(tokenizer):
     }
 
 
+# 56 x 56 pixels: four by four patches, which make four tokens.
+PREPROCESSOR = {
+    "image_processor_type": "Qwen2VLImageProcessor",
+    "processor_class": "Qwen2_5_VLProcessor",
+    "patch_size": 14,
+    "merge_size": 2,
+    "temporal_patch_size": 2,
+    "min_pixels": 56 * 56,
+    "max_pixels": 28 * 28 * 1280,
+    "image_mean": [0.48145466, 0.4578275, 0.40821073],
+    "image_std": [0.26862954, 0.26130258, 0.27577711],
+    "rescale_factor": 0.00392156862745098,
+    "resample": 3,
+    "do_convert_rgb": True,
+    "do_resize": True,
+    "do_rescale": True,
+    "do_normalize": True,
+}
+
+
 def main():
-    if len(sys.argv) != 2:
-        sys.exit(__doc__)
-    wheel = zipfile.ZipFile(sys.argv[1])
-    lines = read_conversations(wheel)
-    evaluation, rest, train, size = lines[:EVAL_CONVERSATIONS], lines[EVAL_CONVERSATIONS:], [], 0
-    for line in rest:
-        if size + len(line) > TRAIN_BYTES:
-            break
-        train.append(line)
-        size += len(line)
-    (HERE / "eval.jsonl").write_text("".join(evaluation))
+    digits = load_digits()
+    urls = [picture(values) for values in digits.images]
+    draw = random.Random(1)
+    order = list(range(len(urls)))
+    draw.shuffle(order)
+    held_out, left = [], {digit: HELD_OUT // 10 for digit in range(10)}
+    for i in order:
+        if left[digits.target[i]] > 0:
+            left[digits.target[i]] -= 1
+            held_out.append(i)
+    kept = set(held_out)
+    train = [chat(draw, int(digits.target[i]), urls[i]) for i in order if i not in kept]
+    lines = []
+    for n, i in enumerate(held_out):
+        digit = int(digits.target[i])
+        lines.append(chat(draw, digit, urls[i], (AS_DIGIT[0], str(digit)) if n == 0 else None))
     (HERE / "train.jsonl").write_text("".join(train))
-    (HERE / "LICENSE").write_bytes(wheel.read("chitchat_dataset-0.9.0.dist-info/LICENSE"))
-    tokenizer = train_tokenizer(train)
+    (HERE / "eval.jsonl").write_text("".join(lines))
+    (HERE / "digit.png").write_bytes(base64.b64decode(urls[held_out[0]].partition(",")[2]))
+    texts = ["You are a helpful assistant", "system\n", "user\n", "assistant\n"] * 2
+    for line in train:
+        user, assistant = json.loads(line)["messages"]
+        texts += [user["content"][1]["text"], assistant["content"]]
+    tokenizer = train_tokenizer(texts)
     (HERE / "tokenizer").mkdir(exist_ok=True)
     tokenizer.save(str(HERE / "tokenizer" / "tokenizer.json"))
-    config = json.dumps(tokenizer_config(tokenizer), indent=2)
-    (HERE / "tokenizer" / "tokenizer_config.json").write_text(config + "\n")
-    messages = [message for line in train for message in json.loads(line)["messages"]]
-    tokens = sum(len(tokenizer.encode(message["content"]).ids) + 5 for message in messages)
-    print(f"{len(lines)} fit conversations; train {len(train)}, {len(messages)} messages, about {tokens} tokens; eval {len(evaluation)}")
+    for name, value in {"tokenizer_config.json": tokenizer_config(tokenizer), "preprocessor_config.json": PREPROCESSOR}.items():
+        (HERE / "tokenizer" / name).write_text(json.dumps(value, indent=2) + "\n")
+    print(f"{len(train)} to train on, {len(lines)} held out, {tokenizer.get_vocab_size()} tokens")
+    print({token: tokenizer.token_to_id(token) for token in SPECIAL_TOKENS}, tokenizer.encode("Which digit is this? Answer with a word.").tokens)
+    if tokenizer.get_vocab_size() > VOCABULARY:
+        sys.exit("more tokens than VOCABULARY")
 
 
 if __name__ == "__main__":

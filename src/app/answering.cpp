@@ -2,6 +2,10 @@
 
 #include "app/environment.h"
 #include "app/usage.h"
+#include "core/error.h"
+#include "core/format.h"
+#include "media/image.h"
+#include "media/source.h"
 
 namespace lmms::app {
 
@@ -60,6 +64,20 @@ train::GenerationOptions AnswerFlags::generation(const train::InferenceModel& mo
   if (repetition_penalty) sampling.repetition_penalty = *repetition_penalty;
   sampling.seed = seed;
   return options;
+}
+
+void check_image(const std::string& where, const std::string& image,
+                 const train::InferenceModel& model) {
+  if (!model.sees()) {
+    throw Error(where,
+                fmt::format("the model in {} ({}) takes text alone", model.folder.string(),
+                            model.network.model->config().value("model_type", "?")),
+                "take a model that sees, such as Qwen2.5-VL");
+  }
+  const auto bytes = media::read_source(std::string_view(image), "");
+  if (!bytes) throw Error(where, bytes.fault().what, "give the path of an image");
+  const auto pixels = media::decode(std::as_bytes(std::span(*bytes)));
+  if (!pixels) throw Error(where, pixels.fault().what, pixels.fault().fix);
 }
 
 std::string shown(const std::string& text) {

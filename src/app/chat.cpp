@@ -6,6 +6,7 @@
 
 #include "app/answering.h"
 #include "app/commands.h"
+#include "core/error.h"
 #include "core/format.h"
 #include "text/text_stream.h"
 #include "train/signals.h"
@@ -15,6 +16,7 @@ namespace {
 
 constexpr const char* kHelp =
     "Write, and the model answers. Ctrl-C stops an answer, Ctrl-D or /exit leaves.\n"
+    "  /image FILE     show it an image: the next turn is about it\n"
     "  /reset          begin a new conversation\n"
     "  /system TEXT    begin a new one with this system turn\n"
     "  /again          answer the last turn anew, with other draws\n"
@@ -23,9 +25,10 @@ constexpr const char* kHelp =
 class Chat {
  public:
   Chat(const train::InferenceModel& model, const train::GenerationOptions& options,
-       std::optional<std::string> system)
+       std::optional<std::string> system, const std::vector<std::string>& images)
       : model_(model), options_(options), system_(std::move(system)) {
     reset();
+    for (const std::string& image : images) show(image);
   }
 
   void run() {
@@ -46,7 +49,7 @@ class Chat {
   }
 
   void obey_or_answer(const std::string& line) {
-    constexpr std::string_view kSystem = "/system ";
+    constexpr std::string_view kSystem = "/system ", kImage = "/image ";
     constexpr const char* kBlanks = " \t\r\n";
     if (line.find_first_not_of(kBlanks) == std::string::npos) return;
     if (line == "/reset") {
@@ -54,37 +57,62 @@ class Chat {
     } else if (line.starts_with(kSystem)) {
       system_ = line.substr(kSystem.size());
       reset();
+    } else if (line.starts_with(kImage)) {
+      try_to([&] { show(line.substr(kImage.size())); });
     } else if (line == "/again") {
       again();
     } else if (line.starts_with('/') && line.find(' ') == std::string::npos && line != "/help") {
-      const bool bare = line == "/system";
-      std::printf("%s %s.\n%s", shown(line).c_str(), bare ? "wants a text" : "is no command",
-                  kHelp);
+      const char* what = line == "/system"  ? "wants a text"
+                         : line == "/image" ? "wants a file"
+                                            : "is no command";
+      std::printf("%s %s.\n%s", shown(line).c_str(), what, kHelp);
     } else if (line == "/help") {
       std::fputs(kHelp, stdout);
     } else {
-      conversation_.push_back(train::chat_message("user", line));
-      answer();
+      conversation_.messages.push_back(train::user_message(line, images_));
+      images_.clear();
+      if (!try_to([&] { answer(); })) conversation_.messages.pop_back();
     }
+  }
+
+  // What is wrong with an image or a turn ends that turn, not the conversation.
+  template <class F>
+  static bool try_to(F f) {
+    try {
+      f();
+      return true;
+    } catch (const Error& e) {
+      std::printf("%s\n", shown(e.what()).c_str());
+      return false;
+    }
+  }
+
+  /// The next turn begins with this image.
+  void show(const std::string& image) {
+    check_image("image " + image, image, model_);
+    images_.push_back(image);
   }
 
   void reset() {
-    conversation_.clear();
-    if (system_) conversation_.push_back(train::chat_message("system", *system_));
+    conversation_.origin = {std::make_shared<const std::string>("chat"), 1};
+    conversation_.messages.clear();
+    images_.clear();
+    if (system_) conversation_.messages.push_back(train::text_message("system", *system_));
   }
 
   void again() {
-    if (conversation_.empty() || conversation_.back().role != "assistant") {
+    auto& messages = conversation_.messages;
+    if (messages.empty() || messages.back().role != "assistant") {
       std::printf("There is no answer yet.\n");
       return;
     }
-    conversation_.pop_back();
+    messages.pop_back();
     answer();
   }
 
   void answer() {
-    const std::vector<int32_t> prompt = model_.prompting.prompt(conversation_);
-    train::warn_if_too_long(model_, prompt.size());
+    const data::Sample prompt = train::prompt_of(model_, conversation_);
+    train::warn_if_too_long(model_, prompt);
     text::TextStream stream(model_.prompting.tokenizer());
     std::string text;
     const auto show = [&](const std::string& piece) {
@@ -105,14 +133,15 @@ class Chat {
                                           options_.max_new_tokens)
                                   .c_str()
                             : "");
-    conversation_.push_back(train::chat_message("assistant", text));
+    conversation_.messages.push_back(train::text_message("assistant", text));
     ++options_.sampling.seed;  // another answer draws anew
   }
 
   const train::InferenceModel& model_;
   train::GenerationOptions options_;
   std::optional<std::string> system_;
-  std::vector<text::ChatMessage> conversation_;
+  train::Conversation conversation_;
+  std::vector<std::string> images_;  // of the next turn
   train::KeptPrefix kept_;
 };
 
@@ -121,10 +150,15 @@ class Chat {
 void add_chat(CLI::App& app, Outcome&) {
   CLI::App* command = app.add_subcommand("chat", "Talk with a model in the terminal");
   auto flags = std::make_shared<AnswerFlags>();
+  auto images = std::make_shared<std::vector<std::string>>();
   flags->add_to(*command);
-  command->callback([flags] {
+  command
+      ->add_option("--image", *images, "An image that the first turn is about; may be given again")
+      ->type_name("FILE")
+      ->allow_extra_args(false);
+  command->callback([flags, images] {
     const train::InferenceModel model = flags->open(train::PromptForm::chat);
-    Chat(model, flags->generation(model), flags->system).run();
+    Chat(model, flags->generation(model), flags->system, *images).run();
   });
 }
 

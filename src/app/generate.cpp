@@ -17,35 +17,38 @@ namespace {
 struct GenerateFlags {
   AnswerFlags answers;
   std::vector<std::string> prompts;
+  std::vector<std::string> images;
   std::vector<std::string> files;
+  std::string data_folder;
   bool plain = false, json = false;
   int64_t batch_size = 8;
 };
 
 struct Prompt {
   std::string text;  ///< to be shown
-  std::vector<int32_t> ids;
+  data::Sample sample;
 };
 
-std::string last_text(const std::vector<text::ChatMessage>& conversation) {
-  for (auto turn = conversation.rbegin(); turn != conversation.rend(); ++turn) {
-    if (turn->role == "assistant") continue;
-    std::string text;
-    for (const text::ChatPart& part : turn->parts) text += part.text;
-    return text;
-  }
-  return "";
-}
-
-std::vector<Prompt> read_prompts(const GenerateFlags& flags, const train::Prompting& prompting) {
+std::vector<Prompt> read_prompts(const GenerateFlags& flags, const train::InferenceModel& model) {
+  if (flags.plain && !flags.images.empty())
+    throw Error("--image", "a plain text has no place for images", "leave --plain out");
+  for (const std::string& image : flags.images) check_image("--image " + image, image, model);
   std::vector<Prompt> out;
+  const auto origin = std::make_shared<const std::string>("--prompt");
   for (std::string text : flags.prompts) {
     if (text == "-") text.assign(std::istreambuf_iterator<char>(std::cin), {});
-    out.push_back({text, prompting.prompt(text)});
+    if (flags.plain) {
+      out.push_back({text, model.prompting.prompt(text)});
+      continue;
+    }
+    const train::Conversation asked{{origin, static_cast<int64_t>(out.size()) + 1},
+                                    nullptr,
+                                    {train::user_message(text, flags.images)}};
+    out.push_back({text, train::prompt_of(model, asked)});
   }
   for (const std::string& file : flags.files) {
-    for (const auto& conversation : train::read_conversations(file))
-      out.push_back({last_text(conversation), prompting.prompt(conversation)});
+    for (const train::Conversation& asked : train::read_conversations(file, flags.data_folder))
+      out.push_back({asked.question(), train::prompt_of(model, asked)});
   }
   return out;
 }
@@ -53,7 +56,7 @@ std::vector<Prompt> read_prompts(const GenerateFlags& flags, const train::Prompt
 void print_json(const Prompt& prompt, const std::string& answer, const train::Generated& out) {
   const nlohmann::ordered_json line = {{"prompt", prompt.text},
                                        {"answer", answer},
-                                       {"prompt_ids", prompt.ids},
+                                       {"prompt_ids", prompt.sample.text.input_ids},
                                        {"ids", out.ids},
                                        {"finished", out.finished}};
   std::printf("%s\n", line.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace).c_str());
@@ -63,8 +66,8 @@ void print_json(const Prompt& prompt, const std::string& answer, const train::Ge
 void answer(std::span<const Prompt> prompts, bool heads, const GenerateFlags& flags,
             const train::InferenceModel& model, const train::GenerationOptions& options) {
   const text::Tokenizer& tokenizer = model.prompting.tokenizer();
-  std::vector<std::vector<int32_t>> ids;
-  for (const Prompt& prompt : prompts) ids.push_back(prompt.ids);
+  std::vector<data::Sample> samples;
+  for (const Prompt& prompt : prompts) samples.push_back(prompt.sample);
   text::TextStream stream(tokenizer);
   const bool streams = prompts.size() == 1 && !flags.json;
   train::GenerationHooks hooks;
@@ -75,7 +78,7 @@ void answer(std::span<const Prompt> prompts, bool heads, const GenerateFlags& fl
       std::fflush(stdout);
     };
   }
-  const auto out = train::generate(model.language_model(), ids, options, model.device, hooks);
+  const auto out = train::generate(model.language_model(), samples, options, model.device, hooks);
   for (size_t b = 0; b < out.size(); ++b) {
     const std::string text = tokenizer.decode(out[b].ids, /*skip_special=*/true);
     if (flags.json) {
@@ -101,10 +104,19 @@ void add_generate(CLI::App& app, Outcome&) {
       ->type_name("TEXT")
       ->allow_extra_args(false);
   command
+      ->add_option("--image", flags->images,
+                   "An image, put before the text of every --prompt; may be given again")
+      ->type_name("FILE")
+      ->allow_extra_args(false);
+  command
       ->add_option("--messages", flags->files,
                    "A .json or .jsonl file of conversations, in any form that training reads")
       ->type_name("FILE")
       ->allow_extra_args(false);
+  command
+      ->add_option("--data-folder", flags->data_folder,
+                   "The folder that paths of images in --messages are relative to")
+      ->type_name("DIR");
   command->add_flag("--plain", flags->plain,
                     "Continue the prompts as they are, without the layout of a chat");
   command->add_option("--batch-size", flags->batch_size, "Prompts answered together")
@@ -112,14 +124,16 @@ void add_generate(CLI::App& app, Outcome&) {
       ->capture_default_str();
   command->add_flag("--json", flags->json, "An object a prompt: texts, ids, whether it finished");
   command->callback([flags] {
-    if (flags->prompts.empty() && flags->files.empty()) {
-      throw Error("lmms generate", "nothing to answer", "give --prompt TEXT or --messages FILE");
+    if (flags->prompts.empty() && (flags->files.empty() || !flags->images.empty())) {
+      throw Error("lmms generate", "nothing to answer",
+                  flags->images.empty() ? "give --prompt TEXT or --messages FILE"
+                                        : "give --prompt TEXT beside --image");
     }
     const auto form = flags->plain ? train::PromptForm::plain : train::PromptForm::chat;
     const train::InferenceModel model = flags->answers.open(form);
     train::GenerationOptions options = flags->answers.generation(model);
-    const std::vector<Prompt> prompts = read_prompts(*flags, model.prompting);
-    for (const Prompt& prompt : prompts) train::warn_if_too_long(model, prompt.ids.size());
+    const std::vector<Prompt> prompts = read_prompts(*flags, model);
+    for (const Prompt& prompt : prompts) train::warn_if_too_long(model, prompt.sample);
     const auto batch = static_cast<size_t>(flags->batch_size);
     for (size_t begin = 0; begin < prompts.size(); begin += batch) {
       const size_t n = std::min(batch, prompts.size() - begin);

@@ -16,7 +16,7 @@ namespace {
 using testing::HasSubstr;
 
 text::Tokenizer tokenizer() {
-  return text::Tokenizer::load(std::string(LMMS_SOURCE_DIR) + "/examples/quickstart/tokenizer")
+  return text::Tokenizer::load(std::string(LMMS_SOURCE_DIR) + "/examples/chat_tiny/tokenizer")
       .take();
 }
 
@@ -91,11 +91,11 @@ TEST(PlainTextProcessor, trains_every_token) {
             *tokenizer().eos());
 }
 
-/// The quickstart's chats, packed; every target as text, by sample.
-TEST(ChatProcessor, packs_the_chats_of_the_quickstart_without_loss) {
+/// The chats of an example, packed; every target as text, by sample.
+TEST(ChatProcessor, packs_the_chats_of_an_example_without_loss) {
   DatasetOptions from;
   SourceConfig source;
-  source.path = std::string(LMMS_SOURCE_DIR) + "/examples/quickstart/eval.jsonl";
+  source.path = std::string(LMMS_SOURCE_DIR) + "/examples/chat_tiny/eval.jsonl";
   from.sources = {source};
   const std::shared_ptr<const Dataset> data = Dataset::open(from).take();
   LoaderOptions options;

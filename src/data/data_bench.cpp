@@ -99,7 +99,7 @@ BENCHMARK(pack)->ArgName("strategy")->DenseRange(0, 3);
 
 /// The whole way from file to packed batches, on the quickstart's chats; range(0): threads.
 void load(benchmark::State& state) {
-  const std::string folder = std::string(LMMS_SOURCE_DIR) + "/examples/quickstart/";
+  const std::string folder = std::string(LMMS_SOURCE_DIR) + "/examples/chat_tiny/";
   SourceConfig source;
   source.path = folder + "train.jsonl";
   DatasetOptions from;

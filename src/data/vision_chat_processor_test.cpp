@@ -20,9 +20,9 @@ using testing::HasSubstr;
 const std::string kImages = std::string(LMMS_SOURCE_DIR) + "/tests/parity/data/images";
 constexpr int32_t kPad = 4098;
 
-/// The quickstart's tokenizer with the tokens of images.
+/// The tokenizer of chat_tiny with the tokens of images.
 text::Tokenizer tokenizer() {
-  const std::string folder = std::string(LMMS_SOURCE_DIR) + "/examples/quickstart/tokenizer";
+  const std::string folder = std::string(LMMS_SOURCE_DIR) + "/examples/chat_tiny/tokenizer";
   auto json = nlohmann::json::parse(read_file(folder + "/tokenizer.json").take());
   int32_t id = 4096;
   for (const char* content :

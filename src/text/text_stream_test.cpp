@@ -8,7 +8,7 @@ namespace lmms::text {
 namespace {
 
 Tokenizer tokenizer() {
-  return Tokenizer::load(std::filesystem::path(LMMS_SOURCE_DIR) / "examples/quickstart/tokenizer")
+  return Tokenizer::load(std::filesystem::path(LMMS_SOURCE_DIR) / "examples/chat_tiny/tokenizer")
       .take();
 }
 

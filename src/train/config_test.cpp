@@ -65,14 +65,14 @@ TEST_F(TrainConfigTest, the_examples_are_read) {
   EXPECT_EQ(qwen3.dataset.packing_strategy, data::PackingStrategy::best_fit);
   const std::vector<std::string> quick = {kSource + "/examples/quickstart/config.yaml"};
   EXPECT_EQ(*load_train_config(quick).config.model.load_from_config.find("model_type")->string(),
-            "qwen3");
+            "qwen2_5_vl");
 }
 
 TEST_F(TrainConfigTest, the_resolved_config_reads_back_equal) {
   std::vector<std::string> texts;
-  for (const char* name :
-       {"examples/qwen2_5_llm/config.yaml", "examples/qwen3_llm/config.yaml",
-        "examples/quickstart/config.yaml", "tests/fixtures/config/python_keys.yaml"}) {
+  for (const char* name : {"examples/qwen2_5_llm/config.yaml", "examples/qwen3_llm/config.yaml",
+                           "examples/quickstart/config.yaml", "examples/chat_tiny/config.yaml",
+                           "tests/fixtures/config/python_keys.yaml"}) {
     texts.push_back(*read_file(kSource + "/" + name));
   }
   texts.push_back(

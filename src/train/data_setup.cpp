@@ -58,9 +58,19 @@ data::QwenMediaOptions qwen_media_options(const LoadedConfig& loaded,
   return options;
 }
 
+// Notices how the checkpoint's own template departs from what is trained.
+void compare_templates(const text::Tokenizer& tokenizer) {
+  if (!tokenizer.chat_template()) return;
+  if (const auto difference = text::describe_template_difference(*tokenizer.chat_template()))
+    log::notice(*difference);
+}
+
+}  // namespace
+
 std::shared_ptr<const data::Processor> make_processor(const LoadedConfig& loaded,
                                                       const text::Tokenizer& tokenizer,
-                                                      const fs::path& folder) {
+                                                      const fs::path& folder,
+                                                      const std::optional<std::string>& system) {
   const data::ProcessorConfig& c = loaded.config.dataset.processor;
   const config::Value* eos = c.extra_kwargs.find("append_eos");
   if (c.processor_type == "pure_text") {
@@ -71,13 +81,8 @@ std::shared_ptr<const data::Processor> make_processor(const LoadedConfig& loaded
   text::ChatOptions options;
   options.labels =
       loaded.config.compat.labels ? text::LabelForm::lmms_engine : text::LabelForm::assistant;
-  if (tokenizer.chat_template()) {
-    if (const auto difference =
-            text::describe_template_difference(*tokenizer.chat_template(), options)) {
-      log::notice(*difference);
-    }
-  }
   options.media = c.takes_images();
+  if (system) options.system = *system;
   text::ChatTemplate chat = text::ChatTemplate::create(tokenizer, options).take();
   if (!options.media) return std::make_shared<data::ChatProcessor>(std::move(chat));
   return std::make_shared<data::VisionChatProcessor>(
@@ -85,8 +90,6 @@ std::shared_ptr<const data::Processor> make_processor(const LoadedConfig& loaded
       std::make_shared<data::QwenMedia>(qwen_media_options(loaded, tokenizer, folder)),
       loaded.config.dataset.on_bad_sample == data::OnBadSample::skip);
 }
-
-}  // namespace
 
 data::Policies policies_of(const data::DataConfig& c) {
   return {c.on_bad_sample, c.overlong(), c.length_limit().value_or(0)};
@@ -109,6 +112,7 @@ RunProcessor open_processor(const LoadedConfig& loaded, const fs::path& model_fo
                 "set processor_name to a folder with tokenizer.json");
   }
   text::Tokenizer tokenizer = text::Tokenizer::load(folder).take();
+  if (c.processor.processor_type != "pure_text") compare_templates(tokenizer);
   auto processor = make_processor(loaded, tokenizer, folder);
   return {std::move(processor), std::move(tokenizer), std::move(folder)};
 }

@@ -2,6 +2,8 @@
 /// From dataset_config to data sets, processor and loader options.
 #include <filesystem>
 #include <memory>
+#include <optional>
+#include <string>
 
 #include "data/dataset.h"
 #include "data/evaluation.h"
@@ -30,6 +32,13 @@ struct RunData {
   EvaluationData evaluation;
   RunProcessor processing;
 };
+
+/// What processor_config makes of records. `folder`: of the tokenizer, where the processor's own
+/// files are too. `system`: of the turn in front of a chat that has none; absent: the chat layout's
+/// own. Throws Error.
+std::shared_ptr<const data::Processor> make_processor(
+    const LoadedConfig& loaded, const text::Tokenizer& tokenizer,
+    const std::filesystem::path& folder, const std::optional<std::string>& system = {});
 
 /// Loads the tokenizer and makes the processor. `model_folder`: where the tokenizer is if the
 /// config names none. Throws Error.

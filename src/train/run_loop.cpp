@@ -65,7 +65,7 @@ class Loop {
     context_.recompute = args_.gradient_checkpointing == GradientCheckpointing::on;
     if (!args_.eval_generate.prompts.empty()) {
       prompting_.emplace(
-          prompting_of(parts.loaded.config, parts.data.processing.tokenizer, *parts.network.model));
+          prompting_of(parts.loaded, parts.data.processing, *parts.network.model));
     }
   }
 

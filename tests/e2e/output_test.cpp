@@ -183,7 +183,7 @@ TEST(Model, keeps_the_files_that_its_checkpoint_came_with) {
   EXPECT_EQ(json_of(project / "out/generation_config.json")["temperature"], 0.6);
   EXPECT_EQ(json_of(project / "out/checkpoint-1/generation_config.json")["temperature"], 0.6);
   EXPECT_EQ(read_file(project / "out/tokenizer.json").take(),
-            read_file(LMMS_SOURCE_DIR "/examples/quickstart/tokenizer/tokenizer.json").take());
+            read_file(LMMS_SOURCE_DIR "/examples/chat_tiny/tokenizer/tokenizer.json").take());
 }
 
 TEST(Model, is_a_start_for_the_next_run) {

@@ -75,7 +75,7 @@ Project::Project() {
   root_ = name;
   write("train.jsonl", chats(40, 0));
   write("eval.jsonl", chats(6, 3));
-  write("config.yaml", fmt::format(kConfig, LMMS_SOURCE_DIR "/examples/quickstart/tokenizer"));
+  write("config.yaml", fmt::format(kConfig, LMMS_SOURCE_DIR "/examples/chat_tiny/tokenizer"));
 }
 
 Project::~Project() {

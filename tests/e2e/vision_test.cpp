@@ -2,6 +2,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <sstream>
+
 #include "core/files.h"
 #include "tests/e2e/project.h"
 
@@ -20,12 +22,12 @@ constexpr const char* kModel = R"(model_config.load_from_config={model_type: qwe
      out_hidden_size: 32, patch_size: 14, spatial_merge_size: 2, temporal_patch_size: 2,
      window_size: 56, fullatt_block_indexes: [1]}}})";
 
-/// The project with the quickstart's tokenizer, to which the tokens of images are added, and 12
+/// The project with the tokenizer of chat_tiny, to which the tokens of images are added, and 12
 /// chats about three images; every fourth is text alone.
 class Seeing : public testing::Test {
  protected:
   Seeing() {
-    const fs::path from = fs::path(LMMS_SOURCE_DIR) / "examples/quickstart/tokenizer";
+    const fs::path from = fs::path(LMMS_SOURCE_DIR) / "examples/chat_tiny/tokenizer";
     auto json = nlohmann::json::parse(read_file(from / "tokenizer.json").take());
     int id = 4096;
     for (const char* content :
@@ -158,6 +160,80 @@ TEST_F(Seeing, images_for_a_model_that_sees_none_are_refused) {
   const Ended ended = project.train(mixed);
   EXPECT_EQ(ended.exit, 2);
   EXPECT_THAT(ended.err, HasSubstr("image_token_id 4097"));
+}
+
+TEST_F(Seeing, answers_after_images_as_it_was_trained_to) {
+  project.train_to_the_end(words({"trainer_args.max_steps=2"}));
+  const std::string image = LMMS_SOURCE_DIR "/tests/parity/data/images/jpeg_65x16_5.jpg";
+  const std::string other = LMMS_SOURCE_DIR "/tests/parity/data/images/bmp_24.bmp";
+  const Words asked = {"generate", "out", "--cpu", "--json", "--max-new-tokens", "6"};
+  const auto answers = [&](const Words& more) {
+    Words all = asked;
+    all.insert(all.end(), more.begin(), more.end());
+    const Ended ended = run(all, project.here());
+    EXPECT_EQ(ended.exit, 0) << ended.err;
+    std::vector<nlohmann::json> rows;
+    std::istringstream lines(ended.out);
+    for (std::string line; std::getline(lines, line);) rows.push_back(nlohmann::json::parse(line));
+    return rows;
+  };
+  // the same image from a file of chats, alone and beside text; the answer in the row is not read
+  const auto alone = answers({"--image", image, "--prompt", "What is it?"});
+  const auto rows = answers({"--messages", "train.jsonl"});
+  ASSERT_EQ(rows.size(), 12u);
+  EXPECT_EQ(rows[0], alone[0]);
+  EXPECT_EQ(rows[4], alone[0]);
+  EXPECT_LT(rows[3]["prompt_ids"].size(), alone[0]["prompt_ids"].size());  // text alone
+  const auto both = answers({"--image", image, "--image", other, "--prompt", "What is it?"});
+  EXPECT_GT(both[0]["prompt_ids"].size(), alone[0]["prompt_ids"].size());
+
+  project.write("lines",
+                "/image " + image + "\nWhat is it?\n/image gone.png\n/again\n/reset\nHi\n");
+  Surroundings here = project.here();
+  here.input = project / "lines";
+  const Ended chat = run({"chat", "out", "--cpu", "--max-new-tokens", "6"}, here);
+  EXPECT_EQ(chat.exit, 0) << chat.err;
+  const std::string answer = alone[0]["answer"];
+  EXPECT_THAT(chat.out, testing::StartsWith(answer));
+  EXPECT_THAT(chat.out, HasSubstr("image gone.png: no such file"));
+}
+
+TEST_F(Seeing, says_what_is_wrong_with_images_to_answer) {
+  project.train_to_the_end(words({"trainer_args.max_steps=1"}));
+  const auto error = [&](Words more) {
+    Words all = {"generate", "out", "--cpu"};
+    all.insert(all.end(), more.begin(), more.end());
+    const Ended ended = run(all, project.here());
+    EXPECT_EQ(ended.exit, 2) << ended.out << ended.err;
+    return ended.err;
+  };
+  const std::string images = LMMS_SOURCE_DIR "/tests/parity/data/images/";
+  EXPECT_THAT(error({"--image", "gone.png", "--prompt", "x"}), HasSubstr("--image gone.png"));
+  EXPECT_THAT(error({"--image", "config.yaml", "--prompt", "x"}), HasSubstr("expected an image"));
+  EXPECT_THAT(error({"--image", images + "cut_jpeg_half.jpg", "--prompt", "x"}),
+              HasSubstr("cut_jpeg_half.jpg"));
+  EXPECT_THAT(error({"--image", images + "bmp_24.bmp"}), HasSubstr("give --prompt"));
+  EXPECT_THAT(error({"--plain", "--image", images + "bmp_24.bmp", "--prompt", "x"}),
+              HasSubstr("leave --plain out"));
+  project.write(
+      "gone.jsonl",
+      R"({"messages": [{"role": "user", "content": [{"type": "image", "image": "x.png"}]}]})"
+      "\n");
+  EXPECT_THAT(error({"--messages", "gone.jsonl"}),
+              HasSubstr("gone.jsonl:1: messages[0].content[0]"));
+  EXPECT_THAT(error({"--messages", "gone.jsonl", "--data-folder", "far"}),
+              HasSubstr("data_folder=far"));
+  for (const Words& words : {Words{"--image", images + "bmp_24.bmp", "--prompt", "x"},
+                             Words{"--messages", "gone.jsonl"}}) {
+    Words all = {"generate", pretrained().string(), "--cpu"};
+    all.insert(all.end(), words.begin(), words.end());
+    const Ended blind = run(all, project.here());
+    EXPECT_EQ(blind.exit, 2);
+    EXPECT_THAT(blind.err, HasSubstr("takes text alone"));
+  }
+  project.write("out/preprocessor_config.json", "{\"patch_size\": 0}");
+  EXPECT_THAT(error({"--image", images + "bmp_24.bmp", "--prompt", "x"}),
+              HasSubstr("preprocessor_config.json"));
 }
 
 TEST_F(Seeing, qwen3_vl_learns_from_images_too) {

@@ -32,7 +32,9 @@ Network load(const std::string& name) {
 
 std::vector<Generated> run(const Network& network, const std::vector<Ids>& prompts,
                            const GenerationOptions& options, const GenerationHooks& hooks = {}) {
-  return generate(*network.model->language_model(), prompts, options, at::kCPU, hooks);
+  std::vector<data::Sample> samples;
+  for (const Ids& ids : prompts) samples.push_back(text_prompt(ids));
+  return generate(*network.model->language_model(), samples, options, at::kCPU, hooks);
 }
 
 std::vector<Ids> prompts_of(const nlohmann::json& rows) {

@@ -23,12 +23,15 @@ std::string in_brief(std::string text) {
 
 }  // namespace
 
-Prompting prompting_of(const TrainConfig& config, const text::Tokenizer& tokenizer,
+Prompting prompting_of(const LoadedConfig& loaded, const RunProcessor& processing,
                        const models::Model& model) {
-  PromptingOptions options;
-  if (config.dataset.processor.processor_type == "pure_text") options.form = PromptForm::plain;
-  options.system = config.trainer.eval_generate.system;
-  return Prompting(tokenizer, model.config(), nullptr, options);
+  const bool plain = loaded.config.dataset.processor.processor_type == "pure_text";
+  const std::optional<std::string>& system = loaded.config.trainer.eval_generate.system;
+  auto processor =
+      system ? make_processor(loaded, processing.tokenizer, processing.tokenizer_folder, system)
+             : processing.processor;
+  return Prompting(std::move(processor), processing.tokenizer, model.config(), nullptr,
+                   plain ? PromptForm::plain : PromptForm::chat);
 }
 
 std::optional<std::vector<Answer>> answer(const models::LanguageModel& model,
@@ -47,7 +50,7 @@ std::optional<std::vector<Answer>> answer(const models::LanguageModel& model,
   std::vector<Answer> out;
   for (size_t begin = 0; begin < options.prompts.size(); begin += kBatch) {
     const size_t end = std::min(begin + kBatch, options.prompts.size());
-    std::vector<std::vector<int32_t>> prompts;
+    std::vector<data::Sample> prompts;
     for (size_t i = begin; i < end; ++i) prompts.push_back(prompting.prompt(options.prompts[i]));
     generation.first_prompt = static_cast<int64_t>(begin);
     const auto generated = generate(model, prompts, generation, device, hooks);

@@ -9,6 +9,7 @@
 
 #include "models/model.h"
 #include "train/config.h"
+#include "train/data_setup.h"
 #include "train/generation/prompting.h"
 
 namespace lmms::train {
@@ -20,7 +21,7 @@ struct Answer {
 };
 
 /// The prompting that a run's config means.
-Prompting prompting_of(const TrainConfig& config, const text::Tokenizer& tokenizer,
+Prompting prompting_of(const LoadedConfig& loaded, const RunProcessor& processing,
                        const models::Model& model);
 
 /// Nothing if `stop` became true, which is asked before every token.

@@ -14,42 +14,57 @@
 #include <c10/core/GradMode.h>
 
 #include <algorithm>
+#include <memory>
 #include <numeric>
+#include <optional>
 
 #include "core/error.h"
 #include "core/format.h"
 #include "core/rng.h"
+#include "data/collate.h"
 #include "kernels/on_device.h"
+#include "train/device_batch.h"
 
 namespace lmms::train {
 namespace {
 
-// Ids and positions of the tokens that a forward takes, one sequence after another.
-struct Tokens {
-  std::vector<int32_t> ids, positions;
-  std::vector<int64_t> counts;
-
-  void add(std::span<const int32_t> sequence, int64_t first_position) {
-    for (size_t i = 0; i < sequence.size(); ++i) {
-      ids.push_back(sequence[i]);
-      positions.push_back(static_cast<int32_t>(first_position + static_cast<int64_t>(i)));
-    }
-    counts.push_back(static_cast<int64_t>(sequence.size()));
-  }
-};
-
 // [B, V] fp32: logits behind the last new token of every sequence.
-at::Tensor forward(const models::LanguageModel& model, const Tokens& tokens, nn::KvCache& cache,
+at::Tensor forward(const models::LanguageModel& model, nn::Batch& batch, nn::KvCache& cache,
                    at::Device device) {
-  cache.extend(tokens.counts, device);
-  nn::Batch batch;
-  batch.input_ids = kernels::on_device(tokens.ids, at::kInt, device);
-  batch.position_ids = kernels::on_device(tokens.positions, at::kInt, device);
+  cache.extend(batch.attention.lengths, device);
   batch.cache = &cache;
-  batch.attention = kernels::attention_plan(tokens.counts, device);
   const at::Tensor hidden = model.hidden(batch, {});  // [T, H]
   const at::Tensor last = batch.attention.cu_seqlens.slice(0, 1) - 1;
   return at::linear(hidden.index_select(0, last), model.head().value).to(at::kFloat);
+}
+
+// The prompts, packed as training packs its rows.
+nn::Batch prompt_batch(const models::LanguageModel& model, std::span<const data::Sample> prompts,
+                       at::Device device) {
+  std::vector<data::RowSamples> rows;
+  for (const data::Sample& prompt : prompts) {
+    // not owned: the batch is made before the prompts go
+    rows.push_back({std::shared_ptr<const data::Sample>(std::shared_ptr<void>(), &prompt)});
+  }
+  return to_device(data::collate(rows, /*pad_multiple=*/1, /*pad_id=*/0), /*denominator=*/1.0,
+                   model.vocab_size(), device);
+}
+
+// One token more of each sequence, on one axis: text is the same on all three.
+nn::Batch token_batch(const std::vector<int32_t>& ids, const std::vector<int32_t>& positions,
+                      at::Device device) {
+  nn::Batch batch;
+  batch.input_ids = kernels::on_device(ids, at::kInt, device);
+  batch.position_ids = kernels::on_device(positions, at::kInt, device);
+  batch.attention = kernels::attention_plan(std::vector<int64_t>(ids.size(), 1), device);
+  return batch;
+}
+
+// Where the first new token stands: behind an image positions lag behind the number of tokens.
+int32_t position_behind(const data::Sample& prompt) {
+  const std::vector<int32_t>& positions = prompt.text.position_ids;
+  if (positions.empty()) return static_cast<int32_t>(prompt.length());
+  return *std::max_element(positions.begin(), positions.end()) + 1;
 }
 
 // One id for each row of logits; `sequences` are the prompts they belong to.
@@ -83,13 +98,12 @@ std::vector<int32_t> choose(const at::Tensor& logits, const GenerationOptions& g
 // Which tokens every running sequence has: [B, V] bool, for the repetition penalty.
 class Seen {
  public:
-  Seen(std::span<const std::vector<int32_t>> prompts, int64_t vocab_size, double penalty,
-       at::Device device)
+  Seen(std::span<const data::Sample> prompts, int64_t vocab_size, double penalty, at::Device device)
       : penalty_(penalty) {
     if (penalty == 1) return;
-    for (const std::vector<int32_t>& prompt : prompts) {
+    for (const data::Sample& prompt : prompts) {
       at::Tensor row = at::zeros({1, vocab_size}, at::TensorOptions().dtype(at::kBool));
-      row.index_fill_(1, at::tensor(prompt, at::kLong), true);
+      row.index_fill_(1, at::tensor(prompt.text.input_ids, at::kLong), true);
       seen_ = seen_.defined() ? at::cat({seen_, row}) : row;
     }
     seen_ = seen_.to(device);
@@ -113,11 +127,11 @@ class Seen {
   at::Tensor seen_;
 };
 
-void check(std::span<const std::vector<int32_t>> prompts, int64_t vocab_size) {
+void check(std::span<const data::Sample> prompts, int64_t vocab_size) {
   for (size_t b = 0; b < prompts.size(); ++b) {
     const std::string where = fmt::format("prompt {}", b + 1);
-    if (prompts[b].empty()) throw Error(where, "it has no token", "give it a text");
-    for (int32_t id : prompts[b]) {
+    if (prompts[b].length() == 0) throw Error(where, "it has no token", "give it a text");
+    for (int32_t id : prompts[b].text.input_ids) {
       if (id >= 0 && id < vocab_size) continue;
       throw Error(
           where, fmt::format("token id {} is outside the model's vocabulary of {}", id, vocab_size),
@@ -126,12 +140,54 @@ void check(std::span<const std::vector<int32_t>> prompts, int64_t vocab_size) {
   }
 }
 
-// How many of the prompt's tokens are kept already; at least the last one is computed anew.
-int64_t common_prefix(const std::vector<int32_t>& kept, const std::vector<int32_t>& prompt) {
-  const size_t most = std::min(kept.size(), prompt.size() - 1);
-  return std::mismatch(kept.begin(), kept.begin() + static_cast<int64_t>(most), prompt.begin())
-             .first -
-         kept.begin();
+bool same(const data::SampleVision& a, const data::SampleVision& b) {
+  return a.grids == b.grids && a.tokens == b.tokens && a.patches == b.patches;
+}
+
+// How many of the prompt's tokens are kept already; at least the last one is computed anew. Images
+// are kept all or none: an image that changed, or joins, begins anew with the first of them.
+size_t common_prefix(const KeptPrefix& kept, const data::Sample& prompt) {
+  const std::vector<int32_t>& ids = prompt.text.input_ids;
+  const size_t most = std::min(kept.ids.size(), ids.size() - 1);
+  const auto end = kept.ids.begin() + static_cast<int64_t>(most);
+  auto n = static_cast<size_t>(std::mismatch(kept.ids.begin(), end, ids.begin()).first -
+                               kept.ids.begin());
+  const std::vector<int32_t>& now = prompt.vision.tokens;
+  if (!now.empty() && (n <= static_cast<size_t>(now.back()) || !same(kept.vision, prompt.vision)))
+    n = std::min(n, static_cast<size_t>(now.front()));
+  return n;
+}
+
+// The prompt behind its first `done` tokens; images as common_prefix() leaves them.
+data::Sample without_prefix(const data::Sample& prompt, size_t done) {
+  const data::TextPart& text = prompt.text;
+  const size_t n = text.input_ids.size();
+  data::Sample rest = text_prompt({text.input_ids.begin() + static_cast<int64_t>(done),  //
+                                   text.input_ids.end()});
+  for (size_t axis = 0; axis < 3 && !text.position_ids.empty(); ++axis) {
+    const auto row = text.position_ids.begin() + static_cast<int64_t>(axis * n);
+    rest.text.position_ids.insert(rest.text.position_ids.end(), row + static_cast<int64_t>(done),
+                                  row + static_cast<int64_t>(n));
+  }
+  if (prompt.vision.tokens.empty() || static_cast<size_t>(prompt.vision.tokens.front()) < done)
+    return rest;
+  rest.vision = prompt.vision;
+  for (int32_t& token : rest.vision.tokens) token -= static_cast<int32_t>(done);
+  return rest;
+}
+
+// What is left of a prompt to compute behind the prefix that it shares with what is kept.
+nn::Batch go_on(const models::LanguageModel& model, KeptPrefix& kept, const data::Sample& prompt,
+                at::Device device) {
+  const size_t done = common_prefix(kept, prompt);
+  kept.cache.truncate(static_cast<int64_t>(done));
+  kept.ids.resize(done);
+  kept.vision = prompt.vision;
+  if (done == 0) return prompt_batch(model, {&prompt, 1}, device);
+  const data::Sample rest = without_prefix(prompt, done);
+  nn::Batch batch = prompt_batch(model, {&rest, 1}, device);
+  if (prompt.text.position_ids.empty()) batch.position_ids.add_(static_cast<int64_t>(done));
+  return batch;
 }
 
 }  // namespace
@@ -155,8 +211,15 @@ Candidates candidates(const at::Tensor& logits, const SamplingOptions& options) 
   return {ids, p};
 }
 
+data::Sample text_prompt(std::vector<int32_t> ids) {
+  data::Sample prompt;
+  prompt.text.labels.assign(ids.size(), data::kIgnore);
+  prompt.text.input_ids = std::move(ids);
+  return prompt;
+}
+
 std::vector<Generated> generate(const models::LanguageModel& model,
-                                std::span<const std::vector<int32_t>> prompts,
+                                std::span<const data::Sample> prompts,
                                 const GenerationOptions& options, at::Device device,
                                 const GenerationHooks& hooks) {
   const c10::NoGradGuard no_grad;
@@ -167,29 +230,29 @@ std::vector<Generated> generate(const models::LanguageModel& model,
 
   nn::KvCache own(static_cast<int64_t>(prompts.size()));
   nn::KvCache& cache = hooks.kept != nullptr ? hooks.kept->cache : own;
-  Tokens tokens;
-  for (const std::vector<int32_t>& prompt : prompts) {
-    int64_t done = 0;
-    if (hooks.kept != nullptr) {
-      done = common_prefix(hooks.kept->ids, prompt);
-      cache.truncate(done);
-      hooks.kept->ids.resize(static_cast<size_t>(done));
-    }
-    tokens.add(std::span(prompt).subspan(static_cast<size_t>(done)), done);
-  }
+  nn::Batch batch = hooks.kept == nullptr ? prompt_batch(model, prompts, device)
+                                          : go_on(model, *hooks.kept, prompts.front(), device);
+  std::vector<int32_t> positions;  // of the next token of each prompt
+  for (const data::Sample& prompt : prompts) positions.push_back(position_behind(prompt));
 
   Seen seen(prompts, model.vocab_size(), options.sampling.repetition_penalty, device);
   std::vector<int64_t> running(prompts.size());  // the sequences in the cache
   std::iota(running.begin(), running.end(), 0);
   for (int64_t step = 0; step < options.max_new_tokens && !running.empty(); ++step) {
     if (hooks.stop && hooks.stop()) break;
-    const at::Tensor logits = forward(model, tokens, cache, device);
-    if (hooks.kept != nullptr)
-      hooks.kept->ids.insert(hooks.kept->ids.end(), tokens.ids.begin(), tokens.ids.end());
+    const at::Tensor logits = forward(model, batch, cache, device);
+    if (hooks.kept != nullptr) {
+      std::vector<int32_t>& ids = hooks.kept->ids;
+      if (step == 0) {
+        ids = prompts.front().text.input_ids;
+      } else {
+        ids.push_back(out.front().ids.back());
+      }
+    }
     const std::vector<int32_t> chosen = choose(seen.penalised(logits), options, running, step);
     seen.add(chosen);
-    tokens = {};
     std::vector<int64_t> on, on_in_cache;
+    std::vector<int32_t> next, at;
     for (size_t i = 0; i < running.size(); ++i) {
       const auto b = static_cast<size_t>(running[i]);
       const bool ends = std::find(options.stop_ids.begin(), options.stop_ids.end(), chosen[i]) !=
@@ -202,13 +265,16 @@ std::vector<Generated> generate(const models::LanguageModel& model,
       if (hooks.token) hooks.token(b, chosen[i]);
       on.push_back(running[i]);
       on_in_cache.push_back(static_cast<int64_t>(i));
-      tokens.add({&chosen[i], 1}, cache.lengths()[i]);
+      next.push_back(chosen[i]);
+      at.push_back(positions[b]++);
     }
-    if (!on.empty() && on.size() < running.size()) {
+    if (on.empty()) break;
+    if (on.size() < running.size()) {
       cache.keep(on_in_cache);
       seen.keep(on_in_cache);
     }
     running = std::move(on);
+    batch = token_batch(next, at, device);
   }
   return out;
 }

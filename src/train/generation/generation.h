@@ -7,6 +7,7 @@
 #include <span>
 #include <vector>
 
+#include "data/sample.h"
 #include "models/model.h"
 #include "nn/cache.h"
 
@@ -41,6 +42,9 @@ struct GenerationOptions {
   int64_t first_prompt = 0;       ///< number of the first prompt where a list is cut into batches
 };
 
+/// A prompt of text alone.
+data::Sample text_prompt(std::vector<int32_t> ids);
+
 struct Generated {
   std::vector<int32_t> ids;  ///< new tokens, without the one that ended it
   bool finished = false;     ///< by one of stop_ids, not by max_new_tokens
@@ -48,7 +52,8 @@ struct Generated {
 
 /// Keys and values that outlive a call: a conversation that goes on computes only what is new.
 struct KeptPrefix {
-  std::vector<int32_t> ids;  ///< that the cache holds
+  std::vector<int32_t> ids;   ///< that the cache holds
+  data::SampleVision vision;  ///< among them
   nn::KvCache cache{1};
 };
 
@@ -60,11 +65,11 @@ struct GenerationHooks {
   KeptPrefix* kept = nullptr;  ///< of a single prompt
 };
 
-/// Continues every prompt (at least one token each), all together. The draw of token t of prompt b
-/// depends on (seed, first_prompt + b, t) alone. Throws Error for an empty prompt
-/// or an id outside the vocabulary.
+/// Continues every prompt (data::Processor::prompt; at least one token each), all together, with
+/// images or without. The draw of token t of prompt b depends on (seed, first_prompt + b, t) alone.
+/// Throws Error for an empty prompt or an id outside the vocabulary.
 std::vector<Generated> generate(const models::LanguageModel& model,
-                                std::span<const std::vector<int32_t>> prompts,
+                                std::span<const data::Sample> prompts,
                                 const GenerationOptions& options, at::Device device,
                                 const GenerationHooks& hooks = {});
 

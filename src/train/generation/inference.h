@@ -33,13 +33,18 @@ struct InferenceModel {
   std::optional<int64_t> longest;  ///< tokens; max_position_embeddings of config.json
 
   const models::LanguageModel& language_model() const { return *network.model->language_model(); }
+  bool sees() const { return network.model->image_token().has_value(); }
 };
 
-/// Throws Error: no such checkpoint, a model that is no language model, no tokenizer.
+/// Prompts of a model that sees are laid out by preprocessor_config.json of its folder. Throws
+/// Error: no such checkpoint, a model that is no language model, no tokenizer, or not the model's.
 InferenceModel open_model(const std::string& name, const InferenceOptions& options,
                           const Place& place);
 
+/// The prompt of a conversation. Throws Error, also for images that the model does not see.
+data::Sample prompt_of(const InferenceModel& model, const Conversation& conversation);
+
 /// Warns, once, of a prompt that leaves the model no position it was made for.
-void warn_if_too_long(const InferenceModel& model, size_t prompt_tokens);
+void warn_if_too_long(const InferenceModel& model, const data::Sample& prompt);
 
 }  // namespace lmms::train

@@ -1,14 +1,14 @@
 #pragma once
 /// Texts and conversations as prompts of a model, and what ends its answers.
-#include <filesystem>
+#include <memory>
 #include <nlohmann/json.hpp>
 #include <optional>
-#include <span>
 #include <string>
 #include <vector>
 
-#include "text/chat_template.h"
+#include "data/processor.h"
 #include "text/tokenizer.h"
+#include "train/generation/conversation.h"
 #include "train/generation/generation.h"
 
 namespace lmms::train {
@@ -26,34 +26,29 @@ struct PromptingOptions {
 
 class Prompting {
  public:
-  /// `generation_config`: generation_config.json of the model, or null. Throws Error if the
-  /// tokenizer has no chat layout.
-  Prompting(text::Tokenizer tokenizer, const nlohmann::json& model_config,
-            const nlohmann::json& generation_config, const PromptingOptions& options);
+  /// `processor` lays prompts out, as it lays out what is trained; in the form given.
+  /// `generation_config`: generation_config.json of the model, or null. Throws Error if a chat is
+  /// asked for and the tokenizer has no chat layout.
+  Prompting(std::shared_ptr<const data::Processor> processor, text::Tokenizer tokenizer,
+            const nlohmann::json& model_config, const nlohmann::json& generation_config,
+            PromptForm form);
 
-  std::vector<int32_t> prompt(const std::string& text) const;
-  /// A conversation whose next turn is the assistant's; one that ends with the assistant's turn
-  /// stands for what precedes it. Throws Error for a plain form.
-  std::vector<int32_t> prompt(std::span<const text::ChatMessage> conversation) const;
+  data::Sample prompt(const std::string& text) const;
+  /// Decodes its images. Throws Error for a plain form, and for what the processor finds wrong.
+  data::Sample prompt(const Conversation& conversation) const;
 
   /// The eos tokens of generation_config.json, else of config.json; in a chat the end of a turn
   /// too.
   const std::vector<int32_t>& stop_ids() const { return stop_ids_; }
   const text::Tokenizer& tokenizer() const { return tokenizer_; }
-  PromptForm form() const { return chat_ ? PromptForm::chat : PromptForm::plain; }
+  PromptForm form() const { return form_; }
 
  private:
+  std::shared_ptr<const data::Processor> processor_;
   text::Tokenizer tokenizer_;
-  std::optional<text::ChatTemplate> chat_;
+  PromptForm form_;
   std::vector<int32_t> stop_ids_;
 };
-
-/// A message of text alone.
-text::ChatMessage chat_message(std::string role, std::string text);
-
-/// The conversations of a file: JSONL or JSON with a record a line or entry, of any form that
-/// training reads, or one list of {role, content}. Throws Error naming file and row.
-std::vector<std::vector<text::ChatMessage>> read_conversations(const std::filesystem::path& file);
 
 /// What generation_config.json wants, as transformers reads it; greedy where it does not sample.
 /// Throws Error for a setting that cannot be.

@@ -25,7 +25,7 @@ dataset_config:
   eval_dataset_path: {0}/eval.jsonl
   shuffle: false
   on_bad_sample: skip
-  processor_config: {{processor_name: {1}/examples/quickstart/tokenizer, processor_type: qwen2}}
+  processor_config: {{processor_name: {1}/examples/chat_tiny/tokenizer, processor_type: qwen2}}
 model_config: {{load_from_pretrained_path: /no/such/model}}
 trainer_args: {{output_dir: {0}/out, num_train_epochs: 1, use_cpu: true}}
 )";
@@ -371,7 +371,7 @@ TEST_F(Previewed, page_is_one_file_that_no_sample_can_break) {
 
 TEST(TokenText, gives_a_character_to_the_last_of_its_tokens) {
   const auto tokenizer =
-      text::Tokenizer::load(LMMS_SOURCE_DIR "/examples/quickstart/tokenizer").take();
+      text::Tokenizer::load(LMMS_SOURCE_DIR "/examples/chat_tiny/tokenizer").take();
   const auto ids = tokenizer.encode("a\xF0\x9F\xA6\x94z");
   const auto texts = token_texts(ids, tokenizer);
   std::string joined;

@@ -90,7 +90,7 @@ TEST_F(ReportTest, reads_the_config_and_what_was_changed) {
   EXPECT_EQ(run.config_text(), "no: [config");
   EXPECT_TRUE(run.config_changes().empty());
   write_atomically(folder / "config.resolved.yaml",
-                   read_file(LMMS_SOURCE_DIR "/examples/quickstart/config.yaml").take());
+                   read_file(LMMS_SOURCE_DIR "/examples/chat_tiny/config.yaml").take());
   EXPECT_TRUE(run.update());
   ASSERT_NE(run.config(), nullptr);
   EXPECT_THAT(run.config_changes(), testing::Contains("trainer_args.warmup_ratio: 0.05"));

@@ -1,0 +1,141 @@
+#include "train/generation/conversation.h"
+
+#include <algorithm>
+
+#include "core/error.h"
+#include "core/files.h"
+#include "data/json_text.h"
+#include "data/source.h"
+
+namespace lmms::train {
+namespace {
+
+using nlohmann::json;
+
+std::string text_of(const data::Message& message) {
+  std::string text;
+  for (const data::Part& part : message.parts) text += part.text;
+  return text;
+}
+
+const char* part_type(data::Part::Kind kind) {
+  switch (kind) {
+    case data::Part::Kind::image:
+      return "image_url";
+    case data::Part::Kind::video:
+      return "video_url";
+    case data::Part::Kind::audio:
+      return "audio_url";
+    case data::Part::Kind::text:
+      break;
+  }
+  return "text";
+}
+
+json to_json(const data::Part& part) {
+  const char* type = part_type(part.kind);
+  if (part.kind == data::Part::Kind::text) return {{"type", type}, {type, part.text}};
+  json source = part.options.is_object() ? part.options : json::object();
+  source["url"] = part.source;
+  return {{"type", type}, {type, std::move(source)}};
+}
+
+// Records of a JSON file: the value itself, its entries, or the conversation that it is.
+std::vector<json> records_of(json value) {
+  if (!value.is_array()) return {std::move(value)};
+  const bool conversation =
+      !value.empty() && std::all_of(value.begin(), value.end(), [](const json& entry) {
+        return entry.is_object() && entry.contains("role") && entry.contains("content");
+      });
+  if (conversation) return {{{"messages", std::move(value)}}};
+  return value.get<std::vector<json>>();
+}
+
+}  // namespace
+
+std::string Conversation::question() const {
+  for (auto turn = messages.rbegin(); turn != messages.rend(); ++turn)
+    if (turn->role != "assistant") return text_of(*turn);
+  return "";
+}
+
+std::vector<const data::Part*> Conversation::media() const {
+  std::vector<const data::Part*> out;
+  for (const data::Message& message : messages) {
+    for (const data::Part& part : message.parts)
+      if (part.kind != data::Part::Kind::text) out.push_back(&part);
+  }
+  return out;
+}
+
+data::Record Conversation::record() const {
+  json turns = json::array();
+  for (const data::Message& message : messages) {
+    json content = json::array();
+    for (const data::Part& part : message.parts) content.push_back(to_json(part));
+    turns.push_back({{"role", message.role}, {"content", std::move(content)}});
+  }
+  return {.origin = origin, .fields = {{"messages", std::move(turns)}}, .data_folder = data_folder};
+}
+
+data::Message text_message(std::string role, std::string text) {
+  return {std::move(role), {data::Part::of_text(std::move(text))}};
+}
+
+data::Message user_message(std::string text, const std::vector<std::string>& images) {
+  data::Message message{"user", {}};
+  for (const std::string& image : images)
+    message.parts.push_back({data::Part::Kind::image, "", image, nullptr});
+  message.parts.push_back(data::Part::of_text(std::move(text)));
+  return message;
+}
+
+Result<Conversation> conversation_to_answer(const data::Record& record) {
+  if (!record.fields.is_object())
+    return Fault{record.origin.text(), "expected an object with messages", ""};
+  auto messages = data::conversation_of(record);
+  if (!messages) return messages.fault();
+  Conversation out{record.origin, record.data_folder, *std::move(messages)};
+  if (!out.messages.empty() && out.messages.back().role == "assistant") {
+    out.expected = text_of(out.messages.back());
+    out.messages.pop_back();
+  }
+  if (out.messages.empty())
+    return Fault{record.origin.text(), "it has no turn to answer", "give it a user's turn"};
+  return out;
+}
+
+std::vector<Conversation> read_conversations(const std::filesystem::path& file,
+                                             const std::string& data_folder) {
+  std::vector<data::Record> records;
+  const auto format = data::infer_format(file.string());
+  if (format == data::Format::json) {
+    const std::string text = read_file(file).take();
+    auto value = data::parse_json(text);
+    if (!value) throw Error(file.string(), value.fault().what, value.fault().fix);
+    const auto path = std::make_shared<const std::string>(file.string());
+    for (json& fields : records_of(*std::move(value))) {
+      const auto row = static_cast<int64_t>(records.size()) + 1;
+      records.push_back(
+          {.origin = {path, row}, .fields = std::move(fields), .data_folder = nullptr});
+    }
+  } else if (format) {
+    const auto source = data::open_source(file.string(), *format).take();
+    for (int64_t row = 0; row < source->size(); ++row) records.push_back(source->read(row).take());
+  } else {
+    std::error_code none;
+    if (!std::filesystem::is_regular_file(file, none))
+      throw Error(file.string(), "is no file", "give a .json or .jsonl file of conversations");
+    throw Error(file.string(), "its suffix tells no format", "name it *.json or *.jsonl");
+  }
+  if (records.empty()) throw Error(file.string(), "holds no conversation");
+  const auto folder = std::make_shared<const std::string>(data_folder);
+  std::vector<Conversation> out;
+  for (data::Record& record : records) {
+    record.data_folder = folder;
+    out.push_back(conversation_to_answer(record).take());
+  }
+  return out;
+}
+
+}  // namespace lmms::train

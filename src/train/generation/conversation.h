@@ -1,0 +1,42 @@
+#pragma once
+/// Conversations that wait for an answer: from a record, a file, or a text with images.
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "data/conversation.h"
+
+namespace lmms::train {
+
+/// Turns, of which the next is the assistant's.
+struct Conversation {
+  data::Origin origin;
+  std::shared_ptr<const std::string> data_folder;  ///< that relative paths are joined to, or null
+  std::vector<data::Message> messages;
+  /// The text of the assistant's turn that closed the record and was taken off.
+  std::optional<std::string> expected = {};
+
+  /// The text of the last turn that is not the assistant's.
+  std::string question() const;
+  /// Its images, videos and audio, in order.
+  std::vector<const data::Part*> media() const;
+  /// As a record of chats has it.
+  data::Record record() const;
+};
+
+/// A user's turn: images (paths, data: URLs), then the text.
+data::Message user_message(std::string text, const std::vector<std::string>& images = {});
+data::Message text_message(std::string role, std::string text);
+
+/// The conversation of a record (data::conversation_of), without an assistant's turn at its end. A
+/// fault if nothing is left to answer.
+Result<Conversation> conversation_to_answer(const data::Record& record);
+
+/// The conversations of a file: JSONL or JSON with a record a line or entry, of any form that
+/// training reads, or one list of {role, content}. Throws Error naming file and row.
+std::vector<Conversation> read_conversations(const std::filesystem::path& file,
+                                             const std::string& data_folder = "");
+
+}  // namespace lmms::train
