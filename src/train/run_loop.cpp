@@ -64,8 +64,7 @@ class Loop {
         saved_at_(state.step) {
     context_.recompute = args_.gradient_checkpointing == GradientCheckpointing::on;
     if (!args_.eval_generate.prompts.empty()) {
-      prompting_.emplace(
-          prompting_of(parts.loaded, parts.data.processing, *parts.network.model));
+      prompting_.emplace(prompting_of(parts.loaded, parts.data.processing, *parts.network.model));
     }
   }
 
