@@ -25,5 +25,7 @@ Result<std::string> read_source(const nlohmann::json& value,
 
 /// Base64, standard or URL-safe, with or without padding; white space is passed over.
 Result<std::string> decode_base64(std::string_view text);
+/// Standard base64 with padding.
+std::string encode_base64(std::string_view bytes);
 
 }  // namespace lmms::media
