@@ -4,7 +4,6 @@
 #include <gtest/gtest.h>
 
 #include <cstdlib>
-#include <random>
 
 #include "media/images_testing.h"
 
@@ -101,34 +100,13 @@ TEST(Image, turning_there_and_back_gives_the_image) {
   }
 }
 
-/// Bytes of a file changed at a few places, or with a piece cut out or doubled.
-std::string mutated(std::string text, uint64_t seed) {
-  std::mt19937_64 rng(seed);
-  const auto below = [&](size_t n) { return size_t(rng() % std::max<size_t>(n, 1)); };
-  for (size_t n = 1 + below(6); n > 0; --n) {
-    // Headers are short: half of the changes are aimed at the first 64 bytes.
-    const size_t at = below(below(2) ? text.size() : std::min<size_t>(text.size(), 64));
-    switch (below(4)) {
-      case 0:
-        text.erase(at, below(40));
-        break;
-      case 1:
-        text.insert(at, text.substr(at, below(40)));
-        break;
-      default:
-        if (!text.empty()) text[at] = below(3) ? char(below(256)) : char(0xff);
-    }
-  }
-  return text;
-}
-
 TEST(ImageFaults, no_change_of_any_file_does_more_than_fail) {
   const char* rounds = std::getenv("LMMS_FUZZ_ROUNDS");
   int decoded = 0, refused = 0;
   for (const auto& [name, results] : testing::cases().at("decode").items()) {
     const std::string text = testing::file(name);
     for (uint64_t round = 0; round < (rounds ? std::stoul(rounds) : 40u); ++round) {
-      const std::string changed = mutated(
+      const std::string changed = testing::mutated(
           text, round * 1000 +
                     testing::crc({reinterpret_cast<const uint8_t*>(name.data()), name.size()}));
       (decode(testing::bytes(changed), {.max_pixels = 1 << 20}).ok() ? decoded : refused)++;

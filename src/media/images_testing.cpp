@@ -2,7 +2,9 @@
 
 #include <zlib.h>
 
+#include <algorithm>
 #include <cstdlib>
+#include <random>
 
 #include "core/files.h"
 
@@ -29,6 +31,26 @@ std::span<const std::byte> bytes(const std::string& text) {
 
 uint32_t crc(std::span<const uint8_t> bytes) {
   return uint32_t(crc32_z(0, bytes.data(), bytes.size()));
+}
+
+std::string mutated(std::string text, uint64_t seed) {
+  std::mt19937_64 rng(seed);
+  const auto below = [&](size_t n) { return size_t(rng() % std::max<size_t>(n, 1)); };
+  for (size_t n = 1 + below(6); n > 0; --n) {
+    // Headers are short: half of the changes are aimed at the first 64 bytes.
+    const size_t at = below(below(2) ? text.size() : std::min<size_t>(text.size(), 64));
+    switch (below(4)) {
+      case 0:
+        text.erase(at, below(40));
+        break;
+      case 1:
+        text.insert(at, text.substr(at, below(40)));
+        break;
+      default:
+        if (!text.empty()) text[at] = below(3) ? char(below(256)) : char(0xff);
+    }
+  }
+  return text;
 }
 
 }  // namespace lmms::media::testing

@@ -15,5 +15,7 @@ const nlohmann::json& cases();
 std::string file(const std::string& name);
 std::span<const std::byte> bytes(const std::string& text);
 uint32_t crc(std::span<const uint8_t> bytes);
+/// Bytes of a file changed at a few places, or with a piece cut out or doubled.
+std::string mutated(std::string text, uint64_t seed);
 
 }  // namespace lmms::media::testing

@@ -5,6 +5,7 @@
 
 #include "core/files.h"
 #include "core/format.h"
+#include "media/container.h"
 #include "media/image.h"
 
 namespace lmms::media {
@@ -74,8 +75,9 @@ Result<std::string> read_data_url(std::string_view url) {
   return bytes;
 }
 
-bool is_image(const std::string& bytes) {
-  return probe(std::as_bytes(std::span(bytes.data(), bytes.size()))).ok();
+bool is_media(const std::string& text) {
+  const Bytes bytes = std::as_bytes(std::span(text.data(), text.size()));
+  return probe(bytes).ok() || is_container(bytes);
 }
 
 }  // namespace
@@ -128,7 +130,7 @@ Result<std::string> decode_base64(std::string_view text) {
 
 Result<std::string> read_source(std::string_view source, const fs::path& data_folder) {
   if (source.empty())
-    return Fault{"", "an empty text where an image should be named", std::string(kForms)};
+    return Fault{"", "an empty text where a file should be named", std::string(kForms)};
   if (source.find('\0') != source.npos)
     return Fault{"", "a path that contains a zero byte", std::string(kForms)};
   if (starts_without_case(source, "http://") || starts_without_case(source, "https://"))
@@ -142,10 +144,10 @@ Result<std::string> read_source(std::string_view source, const fs::path& data_fo
   }
   Result<std::string> file = read_path(fs::path(source), data_folder);
   if (file) return file;
-  // Shorter than any image's base64 is a path that was mistyped.
+  // Shorter than the base64 of any file is a path that was mistyped.
   if (source.size() >= 32) {
     Result<std::string> bytes = decode_base64(source);
-    if (bytes && is_image(*bytes)) return bytes;
+    if (bytes && is_media(*bytes)) return bytes;
   }
   return file;
 }
@@ -165,10 +167,10 @@ Result<std::string> read_source(const nlohmann::json& value, const fs::path& dat
     if (bytes != value.end() && bytes->is_string())
       return decode_base64(bytes->get_ref<const std::string&>());
     if (path != value.end() && path->is_string()) return read_source(*path, data_folder);
-    return Fault{"", "an object without bytes and without path where an image should be",
+    return Fault{"", "an object without bytes and without path where an image or a video should be",
                  std::string(kForms)};
   }
-  return Fault{"", fmt::format("expected an image, found {}", value.type_name()),
+  return Fault{"", fmt::format("expected an image or a video, found {}", value.type_name()),
                std::string(kForms)};
 }
 

@@ -1,5 +1,5 @@
 #pragma once
-/// The bytes behind what a record writes for an image.
+/// The bytes behind what a record writes for an image or a video.
 #include <filesystem>
 #include <nlohmann/json_fwd.hpp>
 #include <string>
@@ -13,7 +13,9 @@ namespace lmms::media {
 ///   a path                  relative ones are joined to `data_folder`
 ///   file://PATH             %XX is read as a URL reads it
 ///   data:image/png;base64,  or with %XX text instead of base64
-///   base64                  bare, where no file of that name exists and the bytes are an image
+///   base64                  bare, where no file of that name exists and the bytes are an image or
+///   a
+///                           video's container
 /// http and https are refused: training does not use the network. Faults carry the path, or the
 /// front of the text, in `where`.
 Result<std::string> read_source(std::string_view source, const std::filesystem::path& data_folder);

@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "media/images_testing.h"
+#include "media/videos_testing.h"
 
 namespace lmms::media {
 namespace {
@@ -57,6 +58,15 @@ TEST(Source, base64_is_read_in_data_urls_and_bare) {
   EXPECT_EQ(*decode_base64("_-8="), "\xff\xef");
 }
 
+TEST(Source, videos_are_read_as_images_are) {
+  for (const char* name : {"h264.mp4", "vp9.webm", "mjpeg.avi", "animated.gif"}) {
+    SCOPED_TRACE(name);
+    const std::string video = testing::video_file(name);
+    EXPECT_EQ(read("data:video/mp4;base64," + base64(video)), video);
+    EXPECT_EQ(read(base64(video)), video);
+  }
+}
+
 TEST(Source, bytes_of_a_column_go_before_the_path_beside_them) {
   const json bytes = json::binary({1, 2, 3});
   EXPECT_EQ(read_value(bytes), "\1\2\3");
@@ -76,7 +86,7 @@ TEST(SourceFaults, say_what_is_wrong_and_never_print_megabytes) {
   EXPECT_THAT(read("data:image/png;base64"), HasSubstr("without a comma"));
   EXPECT_THAT(read("data:image/png;base64,ab*d"), HasSubstr("no base64: byte 42 at position 2"));
   EXPECT_LT(read(std::string(1 << 20, 'A')).size(), 400u);
-  EXPECT_THAT(read_value(7), HasSubstr("expected an image, found number"));
+  EXPECT_THAT(read_value(7), HasSubstr("expected an image or a video, found number"));
   EXPECT_THAT(read_value(json::object()), HasSubstr("without bytes and without path"));
 }
 

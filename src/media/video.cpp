@@ -8,7 +8,7 @@
 #include <string_view>
 
 #include "core/format.h"
-#include "media/codecs.h"
+#include "media/container.h"
 #include "media/video_module.h"
 
 namespace lmms::media {
@@ -98,6 +98,8 @@ void Video::Close::operator()(void* video) const noexcept {
 
 Result<Video> Video::open(Bytes bytes, const VideoOptions& options) {
   if (std::optional<Fault> fault = no_container(bytes)) return *std::move(fault);
+  if (ends_early(bytes))
+    return bad_video(fmt::format("the file ends within it, after {} bytes", bytes.size()));
   Message message;
   LmmsVideoInfo found{};
   Video video;

@@ -121,6 +121,17 @@ def clips():
     return files
 
 
+def sound_alone():
+    buffer = io.BytesIO()
+    with av.open(buffer, "w", format="mp4") as out:
+        tone = out.add_stream("aac", rate=16000)
+        frame = av.AudioFrame.from_ndarray(np.zeros((1, 1024), np.float32), format="fltp", layout="mono")
+        frame.sample_rate, frame.pts = 16000, 0
+        out.mux(tone.encode(frame))
+        out.mux(tone.encode())
+    return buffer.getvalue()
+
+
 def seen(data):
     """Rate, seconds and frames as torchcodec gives them; where it fails (AVI with B-frames), as PyAV does."""
     try:
@@ -248,6 +259,8 @@ def main():
         cases["clips"][name] = {"by": by, "width": int(frames.shape[2]), "height": int(frames.shape[1]), "frames": len(frames), "fps": fps,
                                 "seconds": seconds, "shown": shown, "crc": [zlib.crc32(f.tobytes()) for f in frames]}
         print(name, by, len(data), frames.shape, fps, seconds)
+    with open(os.path.join(out, "sound_alone.m4a"), "wb") as file:
+        file.write(sound_alone())
     rng = random.Random(7)
     times = 20 if many else 1
     cases["choice"] = [choice(rng) for _ in range(400 * times)]
