@@ -52,7 +52,7 @@ AdamwRange range_of(const Problem& x) {
 
 AdamwControl settings() {
   AdamwControl c;
-  c.learning_rate = 1e-2;
+  c.learning_rates[0] = 1e-2;
   c.max_norm = 1.0;
   return c;
 }

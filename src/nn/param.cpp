@@ -9,8 +9,30 @@
 namespace lmms::nn {
 namespace {
 
-bool below(std::string_view name, std::string_view module) {
-  return name.starts_with(module) && (name.size() == module.size() || name[module.size()] == '.');
+// `*` stands for any characters, none too.
+bool matches(std::string_view text, std::string_view glob) {
+  size_t t = 0, g = 0, star = std::string_view::npos, taken = 0;
+  while (t < text.size()) {
+    if (g < glob.size() && glob[g] == '*') {
+      star = g++;
+      taken = t;
+    } else if (g < glob.size() && glob[g] == text[t]) {
+      ++t;
+      ++g;
+    } else if (star != std::string_view::npos) {  // the last star takes one more
+      g = star + 1;
+      t = ++taken;
+    } else {
+      return false;
+    }
+  }
+  return glob.find_first_not_of('*', g) == std::string_view::npos;
+}
+
+// The tensor itself, or a module above it.
+bool below(std::string_view name, std::string_view pattern) {
+  if (name.empty() || pattern.empty()) return false;
+  return matches(std::string(name) + '.', std::string(pattern) + ".*");
 }
 
 // Every module name of the tree: each dotted prefix of each tensor's name.
@@ -71,6 +93,16 @@ std::string ParamTable::other_name(std::string_view hub_name) const {
   return {};
 }
 
+bool ParamTable::fits(std::string_view hub_name, std::string_view module_pattern) const {
+  return below(hub_name, module_pattern) || below(other_name(hub_name), module_pattern);
+}
+
+std::optional<std::string> ParamTable::nearest_module(const std::string& module_pattern) const {
+  std::string word = module_pattern;
+  while (word.ends_with('*') || word.ends_with('.')) word.pop_back();
+  return nearest_name(word, module_names(*this));
+}
+
 const Param* ParamTable::find_part(std::string_view hub_name) const {
   for (const Param& p : params_) {
     for (const Part& part : p.parts) {
@@ -88,29 +120,30 @@ int64_t ParamTable::elements(bool trainable_only) const {
   return n;
 }
 
-void ParamTable::freeze(const std::string& module, const std::string& where) {
+void ParamTable::freeze(const std::string& module_pattern, const std::string& where) {
   bool found = false;
   for (Param& p : params_) {
     const auto inside = std::count_if(p.parts.begin(), p.parts.end(), [&](const Part& q) {
-      return below(q.hub_name, module) || below(other_name(q.hub_name), module);
+      return fits(q.hub_name, module_pattern);
     });
     if (inside == 0) continue;
     found = true;
     if (static_cast<size_t>(inside) < p.parts.size()) {
       std::string together;
       for (const Part& part : p.parts) together += (together.empty() ? "" : ", ") + part.hub_name;
-      throw Error(where, "'" + module + "' is stored and trained in one matrix with " + together,
+      throw Error(where,
+                  "'" + module_pattern + "' is stored and trained in one matrix with " + together,
                   "freeze all of these modules or none of them");
     }
     p.trainable = false;
   }
   if (found) return;
-  const auto near = nearest_name(module, module_names(*this));
-  throw Error(
-      where,
-      "the model has no module '" + module + "'" + (near ? "; did you mean '" + *near + "'?" : ""),
-      "module names are those of the checkpoint's tensors, such as 'model.embed_tokens' or "
-      "'model.layers.0'");
+  const auto near = nearest_module(module_pattern);
+  throw Error(where,
+              "the model has no module '" + module_pattern + "'" +
+                  (near ? "; did you mean '" + *near + "'?" : ""),
+              "module names are those of the checkpoint's tensors, such as 'model.embed_tokens' or "
+              "'model.layers.0'");
 }
 
 }  // namespace lmms::nn

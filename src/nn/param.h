@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <deque>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -66,6 +67,12 @@ class ParamTable {
   void also_known(std::string prefix, std::string other);
   /// The other name of a tensor, or "".
   std::string other_name(std::string_view hub_name) const;
+  /// Whether a module_pattern names the tensor or a module above it, be it by the hub's names or by
+  /// other_name. A module_pattern is a dotted path in which `*` stands for any characters:
+  /// 'visual', 'visual.blocks.*.attn', '*.norm'.
+  bool fits(std::string_view hub_name, std::string_view module_pattern) const;
+  /// The name of a module that a mistyped module_pattern may have meant.
+  std::optional<std::string> nearest_module(const std::string& module_pattern) const;
   /// nullptr if no Param holds a part of that name.
   const Param* find_part(std::string_view hub_name) const;
 
@@ -73,11 +80,9 @@ class ParamTable {
   const std::deque<Param>& all() const { return params_; }
   int64_t elements(bool trainable_only = false) const;
 
-  /// Freezes every Param below the dotted module name (exactly it, or it followed by '.'), be it by
-  /// the hub's names or by other_name. Throws
-  /// Error, with `where`, naming the nearest module, if nothing is below it, or if it would freeze
-  /// a part of a stacked Param.
-  void freeze(const std::string& module, const std::string& where);
+  /// Freezes every Param that fits the module_pattern. Throws Error, with `where`, naming the
+  /// nearest module, if none does, or if it would freeze a part of a stacked Param.
+  void freeze(const std::string& module_pattern, const std::string& where);
 
  private:
   std::deque<Param> params_;

@@ -62,6 +62,24 @@ TEST(ParamTable, freezes_a_single_tensor_by_its_full_name) {
   EXPECT_EQ(table.elements(true), table.elements() - 4);
 }
 
+TEST(ParamTable, fits_a_pattern_by_whole_names_and_stars) {
+  ParamTable table = two_layers();
+  table.also_known("model.", "language.");
+  const char* q = "model.layers.10.q.weight";
+  for (const char* fits : {"model", "model.layers.10", "model.layers.10.q.weight", "*.q", "*",
+                           "model.layers.*.q", "model.*.weight", "language.layers", "*1*"})
+    EXPECT_TRUE(table.fits(q, fits)) << fits;
+  for (const char* other : {"", "mode", "model.layers.1", "layers.10", "*.k", "model.layers.*.norm",
+                            "*.weight.", "language.layers.1", "q"})
+    EXPECT_FALSE(table.fits(q, other)) << other;
+}
+
+TEST(ParamTable, freezes_what_fits_a_pattern_with_stars) {
+  ParamTable table = two_layers();
+  table.freeze("*.norm", "");
+  EXPECT_EQ(table.elements(true), table.elements() - 8);
+}
+
 TEST(ParamTable, names_the_nearest_module_where_none_has_the_name) {
   EXPECT_THAT(message_of_freezing("model.layer.1"), HasSubstr("did you mean 'model.layers.1'?"));
   EXPECT_THAT(message_of_freezing("model.layer.1"),

@@ -3,7 +3,9 @@
 #include <ATen/ops/empty.h>
 #include <ATen/ops/zeros.h>
 #include <c10/core/GradMode.h>
+#include <c10/util/Exception.h>
 
+#include <algorithm>
 #include <cstddef>
 #include <cstring>
 
@@ -15,10 +17,11 @@ namespace {
 using kernels::AdamwControl;
 using kernels::GradientType;
 
-// The host writes these every step; they come first in the struct.
-constexpr int64_t kHostDoubles = 5;
-static_assert(offsetof(AdamwControl, max_norm) == 4 * sizeof(double));
-static_assert(offsetof(AdamwControl, loss) == 5 * sizeof(double));
+static_assert(kMaxModuleRates + 1 == kernels::kAdamwGroups);
+
+// What the host writes every step comes first in the struct, the loss behind it.
+constexpr int64_t kHostBytes = offsetof(AdamwControl, loss);
+static_assert(kHostBytes % sizeof(double) == 0);
 
 GradientType type_of(const at::Tensor& gradient) {
   return gradient.scalar_type() == at::kBFloat16 ? GradientType::bf16 : GradientType::f32;
@@ -26,11 +29,49 @@ GradientType type_of(const at::Tensor& gradient) {
 
 }  // namespace
 
+void Adamw::add_ranges(std::vector<Range>& out, parallel::BucketRange range, int32_t group) const {
+  if (range.length <= 0) return;
+  double decay = 0;
+  if (range.decay || decay_everything_) {
+    decay = config_.weight_decay;
+    if (group > 0)
+      decay =
+          config_.learning_rates.at(static_cast<size_t>(group - 1)).weight_decay.value_or(decay);
+  }
+  if (!out.empty() && out.back().offset + out.back().length == range.offset &&
+      out.back().group == group && out.back().weight_decay == decay) {
+    out.back().length += range.length;
+  } else {
+    out.push_back({range.offset, range.length, decay, group});
+  }
+}
+
+std::vector<Adamw::Range> Adamw::ranges_of(const parallel::Bucket& bucket,
+                                           std::span<const GroupStretch> groups) const {
+  std::vector<Range> out;
+  for (const parallel::BucketRange& range : bucket.ranges()) {
+    int64_t begin = range.offset;
+    const int64_t end = range.offset + range.length;
+    for (const GroupStretch& s : groups) {
+      const int64_t from = std::max(begin, s.offset), to = std::min(end, s.offset + s.length);
+      if (from >= to) continue;
+      add_ranges(out, {begin, from - begin, range.decay}, 0);
+      add_ranges(out, {from, to - from, range.decay}, s.group);
+      begin = to;
+    }
+    add_ranges(out, {begin, end - begin, range.decay}, 0);
+  }
+  return out;
+}
+
 Adamw::Adamw(std::vector<parallel::Bucket>& buckets, const OptimizerConfig& config,
-             bool decay_everything)
+             bool decay_everything, std::span<const std::vector<GroupStretch>> groups)
     : buckets_(buckets), config_(config), decay_everything_(decay_everything) {
   int64_t partials = 0;
-  for (const parallel::Bucket& bucket : buckets_) {
+  for (size_t b = 0; b < buckets_.size(); ++b) {
+    const parallel::Bucket& bucket = buckets_[b];
+    ranges_.push_back(
+        ranges_of(bucket, groups.empty() ? std::span<const GroupStretch>() : std::span(groups[b])));
     partials_at_.push_back(partials);
     if (!bucket.layout().trainable) {
       first_.emplace_back();
@@ -48,19 +89,29 @@ Adamw::Adamw(std::vector<parallel::Bucket>& buckets, const OptimizerConfig& conf
                        at::TensorOptions().dtype(at::kByte).device(device));
 }
 
-void Adamw::step(double learning_rate, const at::Tensor& loss) {
+void Adamw::step(std::span<const double> learning_rates, const at::Tensor& loss) {
+  TORCH_INTERNAL_ASSERT(learning_rates.size() == config_.learning_rates.size() + 1,
+                        learning_rates.size(), " learning rates for ",
+                        config_.learning_rates.size() + 1, " groups");
   const c10::NoGradGuard no_grad;
   const bool cuda = control_.is_cuda();
   CUstream_st* stream = cuda ? kernels::current_stream() : nullptr;
 
+  AdamwControl given;
+  std::copy(learning_rates.begin(), learning_rates.end(), given.learning_rates);
+  given.groups = static_cast<int64_t>(learning_rates.size());
+  given.beta1 = config_.adam_beta1;
+  given.beta2 = config_.adam_beta2;
+  given.epsilon = config_.adam_epsilon;
+  given.max_norm = config_.max_grad_norm;
   at::Tensor host =
-      at::empty({kHostDoubles}, at::TensorOptions().dtype(at::kDouble).pinned_memory(cuda));
-  const double values[kHostDoubles] = {learning_rate, config_.adam_beta1, config_.adam_beta2,
-                                       config_.adam_epsilon, config_.max_grad_norm};
-  std::memcpy(host.mutable_data_ptr(), values, sizeof(values));
-  const at::Tensor doubles = control_.narrow(0, 0, (kHostDoubles + 1) * 8).view(at::kDouble);
-  doubles.narrow(0, 0, kHostDoubles).copy_(host, /*non_blocking=*/true);
-  doubles.select(0, kHostDoubles).copy_(loss, /*non_blocking=*/true);
+      at::empty({kHostBytes}, at::TensorOptions().dtype(at::kByte).pinned_memory(cuda));
+  std::memcpy(host.mutable_data_ptr(), &given, kHostBytes);
+  control_.narrow(0, 0, kHostBytes).copy_(host, /*non_blocking=*/true);
+  control_.narrow(0, kHostBytes, sizeof(double))
+      .view(at::kDouble)
+      .squeeze(0)
+      .copy_(loss, /*non_blocking=*/true);
 
   auto* partials = partials_.mutable_data_ptr<double>();
   for (size_t b = 0; b < buckets_.size(); ++b) {
@@ -86,7 +137,7 @@ void Adamw::step(double learning_rate, const at::Tensor& loss) {
     const parallel::Bucket& bucket = buckets_[b];
     if (!bucket.layout().trainable) continue;
     const at::Tensor& gradient = bucket.gradients();
-    for (const parallel::BucketRange& range : bucket.ranges()) {
+    for (const Range& range : ranges_[b]) {
       kernels::AdamwRange r;
       r.master = bucket.masters().mutable_data_ptr<float>() + range.offset;
       r.first_moment = first_[b].mutable_data_ptr<float>() + range.offset;
@@ -97,9 +148,9 @@ void Adamw::step(double learning_rate, const at::Tensor& loss) {
       if (!bucket.masters().is_same(bucket.weights())) {
         r.bf16_weights = bucket.weights().mutable_data_ptr<at::BFloat16>() + range.offset;
       }
-      r.weight_decay =
-          range.decay || decay_everything_ ? static_cast<float>(config_.weight_decay) : 0.0f;
+      r.weight_decay = static_cast<float>(range.weight_decay);
       r.count = range.length;
+      r.group = range.group;
       if (cuda) {
         kernels::adamw_update_cuda(control, r, stream);
       } else {

@@ -43,6 +43,40 @@ TEST(Adamw, decays_matrices_alone_unless_asked_for_everything) {
   }
 }
 
+TEST(Adamw, moves_and_decays_a_group_by_its_own_numbers) {
+  auto memory = buckets(at::kFloat);
+  OptimizerConfig config;
+  config.weight_decay = 0.5;
+  config.learning_rates = {{"a", 1.0, std::nullopt}, {"b", 1.0, 0.25}};
+  // the second row of the matrix is in the first group, the third and the norm in the second
+  const std::vector<std::vector<GroupStretch>> groups{
+      {{5, 5, 1}, {10, parallel::kAlignment - 10, 2}, {parallel::kAlignment, 7, 2}}, {}};
+  Adamw adamw(memory, config, /*decay_everything=*/false, groups);
+  const std::vector<double> rates{0.1, 0.2, 0.4};
+  adamw.step(rates, loss(1));  // gradients are zero: what moves is decay
+  EXPECT_TRUE(memory[0].weight(0).select(0, 0).equal(at::full({5}, 1 - 0.1f * 0.5f)));
+  EXPECT_TRUE(memory[0].weight(0).select(0, 1).equal(at::full({5}, 1 - 0.2f * 0.5f)));
+  EXPECT_TRUE(memory[0].weight(0).select(0, 2).equal(at::full({5}, 1 - 0.4f * 0.25f)));
+  EXPECT_TRUE(memory[0].weight(1).equal(at::full({7}, 1.0f))) << "norms do not decay";
+}
+
+TEST(Adamw, of_equal_groups_gives_the_bits_of_one) {
+  auto one = buckets(at::kBFloat16), many = buckets(at::kBFloat16);
+  OptimizerConfig config;
+  config.weight_decay = 0.01;
+  Adamw single(one, config, false);
+  config.learning_rates = {{"a", 1.0, std::nullopt}, {"b", 1.0, std::nullopt}};
+  const std::vector<std::vector<GroupStretch>> groups{{{1, 3, 1}, {4, 200, 2}}, {}};
+  Adamw grouped(many, config, false, groups);
+  for (int i = 1; i <= 3; ++i) {
+    for (auto* memory : {&one, &many}) (*memory)[0].gradients().fill_(0.1 * i);
+    single.step(1e-3, loss(1));
+    grouped.step(std::vector<double>{1e-3, 1e-3, 1e-3}, loss(1));
+  }
+  EXPECT_TRUE(one[0].masters().equal(many[0].masters()));
+  EXPECT_TRUE(one[0].weights().equal(many[0].weights()));
+}
+
 TEST(Adamw, keeps_fp32_masters_under_bf16_weights) {
   auto memory = buckets(at::kBFloat16);
   Adamw adamw(memory, {}, false);

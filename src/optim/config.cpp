@@ -62,9 +62,24 @@ std::span<const std::string_view> schedule_kwargs(std::string_view schedule) {
   return {};
 }
 
+void fields(Fields& f, ModuleRate& c) {
+  f.omit_absent();
+  f("modules", c.modules,
+    "dotted path of a module or a tensor, as in the checkpoint; everything below it belongs to it; "
+    "* stands for any characters",
+    Rule().required());
+  f("learning_rate", c.learning_rate, "its peak; the schedule multiplies it as it does the others",
+    Rule().at_least(0));
+  f("weight_decay", c.weight_decay, "its decay; norms and biases have none", Rule().at_least(0));
+}
+
 void fields(Fields& f, OptimizerConfig& c) {
   f("optim", c.optim, "optimiser", Rule().one_of(optimizer_names()));
   f("learning_rate", c.learning_rate, "peak learning rate", Rule().at_least(0));
+  f("learning_rates", c.learning_rates,
+    "modules with a learning rate or weight decay of their own; a weight belongs to the first that "
+    "fits it",
+    Rule().or_null());
   f("weight_decay", c.weight_decay, "decoupled decay a step; norms and biases have none",
     Rule().at_least(0));
   f("adam_beta1", c.adam_beta1, "decay of the first moment", Rule().at_least(0).less_than(1));

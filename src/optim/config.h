@@ -15,11 +15,24 @@ class Fields;
 
 namespace lmms::optim {
 
+/// Weights with a learning rate or a weight decay of their own; absent: that of all others.
+struct ModuleRate {
+  std::string modules;  ///< a module_pattern (nn/param.h)
+  std::optional<double> learning_rate;
+  std::optional<double> weight_decay;
+
+  bool operator==(const ModuleRate&) const = default;
+};
+
+/// The most entries of `learning_rates`.
+inline constexpr size_t kMaxModuleRates = 63;
+
 struct OptimizerConfig {
   std::string optim =
       "adamw_torch_fused";  ///< of optimizers.def; every built name means AdamW with fp32 states
-  double learning_rate = 5e-5;  ///< peak
-  double weight_decay = 0.0;    ///< decoupled, per step
+  double learning_rate = 5e-5;             ///< peak
+  std::vector<ModuleRate> learning_rates;  ///< a weight belongs to the first that fits it
+  double weight_decay = 0.0;               ///< decoupled, per step
   double adam_beta1 = 0.9;
   double adam_beta2 = 0.999;
   double adam_epsilon = 1e-8;
@@ -108,6 +121,7 @@ std::span<const config::Name> schedule_names();
 std::span<const std::string_view> schedule_kwargs(std::string_view schedule);
 
 /// The fields, flat: listed by trainer_args.
+void fields(config::Fields& f, ModuleRate& c);
 void fields(config::Fields& f, OptimizerConfig& c);
 void fields(config::Fields& f, ScheduleConfig& c);
 void fields(config::Fields& f, ScheduleArguments& c);

@@ -13,11 +13,17 @@ std::variant<Schedule, MetricSchedule> make(const ScheduleConfig& config, double
 
 LearningRate::LearningRate(const ScheduleConfig& config, double learning_rate,
                            std::optional<int64_t> total_steps, bool compat)
-    : schedule_(make(config, learning_rate, total_steps, compat)) {}
+    : peak_(learning_rate), schedule_(make(config, learning_rate, total_steps, compat)) {}
 
 double LearningRate::operator()(int64_t done, double progress) const {
   const auto* metric = std::get_if<MetricSchedule>(&schedule_);
   return metric ? metric->learning_rate() : std::get<Schedule>(schedule_)(done, progress);
+}
+
+double LearningRate::of(double peak, int64_t done, double progress) const {
+  const auto* metric = std::get_if<MetricSchedule>(&schedule_);
+  if (!metric) return std::get<Schedule>(schedule_).of(peak, done, progress);
+  return peak_ > 0 ? peak * (metric->learning_rate() / peak_) : peak;
 }
 
 bool LearningRate::observe(double metric) {

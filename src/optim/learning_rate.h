@@ -18,6 +18,9 @@ class LearningRate {
 
   /// For the update after `done` steps, at which `progress` in [0, 1] of the training is done.
   double operator()(int64_t done, double progress) const;
+  /// The same for weights whose own peak is `peak`: the schedule's share of `learning_rate`, times
+  /// their peak.
+  double of(double peak, int64_t done, double progress) const;
   /// The eval_loss of an evaluation that the config asks for by steps or epochs, not of one at the
   /// start or end. True if the learning rate is another one now.
   bool observe(double metric);
@@ -28,6 +31,7 @@ class LearningRate {
   void restore(const std::optional<MetricScheduleState>& state);
 
  private:
+  double peak_;
   std::variant<Schedule, MetricSchedule> schedule_;
 };
 

@@ -108,5 +108,29 @@ TEST(ScheduleConfig, names_the_arguments_of_every_schedule_that_follows_a_metric
   EXPECT_TRUE(schedule_kwargs("linear").empty());
 }
 
+TEST(LearningRate, multiplies_the_peak_of_a_group_as_it_does_the_default) {
+  ScheduleConfig config;
+  config.lr_scheduler_type = "cosine_with_min_lr";
+  config.lr_scheduler_kwargs.min_lr = 1e-4;
+  config.warmup_steps = 5;
+  const LearningRate rate(config, 1e-3, 50);
+  for (int64_t done = 0; done < 50; ++done) {
+    EXPECT_NEAR(rate.of(2e-6, done, 0), rate(done, 0) * 2e-3, 1e-18) << done;
+    EXPECT_EQ(rate.of(1e-3, done, 0), rate(done, 0));
+  }
+}
+
+TEST(LearningRate, that_follows_the_evaluation_multiplies_the_peak_of_a_group_too) {
+  ScheduleConfig config;
+  config.lr_scheduler_type = "reduce_lr_on_plateau";
+  config.lr_scheduler_kwargs.patience = 0;
+  config.lr_scheduler_kwargs.factor = 0.5;
+  LearningRate rate(config, 1e-3, std::nullopt);
+  EXPECT_EQ(rate.of(4e-3, 0, 0), 4e-3);
+  for (double metric : {1.0, 2.0, 2.0}) rate.observe(metric);
+  EXPECT_EQ(rate(3, 0), 2.5e-4);
+  EXPECT_EQ(rate.of(4e-3, 3, 0), 1e-3);
+}
+
 }  // namespace
 }  // namespace lmms::optim

@@ -51,10 +51,10 @@ Schedule::Schedule(const ScheduleConfig& config, double learning_rate,
   }
 }
 
-double Schedule::operator()(int64_t done, double progress) const {
+double Schedule::of(double peak, int64_t done, double progress) const {
   double ramp = 1.0;
   if (ramp_steps_ > 0) ramp = std::min(1.0, static_cast<double>(done) / ramp_steps_);
-  return peak_ * ramp * factor(by_progress_ ? progress * total_ : static_cast<double>(done));
+  return peak * ramp * factor(by_progress_ ? progress * total_ : static_cast<double>(done));
 }
 
 double Schedule::warmup_stable_decay(double step) const {
@@ -79,7 +79,7 @@ double Schedule::factor(double step) const {
   const ScheduleArguments& a = config_.lr_scheduler_kwargs;
   if (type == "warmup_stable_decay") return warmup_stable_decay(step);
 
-  const double floor = a.min_lr ? *a.min_lr / peak_ : a.min_lr_ratio.value_or(0);
+  const double floor = a.min_lr && peak_ > 0 ? *a.min_lr / peak_ : a.min_lr_ratio.value_or(0);
   const double progress = (step - warmup_) / std::max(1.0, total_ - warmup_);
   const double cosine = 0.5 * (1.0 + std::cos(kPi * a.num_cycles.value_or(0.5) * 2.0 * progress));
   if (type == "constant") {

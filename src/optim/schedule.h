@@ -19,7 +19,10 @@ class Schedule {
 
   /// The learning rate of the update after `done` steps, at which `progress` in [0, 1] of the
   /// training is done.
-  double operator()(int64_t done, double progress) const;
+  double operator()(int64_t done, double progress) const { return of(peak_, done, progress); }
+  /// That of weights with a peak of their own. Floors that are given as learning rates scale with
+  /// it, as under transformers.
+  double of(double peak, int64_t done, double progress) const;
 
   int64_t warmup_steps() const { return static_cast<int64_t>(warmup_); }
 

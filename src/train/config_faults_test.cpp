@@ -52,6 +52,18 @@ INSTANTIATE_TEST_SUITE_P(
         Rejection{
             "{ema_update_every: 0}", "", "",
             "a.yaml:1:34: trainer_args.ema_update_every: got '0'; expected a whole number >= 1"},
+        Rejection{"{learning_rates: [{modules: visual}, {learning_rate: 1}]}", "", "",
+                  "a.yaml:1:33: trainer_args.learning_rates[0]: changes nothing; expected "
+                  "learning_rate or weight_decay\n"
+                  "a.yaml:1:52: trainer_args.learning_rates[1].modules: missing; expected text"},
+        Rejection{
+            "{learning_rates: [{modules: a, learning_rate: 1}, {modules: a, weight_decay: "
+            "-1}]}",
+            "", "",
+            "a.yaml:1:66: trainer_args.learning_rates[1].modules: 'a' is given twice; a weight "
+            "belongs to the first entry that fits\n"
+            "a.yaml:1:92: trainer_args.learning_rates[1].weight_decay: got '-1'; expected a "
+            "number >= 0"},
         Rejection{"{ema_param_filter: {mode: regex, include: ['a', '(b']}}", "", "",
                   "a.yaml:1:16: trainer_args.ema_param_filter: '(b' is no regular expression"},
         Rejection{

@@ -202,6 +202,29 @@ void check_schedule(const TrainerArgs& args, bool has_evaluation_data, const Com
   }
 }
 
+void check_learning_rates(const std::vector<optim::ModuleRate>& entries, const Checker& check) {
+  const std::string key = "trainer_args.learning_rates";
+  if (entries.size() > optim::kMaxModuleRates) {
+    check.fault({key}, fmt::format("got {} entries; expected at most {}", entries.size(),
+                                   optim::kMaxModuleRates));
+  }
+  for (size_t i = 0; i < entries.size(); ++i) {
+    const std::string entry = fmt::format("{}[{}]", key, i);
+    const std::string& modules = entries[i].modules;
+    if (!entries[i].learning_rate && !entries[i].weight_decay) {
+      check.fault({entry, entry + ".learning_rate", entry + ".weight_decay"},
+                  "changes nothing; expected learning_rate or weight_decay");
+    }
+    for (size_t before = 0; before < i; ++before) {
+      if (entries[before].modules != modules) continue;
+      check.fault({entry + ".modules"},
+                  fmt::format("'{}' is given twice; a weight belongs to the first entry that fits",
+                              modules));
+      break;
+    }
+  }
+}
+
 void check_trainer(const TrainerArgs& args, const data::DataConfig& data, const Checker& check) {
   if (args.max_steps == 0)
     check.fault({"trainer_args.max_steps"}, "got 0; expected -1 (by epochs) or a number of steps");
@@ -221,6 +244,7 @@ void check_trainer(const TrainerArgs& args, const data::DataConfig& data, const 
                   fmt::format("got {}; expected at most 1e15 steps", value));
     }
   }
+  check_learning_rates(args.optimizer.learning_rates, check);
   if (const auto pattern = args.ema.ema_param_filter.broken_pattern()) {
     check.fault({"trainer_args.ema_param_filter"},
                 fmt::format("'{}' is no regular expression", *pattern));

@@ -25,6 +25,8 @@ nlohmann::ordered_json to_json(const StepMetrics& row, const Machine& machine) {
   for (const auto& [name, value] : row.terms) j[name] = number(value);
   j["grad_norm"] = number(row.grad_norm);
   j["learning_rate"] = number(row.learning_rate);
+  for (const auto& [name, rate] : row.group_learning_rates)
+    j["learning_rate/" + name] = number(rate);
   j["tokens"] = row.tokens;
   j["supervised_tokens"] = row.supervised_tokens;
   j["samples"] = row.samples;

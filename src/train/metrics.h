@@ -6,6 +6,8 @@
 #include <nlohmann/json_fwd.hpp>
 #include <optional>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "train/evaluation.h"
 
@@ -19,6 +21,8 @@ struct StepMetrics {
   std::map<std::string, double> terms;  ///< parts of the loss, where there are several
   double grad_norm = 0;                 ///< before clipping
   double learning_rate = 0;             ///< that the update used
+  /// The same of weights with one of their own, by the module_pattern of the config.
+  std::vector<std::pair<std::string, double>> group_learning_rates;
   int64_t tokens = 0, supervised_tokens = 0, samples = 0;
   double step_seconds = 0, data_wait_seconds = 0;
   double flops = 0, lmms_engine_flops = 0;

@@ -1,7 +1,6 @@
 #include "train/model_setup.h"
 
 #include <algorithm>
-#include <map>
 
 #include "checkpoint/hf_folder.h"
 #include "core/config/value_json.h"
@@ -10,6 +9,7 @@
 #include "data/qwen_media.h"
 #include "models/registry.h"
 #include "models/tensor_io.h"
+#include "train/parameter_groups.h"
 
 namespace lmms::train {
 namespace {
@@ -64,35 +64,14 @@ at::ScalarType dtype_of(const checkpoint::TensorIndex& weights, const fs::path& 
 // The trained elements whose names in the checkpoint the filter takes, by bucket.
 std::vector<std::vector<optim::Stretch>> followed_stretches(const Network& network,
                                                             const optim::EmaFilter& filter) {
-  const auto& params = network.model->params().all();
   std::vector<std::vector<optim::Stretch>> out(network.memory.buckets.size());
-  const auto add = [&](std::vector<optim::Stretch>& list, int64_t offset, int64_t length) {
-    if (!list.empty() && list.back().first + list.back().second == offset) {
-      list.back().second += length;
+  for (const TrainedPart& p : trained_parts(network.model->params(), network.memory)) {
+    if (!filter.takes(p.part->hub_name)) continue;
+    std::vector<optim::Stretch>& list = out[p.bucket];
+    if (!list.empty() && list.back().first + list.back().second == p.offset) {
+      list.back().second += p.length;
     } else {
-      list.emplace_back(offset, length);
-    }
-  };
-  // in the order of the bucket, so that neighbours become one stretch
-  std::vector<std::map<size_t, const nn::Param*>> by_segment(out.size());
-  for (size_t i = 0; i < params.size(); ++i) {
-    const nn::Placement place = network.memory.placements[i];
-    if (params[i].trainable) by_segment[place.bucket][place.segment] = &params[i];
-  }
-  for (size_t b = 0; b < out.size(); ++b) {
-    const parallel::Bucket& bucket = network.memory.buckets[b];
-    for (const auto& [segment, param] : by_segment[b]) {
-      const int64_t begin = bucket.segments()[segment].offset;
-      const int64_t end = segment + 1 < bucket.segments().size()
-                              ? bucket.segments()[segment + 1].offset
-                              : bucket.size();
-      const int64_t row = param->shape.empty() ? 1 : param->elements() / param->shape[0];
-      for (const nn::Part& part : param->parts) {
-        if (!filter.takes(part.hub_name)) continue;
-        const int64_t from = begin + part.first_row * row;
-        const bool last = &part == &param->parts.back();  // with the gap behind it: zeros
-        add(out[b], from, last ? end - from : part.rows * row);
-      }
+      list.emplace_back(p.offset, p.length);
     }
   }
   return out;
@@ -146,8 +125,11 @@ Network make_network(ModelSource source, const LoadedConfig& loaded, int64_t mic
     const checkpoint::HfFolder hf = checkpoint::HfFolder::open(source.folder).take();
     load_weights(network, hf.weights().take(), source.folder);
   }
+  ParameterGroups groups = parameter_groups(params, network.memory, args.optimizer,
+                                            loaded.where("trainer_args.learning_rates"));
+  network.groups = std::move(groups.groups);
   network.optimizer = std::make_unique<optim::Adamw>(network.memory.buckets, args.optimizer,
-                                                     loaded.config.compat.decay);
+                                                     loaded.config.compat.decay, groups.stretches);
   if (args.ema.ema_enabled) network.ema = make_ema(network, loaded);
   return network;
 }

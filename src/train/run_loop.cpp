@@ -138,7 +138,10 @@ class Loop {
     row.samples = batch.samples;
     row.data_wait_seconds = std::chrono::duration<double>(waited_).count();
     row.skipped_samples = batch.skipped.total();
-    row.learning_rate = parts_.learning_rate(batch.step - 1, batch.progress_before);
+    const std::vector<double> rates = learning_rates(batch.step - 1, batch.progress_before);
+    row.learning_rate = rates.front();
+    for (size_t g = 1; g < rates.size(); ++g)
+      row.group_learning_rates.emplace_back(parts_.network.groups[g].name, rates[g]);
     if (args_.print_batch_input_steps > 0 && batch.step % args_.print_batch_input_steps == 0) {
       log::info(fmt::format("step {}, ", batch.step) +
                 first_sample_text(batch.micro_steps.front(), parts_.data.processing.tokenizer));
@@ -166,8 +169,7 @@ class Loop {
     }
     optim::Ema* ema = parts_.network.ema.get();
     if (ema != nullptr) ema->before_update(batch.step);
-    train_step(parts_.network, parts_.objective, *runner_, micro_steps, context_,
-               row.learning_rate);
+    train_step(parts_.network, parts_.objective, *runner_, micro_steps, context_, rates);
     if (ema != nullptr) ema->after_update(batch.step, parts_.network.optimizer->skipped());
     pending.control = on_host(parts_.network.optimizer->control_bytes());
     pending.copied = kernels::record_event(parts_.device);
@@ -183,6 +185,15 @@ class Loop {
     if (before) before->ended = pending.begun;
     pending_ = std::move(pending);
     if (before) read(std::move(*before));
+  }
+
+  // Of each group of weights, for the update after `done` steps.
+  std::vector<double> learning_rates(int64_t done, double progress) const {
+    std::vector<double> out{parts_.learning_rate(done, progress)};
+    const std::vector<ParameterGroup>& groups = parts_.network.groups;
+    for (size_t g = 1; g < groups.size(); ++g)
+      out.push_back(parts_.learning_rate.of(groups[g].learning_rate, done, progress));
+    return out;
   }
 
   // Of the loss: all supervised tokens of the step; under compat: loss those of the micro-step,

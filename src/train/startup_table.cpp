@@ -76,6 +76,12 @@ TableRows describe_run(const RunParts& parts, const RunState& state,
                     fmt::format("AdamW, learning rate {}, {}, weight decay {}, clip {}",
                                 args.optimizer.learning_rate, args.schedule.lr_scheduler_type,
                                 args.optimizer.weight_decay, args.optimizer.max_grad_norm));
+  for (const ParameterGroup& group : parts.network.groups) {
+    if (group.name.empty()) continue;
+    rows.emplace_back("learning rate", fmt::format("{}: {}, weight decay {} ({} parameters)",
+                                                   group.name, group.learning_rate,
+                                                   group.weight_decay, grouped(group.elements)));
+  }
   rows.emplace_back("device", fmt::format("{}, {}", kernels::device_name(parts.device),
                                           size_text(kernels::total_memory_bytes(parts.device))));
   rows.emplace_back("peak", fmt::format("{:.3g} TFLOP/s ({})",

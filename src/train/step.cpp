@@ -30,10 +30,10 @@ std::unique_ptr<StepRunner> plain_runner() {
 
 at::Tensor train_step(Network& network, const objectives::Objective& objective, StepRunner& runner,
                       std::span<const nn::Batch> micro_steps, const nn::RunContext& context,
-                      double learning_rate) {
+                      std::span<const double> learning_rates) {
   for (parallel::Bucket& bucket : network.memory.buckets) bucket.zero_gradients();
   const at::Tensor loss = runner.run(network, objective, micro_steps, context);
-  network.optimizer->step(learning_rate, loss);
+  network.optimizer->step(learning_rates, loss);
   return loss;
 }
 

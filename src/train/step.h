@@ -11,6 +11,7 @@
 #include "objectives/objective.h"
 #include "optim/adamw.h"
 #include "optim/ema.h"
+#include "train/parameter_groups.h"
 
 namespace lmms::train {
 
@@ -18,6 +19,7 @@ namespace lmms::train {
 struct Network {
   std::unique_ptr<models::Model> model;
   nn::ModelMemory memory;
+  std::vector<ParameterGroup> groups;  ///< one for each learning rate of the optimizer
   std::unique_ptr<optim::Adamw> optimizer;
   std::unique_ptr<optim::Ema> ema;  ///< where ema_enabled asks for one
 };
@@ -34,9 +36,9 @@ class StepRunner {
 
 std::unique_ptr<StepRunner> plain_runner();
 
-/// Gradients to zero, the runner, the update. Returns the loss.
+/// Gradients to zero, the runner, the update with one learning rate a group. Returns the loss.
 at::Tensor train_step(Network& network, const objectives::Objective& objective, StepRunner& runner,
                       std::span<const nn::Batch> micro_steps, const nn::RunContext& context,
-                      double learning_rate);
+                      std::span<const double> learning_rates);
 
 }  // namespace lmms::train

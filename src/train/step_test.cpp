@@ -46,7 +46,7 @@ double step(Network& network, bool recompute, double learning_rate) {
   context.recompute = recompute;
   const auto runner = plain_runner();
   return train_step(network, *objectives::next_token(), *runner, micro_steps, context,
-                    learning_rate)
+                    {&learning_rate, 1})
       .item<double>();
 }
 

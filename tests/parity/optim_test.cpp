@@ -122,8 +122,10 @@ TEST(Schedules, run_on_progress_where_steps_are_not_known) {
   EXPECT_THROW(optim::Schedule(config, 1.0, std::nullopt), Error);
 }
 
-TEST(Adamw, eight_updates_equal_those_of_torch) {
-  const auto file = checkpoint::SafetensorsFile::open(kData / "adamw.safetensors").take();
+// Eight updates against those of make_adamw.py; with `module` in the settings these parameters are
+// a group of their own.
+void expect_updates_of_torch(const std::string& stored) {
+  const auto file = checkpoint::SafetensorsFile::open(kData / stored).take();
   const nlohmann::json settings = nlohmann::json::parse(file.metadata().at("settings"));
   const auto tensor = [&](const std::string& name) {
     return models::to_tensor(*file.find(name), name);
@@ -153,13 +155,26 @@ TEST(Adamw, eight_updates_equal_those_of_torch) {
   config.adam_epsilon = settings.at("eps");
   config.weight_decay = settings.at("weight_decay");
   config.max_grad_norm = settings.at("max_grad_norm");
-  optim::Adamw adamw(buckets, config, /*decay_everything=*/false);
+  std::vector<std::vector<optim::GroupStretch>> groups;
+  const bool grouped = settings.contains("module");
+  if (grouped) {
+    config.learning_rates = {{"module", 1.0, settings.at("module_weight_decay").get<double>()}};
+    auto& stretches = groups.emplace_back();
+    for (const parallel::BucketSegment& s : buckets[0].segments()) {
+      const auto& module = settings.at("module");
+      if (std::find(module.begin(), module.end(), s.entry.name) != module.end())
+        stretches.push_back({s.offset, s.length, 1});
+    }
+  }
+  optim::Adamw adamw(buckets, config, /*decay_everything=*/false, groups);
   const at::Tensor rates = tensor("learning_rate");
   for (int64_t k = 1; k <= rates.numel(); ++k) {
     const std::string update = std::to_string(k);
     for (const std::string& name : names)
       buckets[0].gradient(segment(name)).copy_(tensor("gradient." + update + "." + name));
-    adamw.step(rates[k - 1].item<double>(), at::zeros({}, at::kFloat));
+    std::vector<double> step{rates[k - 1].item<double>()};
+    if (grouped) step.push_back(step[0] * settings.at("module_rate").get<double>());
+    adamw.step(step, at::zeros({}, at::kFloat));
     const double norm = tensor("norm." + update).item<double>();
     EXPECT_NEAR(adamw.control().norm, norm, 1e-6 * norm) << update;
     for (const std::string& name : names) {
@@ -185,6 +200,14 @@ TEST(Adamw, eight_updates_equal_those_of_torch) {
     rest.narrow(0, buckets[0].segments()[i].offset, buckets[0].segments()[i].length).zero_();
   }
   EXPECT_EQ(rest.abs().max().item<double>(), 0.0);
+}
+
+TEST(Adamw, eight_updates_equal_those_of_torch) {
+  expect_updates_of_torch("adamw.safetensors");
+}
+
+TEST(Adamw, eight_updates_of_groups_with_rates_of_their_own_equal_those_of_torch) {
+  expect_updates_of_torch("adamw_groups.safetensors");
 }
 
 }  // namespace

@@ -35,15 +35,16 @@ void squares(const T* gradient, int64_t count, double* partials) {
 
 template <class T>
 void update(const AdamwControl& c, const AdamwRange& r, const T* gradient) {
-  const float decay =
-      static_cast<float>(1.0 - c.learning_rate * static_cast<double>(r.weight_decay));
+  const double learning_rate = c.learning_rates[r.group];
+  const float step_size = c.step_sizes[r.group];
+  const float decay = static_cast<float>(1.0 - learning_rate * static_cast<double>(r.weight_decay));
   const auto beta1 = static_cast<float>(c.beta1), beta2 = static_cast<float>(c.beta2);
   const auto epsilon = static_cast<float>(c.epsilon);
   auto* bf16 = static_cast<c10::BFloat16*>(r.bf16_weights);
   at::parallel_for(0, r.count, kGrain, [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) {
       adamw_element(r.master[i], r.first_moment[i], r.second_moment[i],
-                    static_cast<float>(gradient[i]) * c.clip, decay, beta1, beta2, c.step_size,
+                    static_cast<float>(gradient[i]) * c.clip, decay, beta1, beta2, step_size,
                     c.inverse_correction, epsilon);
     }
     if (bf16 != nullptr) {

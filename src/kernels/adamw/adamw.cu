@@ -52,16 +52,18 @@ __global__ void decide(AdamwControl* control, const double* partials, int64_t co
 
 template <class T>
 __global__ void update(const AdamwControl* control, AdamwRange r, const T* gradient) {
-  const AdamwControl c = *control;
+  const AdamwControl& c = *control;
   if (c.skip) return;
-  const float decay = static_cast<float>(1.0 - c.learning_rate * r.weight_decay);
+  const float decay = static_cast<float>(1.0 - c.learning_rates[r.group] * r.weight_decay);
+  const float step_size = c.step_sizes[r.group], clip = c.clip, correction = c.inverse_correction;
+  const auto beta1 = static_cast<float>(c.beta1), beta2 = static_cast<float>(c.beta2);
+  const auto epsilon = static_cast<float>(c.epsilon);
   auto* bf16 = static_cast<__nv_bfloat16*>(r.bf16_weights);
   const int64_t stride = int64_t{gridDim.x} * blockDim.x;
   for (int64_t i = int64_t{blockIdx.x} * blockDim.x + threadIdx.x; i < r.count; i += stride) {
     float p = r.master[i], m = r.first_moment[i], v = r.second_moment[i];
-    adamw_element(p, m, v, load(gradient, i) * c.clip, decay, static_cast<float>(c.beta1),
-                  static_cast<float>(c.beta2), c.step_size, c.inverse_correction,
-                  static_cast<float>(c.epsilon));
+    adamw_element(p, m, v, load(gradient, i) * clip, decay, beta1, beta2, step_size, correction,
+                  epsilon);
     r.master[i] = p;
     r.first_moment[i] = m;
     r.second_moment[i] = v;

@@ -9,20 +9,25 @@ struct CUstream_st;
 
 namespace lmms::kernels {
 
+/// Learning rates that a step can have: one a group of weights.
+inline constexpr int kAdamwGroups = 64;
+
 /// The numbers of a step, one struct on the device of the parameters. The host writes the first
-/// group once a step; the kernels own the second, which is saved and restored with the optimiser.
+/// part once a step; the kernels own the second, which is saved and restored with the optimiser.
 struct AdamwControl {
-  double learning_rate = 0, beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8;
+  double learning_rates[kAdamwGroups] = {};  ///< by group
+  int64_t groups = 1;                        ///< how many of them are given
+  double beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8;
   double max_norm = 0;  ///< clip the global norm to this; 0: never
   double loss = 0;      ///< of this step; a non-finite one skips the update
 
   int64_t applied = 0;  ///< Adam's t: updates that were made
   double norm = 0;      ///< global gradient norm before clipping
   int64_t skipped_in_a_row = 0;
-  int32_t skip = 0;     ///< 1: this step's loss or gradient is not finite, nothing is updated
-  float clip = 1;       ///< factor of every gradient
-  float step_size = 0;  ///< learning_rate / (1 - beta1^t)
-  float inverse_correction = 1;  ///< 1 / sqrt(1 - beta2^t)
+  int32_t skip = 0;  ///< 1: this step's loss or gradient is not finite, nothing is updated
+  float clip = 1;    ///< factor of every gradient
+  float inverse_correction = 1;         ///< 1 / sqrt(1 - beta2^t)
+  float step_sizes[kAdamwGroups] = {};  ///< by group: learning_rate / (1 - beta1^t)
 };
 
 #ifdef __CUDACC__
@@ -31,7 +36,7 @@ struct AdamwControl {
 #define LMMS_HOST_DEVICE
 #endif
 
-/// Fills the second group from the sum of squares of all gradients. A clip coefficient of min(1,
+/// Fills the second part from the sum of squares of all gradients. A clip coefficient of min(1,
 /// max_norm / (norm + 1e-6)), as torch.nn.utils.clip_grad_norm_.
 LMMS_HOST_DEVICE inline void adamw_decide(AdamwControl& c, double sum_of_squares) {
   c.norm = sqrt(sum_of_squares);
@@ -46,13 +51,16 @@ LMMS_HOST_DEVICE inline void adamw_decide(AdamwControl& c, double sum_of_squares
   const double ratio = c.max_norm / (c.norm + 1e-6);
   c.clip = c.max_norm > 0 && ratio < 1.0 ? static_cast<float>(ratio) : 1.0f;
   const double t = static_cast<double>(c.applied);
-  c.step_size = static_cast<float>(c.learning_rate / (1.0 - pow(c.beta1, t)));
+  const double correction = 1.0 - pow(c.beta1, t);
+  for (int64_t g = 0; g < c.groups; ++g)
+    c.step_sizes[g] = static_cast<float>(c.learning_rates[g] / correction);
   c.inverse_correction = static_cast<float>(1.0 / sqrt(1.0 - pow(c.beta2, t)));
 }
 
 enum class GradientType : int32_t { f32, bf16 };
 
-/// A range of `count` elements that share a weight decay. All pointers on one device.
+/// A range of `count` elements that share a learning rate and a weight decay. All pointers on one
+/// device.
 struct AdamwRange {
   float* master = nullptr;  ///< fp32 weights
   float* first_moment = nullptr;
@@ -62,6 +70,7 @@ struct AdamwRange {
   GradientType gradient_type = GradientType::f32;
   float weight_decay = 0;
   int64_t count = 0;
+  int32_t group = 0;  ///< whose learning rate it has
 };
 
 /// Elements that one partial sum of squares covers. Blocks are fixed, so that the norm's bits do

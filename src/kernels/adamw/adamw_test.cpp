@@ -53,7 +53,7 @@ TEST(AdamwNorm, has_the_same_bits_for_any_number_of_threads) {
 
 TEST(AdamwDecide, clips_as_torch_does) {
   AdamwControl c;
-  c.learning_rate = 1;
+  c.learning_rates[0] = 1;
   c.max_norm = 1.0;
   adamw_decide(c, 16.0);
   EXPECT_DOUBLE_EQ(c.norm, 4.0);
@@ -89,7 +89,7 @@ TEST(AdamwUpdate, leaves_everything_untouched_when_the_step_is_skipped) {
        g = numbers(100, 5);
   const auto p0 = p, m0 = m, v0 = v;
   AdamwControl c;
-  c.learning_rate = 0.1;
+  c.learning_rates[0] = 0.1;
   adamw_decide(c, std::numeric_limits<double>::quiet_NaN());
   adamw_update_cpu(c,
                    {p.data(), m.data(), v.data(), g.data(), nullptr, GradientType::f32, 0.1f, 100});
@@ -103,7 +103,7 @@ TEST(AdamwUpdate, moves_fp32_masters_by_steps_that_bf16_would_lose) {
   std::vector<float> p{1.0f}, m{0}, v{0}, g{1.0f};
   std::vector<uint16_t> bf16{0};
   AdamwControl c;
-  c.learning_rate = 1e-6;
+  c.learning_rates[0] = 1e-6;
   for (int step = 0; step < 5000; ++step) {
     adamw_decide(c, 1.0);
     adamw_update_cpu(

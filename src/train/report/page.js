@@ -245,9 +245,18 @@
       x: run.evaluationX, y: run.evaluation.column("eval_loss") }));
   }
 
+  // Of weights with a learning rate of their own.
+  const kGroupRate = "learning_rate/";
+
+  function groupRates() {
+    return runs.flatMap((run) => run.train.names.filter((name) => name.startsWith(kGroupRate)).map((name, i) => ({
+      run: run.index, color: several ? run.color : `--run-${(i + 1) % 8}`,
+      label: (several ? `${run.name}, ` : "") + name.slice(kGroupRate.length), x: run.x, y: run.train.column(name) })));
+  }
+
   function curves() {
     const known = new Set(kCharts.map((chart) => chart.name));
-    const terms = new Set(runs.flatMap((run) => run.train.names).filter((name) => !known.has(name)));
+    const terms = new Set(runs.flatMap((run) => run.train.names).filter((name) => !known.has(name) && !name.startsWith(kGroupRate)));
     const list = [kCharts[0], ...[...terms].map((name) => ({ name, title: name, kind: "plain", log: true, smooth: true })), ...kCharts.slice(1)];
     const starts = Object.fromEntries(runs.map((run) => [run.index, run.raw.journal.starts.map((s) => s.step).filter((step) => step > 0)]));
     const skipped = Object.fromEntries(runs.map((run) => [run.index, run.raw.skipped_steps]));
@@ -256,6 +265,10 @@
       const series = seriesOf(chart.name);
       const isLoss = chart.name === "loss";
       if (isLoss) series.push(...evaluationSeries());
+      if (chart.name === "learning_rate" && groupRates().length > 0) {
+        if (!several) series[0].label = "other weights";
+        series.push(...groupRates());
+      }
       if (series.length === 0) continue;
       charts.push(new Chart(view, { ...chart, series, starts, skipped: isLoss ? skipped : {} }));
       if (isLoss) charts[charts.length - 1].node.classList.add("wide");
