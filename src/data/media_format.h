@@ -10,6 +10,8 @@
 #include "core/error.h"
 #include "core/patch_grid.h"
 #include "data/conversation.h"
+#include "media/source.h"
+#include "media/video_patches.h"
 #include "text/chat_template.h"
 
 namespace lmms::data {
@@ -17,10 +19,12 @@ namespace lmms::data {
 /// An image or video of a record: opened and measured, not decoded.
 struct Medium {
   Part::Kind kind = Part::Kind::image;
-  std::string name;   ///< in messages
-  std::string bytes;  ///< of the file
-  PatchGrid grid;
-  std::vector<text::PadRun> pads;  ///< what stands for it in the text
+  std::string name;  ///< in messages
+  media::SourceBytes source;
+  PatchGrid grid{};
+  std::vector<text::PadRun> pads{};  ///< what stands for it in the text
+  media::FrameChoice frames{};       ///< of a video
+  media::ClipPlan clip{};            ///< of a video
 };
 
 /// What is known of a record when one of its media is opened.

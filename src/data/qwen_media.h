@@ -5,6 +5,8 @@
 #include "data/rope_index.h"
 #include "media/image.h"
 #include "media/patches.h"
+#include "media/video_patches.h"
+#include "media/video_sampling.h"
 
 namespace lmms::data {
 
@@ -14,9 +16,14 @@ inline constexpr const char *kImagePad = "<|image_pad|>", *kVideoPad = "<|video_
 struct QwenMediaOptions {
   media::PatchOptions patches;
   media::DecodeOptions decode;
+  media::SamplingOptions sampling;
+  media::ClipOptions clip;
+  /// `frames_apart` also puts the time of every frame into the text: "<0.5 seconds>".
   RopeIndexConfig positions;
 };
 
+/// A video part may say which part of the film it is (`video_start`, `video_end`, in seconds) and
+/// the limits of its frames (`min_pixels`, `max_pixels`); its other options are passed over.
 class QwenMedia final : public MediaFormat {
  public:
   explicit QwenMedia(QwenMediaOptions options) : options_(std::move(options)) {}
@@ -31,6 +38,10 @@ class QwenMedia final : public MediaFormat {
   int64_t cost(const Medium& medium) const override;
 
  private:
+  Result<Medium> open_image(Medium medium) const;
+  Result<Medium> open_video(Medium medium, const nlohmann::json& options) const;
+  media::VideoOptions video_options() const;
+
   QwenMediaOptions options_;
 };
 

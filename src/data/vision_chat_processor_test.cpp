@@ -188,6 +188,55 @@ TEST(VisionChatProcessor, takes_images_of_columns) {
   EXPECT_THAT(fault(of("<image><image>", {kTwo[0]})), HasSubstr("more <image> tags"));
 }
 
+Record film(const std::string& more = "") {
+  return record(R"({"messages": [{"role": "user", "content": [
+      {"type": "video_url", "video_url": {"url": "../videos/h264.mp4")" +
+                more + R"(}}, {"type": "text", "text": "What happens?"}]},
+      {"role": "assistant", "content": "A cat jumps."}]})");
+}
+
+QwenMediaOptions film_options() {
+  QwenMediaOptions options = small_options();
+  options.sampling.fps = 4;
+  options.clip = media::qwen2_vl_clip();
+  options.clip.patches = options.patches;
+  options.clip.loader = media::FrameLimits{.min_pixels = 784, .max_pixels = 7840};
+  return options;
+}
+
+TEST(VisionChatProcessor, takes_the_part_of_a_film_that_is_named_and_its_limits) {
+  const auto grid = [](const std::string& more) {
+    return processor(film_options()).process(film(more)).take().vision.grids.at(0);
+  };
+  // 40 frames of 64 x 48 in 1.6 s: 6 at 4 a second
+  EXPECT_EQ(grid(""), (PatchGrid{3, 4, 4}));
+  EXPECT_EQ(grid(R"(, "video_start": 0.5, "video_end": 1.5)"), (PatchGrid{2, 4, 4}));
+  EXPECT_EQ(grid(R"(, "max_pixels": 1568)"), (PatchGrid{3, 2, 2}));
+}
+
+TEST(VisionChatProcessor, puts_the_time_before_every_frame_where_frames_stand_apart) {
+  QwenMediaOptions options = film_options();
+  options.positions.frames_apart = true;
+  const Sample sample = processor(options).process(film()).take();
+  const text::Tokenizer words = tokenizer();
+  std::string text;
+  for (const int32_t id : sample.text.input_ids) text += *words.token(id);
+  size_t at = 0;
+  for (const char* time : {"<0.2", "<0.8", "<1.4"}) {  // frames 0, 8; 16, 23; 31, 39
+    at = text.find(time, at);
+    ASSERT_NE(at, text.npos) << time << " in " << text;
+  }
+  // Each frame is laid like an image: its time stands still, and text follows.
+  ASSERT_EQ(sample.vision.tokens.size(), 12u);
+  for (size_t frame = 0; frame < 12; frame += 4) {
+    for (size_t i = 1; i < 4; ++i) {
+      const auto first = static_cast<size_t>(sample.vision.tokens[frame]);
+      EXPECT_EQ(static_cast<size_t>(sample.vision.tokens[frame + i]), first + i);
+      EXPECT_EQ(sample.text.position_ids[first + i], sample.text.position_ids[first]);
+    }
+  }
+}
+
 TEST(VisionChatProcessor, names_what_is_wrong_with_an_image) {
   const auto fault = [](const std::string& json) {
     const auto made = processor().measure(record(json));
@@ -199,9 +248,18 @@ TEST(VisionChatProcessor, names_what_is_wrong_with_an_image) {
   EXPECT_THAT(fault(chat({"cases.json"})), HasSubstr("cases.json"));
   EXPECT_THAT(fault(chat({"http://example.org/a.png"})), HasSubstr("http"));
   EXPECT_THAT(fault(chat({kTwo[0]}, "a <|image_pad|> of text")), HasSubstr("<|image_pad|>"));
+  const auto of_video = [&](const std::string& options) {
+    return fault(R"({"messages": [{"role": "user", "content": [
+      {"type": "video_url", "video_url": {"url": )" +
+                 options + "}}]}]}");
+  };
+  EXPECT_THAT(of_video(R"("a.mp4")"), HasSubstr("a.mp4"));
+  EXPECT_THAT(of_video(R"("cases.json")"), HasSubstr("cases.json"));
+  EXPECT_THAT(of_video(R"("../videos/h264.mp4", "video_start": "x")"), HasSubstr("video_start"));
+  EXPECT_THAT(of_video(R"("../videos/h264.mp4", "video_start": 99)"), HasSubstr("h264.mp4"));
   EXPECT_THAT(fault(R"({"messages": [{"role": "user", "content": [
-      {"type": "video_url", "video_url": {"url": "a.mp4"}}]}]})"),
-              HasSubstr("not built yet"));
+      {"type": "audio_url", "audio_url": {"url": "a.wav"}}]}]})"),
+              HasSubstr("audio"));
 }
 
 TEST(Collate, lays_images_and_positions_of_mixed_samples_one_after_another) {

@@ -36,18 +36,64 @@ std::string fnv(std::span<const T> words) {
 VisionChatProcessor processor(const std::string& type) {
   text::Tokenizer tokenizer = text::Tokenizer::load(kData + "/tokenizer/chat").take();
   QwenMediaOptions options;
-  const std::string file = kData + "/vision_chats/" + type + "/preprocessor_config.json";
-  options.patches = patch_options_of(read_json(file), file).take();
+  const bool qwen3 = type == "qwen3_vl";
+  options.clip = qwen3 ? media::qwen3_vl_clip() : media::qwen2_vl_clip();
+  const std::string folder = kData + "/vision_chats/" + type + "/";
+  for (const auto& [name, patches] :
+       {std::pair("preprocessor_config.json", &options.patches),
+        std::pair("video_preprocessor_config.json", &options.clip.patches)}) {
+    *patches = patch_options_of(read_json(folder + name), name, *patches).take();
+  }
+  options.clip.loader = media::FrameLimits{};
+  options.sampling.fps = 4;
   options.decode.apply_exif = false;  // compat: [exif]
   options.positions.image_token_id = *tokenizer.id(kImagePad);
   options.positions.video_token_id = *tokenizer.id(kVideoPad);
   options.positions.tokens_per_second = 2;
-  options.positions.frames_apart = type == "qwen3_vl";
+  options.positions.frames_apart = qwen3;
   text::ChatOptions chat;
   chat.labels = text::LabelForm::lmms_engine;  // compat: [labels]
   chat.media = true;
   return VisionChatProcessor(text::ChatTemplate::create(tokenizer, chat).take(),
                              std::make_shared<QwenMedia>(options));
+}
+
+/// What of a sample's media is of one kind.
+struct OfKind {
+  std::vector<PatchGrid> grids;
+  std::vector<float> patches;
+};
+
+OfKind of_kind(const Sample& sample, const nlohmann::json& record, const std::string& type,
+               size_t values) {
+  OfKind out;
+  size_t medium = 0, begin = 0;
+  for (const auto& message : record["messages"]) {
+    for (const auto& part : message["content"]) {
+      if (part["type"] == "text") continue;
+      const PatchGrid grid = sample.vision.grids.at(medium++);
+      const size_t end = begin + static_cast<size_t>(grid.patches()) * values;
+      if (part["type"] == type) {
+        out.grids.push_back(grid);
+        out.patches.insert(out.patches.end(), sample.vision.patches.begin() + long(begin),
+                           sample.vision.patches.begin() + long(end));
+      }
+      begin = end;
+    }
+  }
+  return out;
+}
+
+/// `record` with its videos in their folder.
+nlohmann::json with_videos(nlohmann::json record) {
+  for (auto& message : record["messages"]) {
+    for (auto& part : message["content"]) {
+      if (part["type"] != "video_url") continue;
+      auto& url = part["video_url"]["url"];
+      url = "../videos/" + url.get<std::string>();
+    }
+  }
+  return record;
 }
 
 class VisionChats : public testing::TestWithParam<std::string> {};
@@ -60,7 +106,7 @@ TEST_P(VisionChats, become_what_the_python_project_makes_of_them) {
   for (const auto& c : cases) {
     SCOPED_TRACE(c["record"].dump());
     Record record;
-    record.fields = c["record"];
+    record.fields = with_videos(c["record"]);
     record.data_folder = folder;
     const auto made = processor.process(record);
     ASSERT_TRUE(made.ok()) << made.fault().text();
@@ -71,11 +117,19 @@ TEST_P(VisionChats, become_what_the_python_project_makes_of_them) {
     labels.push_back(kIgnore);
     EXPECT_EQ(sample.text.labels, labels);
     EXPECT_EQ(fnv<int32_t>(sample.text.position_ids), c["positions"]);
-    std::vector<PatchGrid> grids;
-    for (const auto& grid : c["images"]["grids"]) grids.push_back({grid[0], grid[1], grid[2]});
-    EXPECT_EQ(sample.vision.grids, grids);
-    ASSERT_EQ(sample.vision.patches.size(), c["images"]["values"].get<size_t>());
-    EXPECT_EQ(fnv<float>(sample.vision.patches), c["images"]["fnv"]);
+    for (const auto& [key, type] : {std::pair("images", "image_url"), {"videos", "video_url"}}) {
+      if (!c.contains(key)) continue;
+      const auto& theirs = c[key];
+      const OfKind ours =
+          of_kind(sample, c["record"], type, GetParam() == "qwen3_vl" ? 1536 : 1176);
+      std::vector<PatchGrid> grids;
+      for (const auto& grid : theirs["grids"]) grids.push_back({grid[0], grid[1], grid[2]});
+      EXPECT_EQ(ours.grids, grids);
+      ASSERT_EQ(ours.patches.size(), theirs["values"].get<size_t>());
+      EXPECT_EQ(fnv<float>(ours.patches), theirs["fnv"]) << key;
+      for (size_t i = 0; i * 997 < ours.patches.size(); ++i)
+        EXPECT_NEAR(ours.patches[i * 997], theirs["some"][i].get<float>(), 1e-6) << i;
+    }
     const Measured measured = processor.measure(record).take();
     EXPECT_EQ(measured.length, sample.length());
   }

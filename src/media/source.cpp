@@ -48,7 +48,8 @@ bool starts_without_case(std::string_view text, std::string_view start) {
                     [](char a, char b) { return a == (b | 32) || a == b; });
 }
 
-Result<std::string> read_path(const fs::path& path, const fs::path& data_folder) {
+/// The place of a regular file that a record names.
+Result<fs::path> locate(const fs::path& path, const fs::path& data_folder) {
   const fs::path whole = path.is_absolute() ? path : data_folder / path;
   std::error_code error;
   const fs::file_status status = fs::status(whole, error);
@@ -61,7 +62,21 @@ Result<std::string> read_path(const fs::path& path, const fs::path& data_folder)
   if (!fs::is_regular_file(status))  // a pipe would be waited for
     return Fault{front(whole.string()),
                  fs::is_directory(status) ? "is a folder, not a file" : "is no regular file", ""};
-  return read_file(whole);
+  return whole;
+}
+
+/// The path in a file:// URL.
+std::optional<fs::path> path_of_url(std::string_view source) {
+  if (!starts_without_case(source, "file://")) return std::nullopt;
+  std::string path = percent_decoded(source.substr(7));
+  if (path.starts_with("localhost/")) path.erase(0, 9);
+  return fs::path(path);
+}
+
+Result<std::string> read_path(const fs::path& path, const fs::path& data_folder) {
+  const auto whole = locate(path, data_folder);
+  if (!whole) return whole.fault();
+  return read_file(*whole);
 }
 
 Result<std::string> read_data_url(std::string_view url) {
@@ -137,11 +152,7 @@ Result<std::string> read_source(std::string_view source, const fs::path& data_fo
     return Fault{front(source), "is on the network, which training does not use",
                  "download it first and write its path"};
   if (starts_without_case(source, "data:")) return read_data_url(source);
-  if (starts_without_case(source, "file://")) {
-    std::string path = percent_decoded(source.substr(7));
-    if (path.starts_with("localhost/")) path.erase(0, 9);
-    return read_path(path, data_folder);
-  }
+  if (const auto path = path_of_url(source)) return read_path(*path, data_folder);
   Result<std::string> file = read_path(fs::path(source), data_folder);
   if (file) return file;
   // Shorter than the base64 of any file is a path that was mistyped.
@@ -172,6 +183,27 @@ Result<std::string> read_source(const nlohmann::json& value, const fs::path& dat
   }
   return Fault{"", fmt::format("expected an image or a video, found {}", value.type_name()),
                std::string(kForms)};
+}
+
+Result<SourceBytes> map_source(const nlohmann::json& value, const fs::path& data_folder) {
+  const nlohmann::json* named = &value;
+  if (value.is_object() && value.contains("path") &&
+      (!value.contains("bytes") || value["bytes"].is_null()))
+    named = &value["path"];
+  if (named->is_string()) {
+    const std::string_view source = named->get_ref<const std::string&>();
+    const fs::path path = path_of_url(source).value_or(source);
+    const auto whole = source.find('\0') == source.npos ? locate(path, data_folder)
+                                                        : Result<fs::path>(Fault{"", "", ""});
+    if (whole && !source.empty()) {
+      auto file = MappedFile::open(*whole);
+      if (!file) return file.fault();
+      return SourceBytes(*std::move(file));
+    }
+  }
+  auto bytes = read_source(value, data_folder);
+  if (!bytes) return bytes.fault();
+  return SourceBytes(*std::move(bytes));
 }
 
 }  // namespace lmms::media

@@ -1,62 +1,17 @@
 #include "train/data_setup.h"
 
 #include "checkpoint/hf_folder.h"
-#include "checkpoint/json_file.h"
-#include "core/format.h"
 #include "core/log.h"
 #include "data/chat_processor.h"
 #include "data/mixture.h"
-#include "data/preprocessor_config.h"
-#include "data/qwen_media.h"
 #include "data/vision_chat_processor.h"
+#include "train/media_setup.h"
+#include "train/model_setup.h"
 
 namespace lmms::train {
 namespace {
 
 namespace fs = std::filesystem;
-
-// Of preprocessor_config.json beside the tokenizer, and extra_kwargs over it.
-data::QwenMediaOptions qwen_media_options(const LoadedConfig& loaded,
-                                          const text::Tokenizer& tokenizer,
-                                          const fs::path& folder) {
-  data::QwenMediaOptions options;
-  const fs::path file = folder / "preprocessor_config.json";
-  if (loaded.config.dataset.processor.processor_type == "qwen3_vl") {
-    options.patches.patch = 16;
-    options.patches.normalisation.mean = options.patches.normalisation.std = {0.5, 0.5, 0.5};
-  }
-  if (fs::exists(file)) {
-    options.patches = data::patch_options_of(checkpoint::read_json_object(file).take(),
-                                             file.string(), options.patches)
-                          .take();
-  }
-  const config::Value& kwargs = loaded.config.dataset.processor.extra_kwargs;
-  const std::string where = "dataset_config.processor_config.extra_kwargs";
-  for (const auto& [key, limit] : {std::pair("image_min_pixels", &options.patches.min_pixels),
-                                   std::pair("image_max_pixels", &options.patches.max_pixels)}) {
-    const config::Value* given = kwargs.find(key);
-    if (given == nullptr || given->is_null()) continue;
-    const auto* pixels = std::get_if<int64_t>(&given->data);
-    if (pixels == nullptr || *pixels < 1)
-      throw Error(loaded.where(where), std::string(key) + ": expected a whole number >= 1");
-    *limit = *pixels;
-  }
-  if (options.patches.min_pixels > options.patches.max_pixels) {
-    throw Error(loaded.where(where),
-                fmt::format("image_min_pixels {} is above image_max_pixels {}",
-                            options.patches.min_pixels, options.patches.max_pixels));
-  }
-  options.decode.apply_exif = !loaded.config.compat.exif;
-  const auto pad = tokenizer.id(data::kImagePad);
-  if (!pad) {
-    throw Error(folder.string(), fmt::format("the tokenizer has no {}", data::kImagePad),
-                "use the tokenizer of a Qwen2.5-VL checkpoint, or processor_type: qwen2");
-  }
-  options.positions.image_token_id = *pad;
-  options.positions.video_token_id = tokenizer.id(data::kVideoPad).value_or(-1);
-  options.positions.merge = options.patches.merge;
-  return options;
-}
 
 // Notices how the checkpoint's own template departs from what is trained.
 void compare_templates(const text::Tokenizer& tokenizer) {
@@ -70,6 +25,7 @@ void compare_templates(const text::Tokenizer& tokenizer) {
 std::shared_ptr<const data::Processor> make_processor(const LoadedConfig& loaded,
                                                       const text::Tokenizer& tokenizer,
                                                       const fs::path& folder,
+                                                      const nlohmann::json& model,
                                                       const std::optional<std::string>& system) {
   const data::ProcessorConfig& c = loaded.config.dataset.processor;
   const config::Value* eos = c.extra_kwargs.find("append_eos");
@@ -86,8 +42,7 @@ std::shared_ptr<const data::Processor> make_processor(const LoadedConfig& loaded
   text::ChatTemplate chat = text::ChatTemplate::create(tokenizer, options).take();
   if (!options.media) return std::make_shared<data::ChatProcessor>(std::move(chat));
   return std::make_shared<data::VisionChatProcessor>(
-      std::move(chat),
-      std::make_shared<data::QwenMedia>(qwen_media_options(loaded, tokenizer, folder)),
+      std::move(chat), make_media_format(loaded, tokenizer, folder, model),
       loaded.config.dataset.on_bad_sample == data::OnBadSample::skip);
 }
 
@@ -113,7 +68,9 @@ RunProcessor open_processor(const LoadedConfig& loaded, const fs::path& model_fo
   }
   text::Tokenizer tokenizer = text::Tokenizer::load(folder).take();
   if (c.processor.processor_type != "pure_text") compare_templates(tokenizer);
-  auto processor = make_processor(loaded, tokenizer, folder);
+  nlohmann::json model;
+  if (c.processor.takes_images()) model = model_config(loaded, model_folder, hub_cache);
+  auto processor = make_processor(loaded, tokenizer, folder, model);
   return {std::move(processor), std::move(tokenizer), std::move(folder)};
 }
 

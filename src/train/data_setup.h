@@ -2,6 +2,7 @@
 /// From dataset_config to data sets, processor and loader options.
 #include <filesystem>
 #include <memory>
+#include <nlohmann/json_fwd.hpp>
 #include <optional>
 #include <string>
 
@@ -34,11 +35,12 @@ struct RunData {
 };
 
 /// What processor_config makes of records. `folder`: of the tokenizer, where the processor's own
-/// files are too. `system`: of the turn in front of a chat that has none; absent: the chat layout's
-/// own. Throws Error.
+/// files are too. `model`: its config.json, which processors of media ask. `system`: of the turn in
+/// front of a chat that has none; absent: the chat layout's own. Throws Error.
 std::shared_ptr<const data::Processor> make_processor(
     const LoadedConfig& loaded, const text::Tokenizer& tokenizer,
-    const std::filesystem::path& folder, const std::optional<std::string>& system = {});
+    const std::filesystem::path& folder, const nlohmann::json& model,
+    const std::optional<std::string>& system = {});
 
 /// Loads the tokenizer and makes the processor. `model_folder`: where the tokenizer is if the
 /// config names none. Throws Error.

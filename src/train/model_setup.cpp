@@ -22,15 +22,23 @@ struct RawModel {
   std::string where;
 };
 
-RawModel read_model_config(const LoadedConfig& loaded, const Place& place) {
+RawModel overwritten(RawModel raw, const models::ModelConfig& c) {
+  if (const config::Value::Map* overwrite = c.overwrite_config.map()) {
+    for (const auto& [key, value] : *overwrite) raw.config[key] = config::to_json(value);
+  }
+  return raw;
+}
+
+/// Under overwrite_config.
+RawModel read_model_config(const LoadedConfig& loaded, const fs::path& hub_cache) {
   const models::ModelConfig& c = loaded.config.model;
   if (c.load_from_pretrained_path) {
     const std::string where = loaded.where("model_config.load_from_pretrained_path");
-    auto found = checkpoint::locate_checkpoint(*c.load_from_pretrained_path, place.hub_cache);
+    auto found = checkpoint::locate_checkpoint(*c.load_from_pretrained_path, hub_cache);
     if (!found) throw Error(where, found.fault().text());
     const fs::path folder = std::move(found).take();
     const checkpoint::HfFolder hf = checkpoint::HfFolder::open(folder).take();
-    return {hf.config(), folder, (folder / "config.json").string()};
+    return overwritten({hf.config(), folder, (folder / "config.json").string()}, c);
   }
   // {model_type: x, config: {...}}, or the two levels in one
   nlohmann::json config = config::to_json(c.load_from_config);
@@ -39,7 +47,7 @@ RawModel read_model_config(const LoadedConfig& loaded, const Place& place) {
     if (config.contains("model_type")) inner["model_type"] = config["model_type"];
     config = std::move(inner);
   }
-  return {std::move(config), {}, loaded.where("model_config.load_from_config")};
+  return overwritten({std::move(config), {}, loaded.where("model_config.load_from_config")}, c);
 }
 
 void load_weights(Network& network, const checkpoint::TensorIndex& weights,
@@ -91,11 +99,15 @@ std::unique_ptr<optim::Ema> make_ema(const Network& network, const LoadedConfig&
 
 }  // namespace
 
+nlohmann::json model_config(const LoadedConfig& loaded, const fs::path& folder,
+                            const fs::path& hub_cache) {
+  if (folder.empty()) return read_model_config(loaded, hub_cache).config;
+  const checkpoint::HfFolder hf = checkpoint::HfFolder::open(folder).take();
+  return overwritten({hf.config(), folder, ""}, loaded.config.model).config;
+}
+
 ModelSource make_model(const LoadedConfig& loaded, const Place& place) {
-  RawModel raw = read_model_config(loaded, place);
-  if (const config::Value::Map* overwrite = loaded.config.model.overwrite_config.map()) {
-    for (const auto& [key, value] : *overwrite) raw.config[key] = config::to_json(value);
-  }
+  const RawModel raw = read_model_config(loaded, place.hub_cache);
   return {models::model_entry(raw.config, raw.where).make(raw.config, raw.where), raw.folder};
 }
 

@@ -3,6 +3,7 @@
 #include <c10/core/Device.h>
 
 #include <filesystem>
+#include <nlohmann/json_fwd.hpp>
 #include <optional>
 #include <string>
 
@@ -19,6 +20,11 @@ struct ModelSource {
   std::unique_ptr<models::Model> model;
   std::filesystem::path folder;  ///< of the checkpoint; empty if the model is made from its config
 };
+
+/// The model's config.json, or load_from_config, under overwrite_config. `folder`: a checkpoint
+/// that stands in for the config's model; empty: none. Throws Error.
+nlohmann::json model_config(const LoadedConfig& loaded, const std::filesystem::path& folder,
+                            const std::filesystem::path& hub_cache);
 
 /// Reads config.json or load_from_config, applies overwrite_config, and makes the structure without
 /// memory. Throws Error.

@@ -96,6 +96,39 @@ TEST_F(Seeing, lowers_the_loss_and_goes_on_to_the_same_bits) {
   EXPECT_TRUE(fs::exists(project / "out/preprocessor_config.json"));
 }
 
+TEST_F(Seeing, learns_from_films_and_goes_on_to_the_same_bits) {
+  std::string rows;
+  for (int i = 0; i < 8; ++i) {
+    const nlohmann::json film = {
+        {"type", "video_url"},
+        {"video_url", {{"url", LMMS_SOURCE_DIR "/tests/parity/data/videos/h264.mp4"}}}};
+    const nlohmann::json content = {film, {{"type", "text"}, {"text", "What happens?"}}};
+    rows += i % 3 == 2 ? chat_line("Count to 2, please.", "1 2.")
+                       : nlohmann::json{{"messages",
+                                         {{{"role", "user"}, {"content", content}},
+                                          {{"role", "assistant"}, {"content", "It moves."}}}}}
+                                 .dump() +
+                             "\n";
+  }
+  project.write("train.jsonl", rows);
+  const Words packed =
+      words({"dataset_config.packing=true", "dataset_config.packing_length=256",
+             "trainer_args.per_device_train_batch_size=1", "dataset_config.fps=5"});
+  project.train_to_the_end(packed);
+  const auto losses = column(metrics(project / "out"), "loss");
+  EXPECT_LT(losses.back(), losses.front());
+  const std::string at_once = weights(project / "out");
+  for (const char* gone : {"checkpoint-6", "finished.json"}) fs::remove_all(project / "out" / gone);
+  project.train_to_the_end(packed);
+  EXPECT_TRUE(weights(project / "out") == at_once);
+  const auto tokens_at = [&](const std::string& fps) {
+    project.train_to_the_end(words({"dataset_config.fps=" + fps, "trainer_args.max_steps=1",
+                                    "trainer_args.output_dir=fps" + fps}));
+    return column(metrics(project / ("fps" + fps)), "tokens").at(0);
+  };
+  EXPECT_LT(tokens_at("5"), tokens_at("20"));
+}
+
 TEST_F(Seeing, images_change_what_is_learnt) {
   project.train_to_the_end(words());
   project.train_to_the_end(

@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """What the Python project (lmms_engine 0.1.4) makes of chats with images and videos; read by src/data/vision_chats_test.cpp.
 
-    PYTHON ORACLE/peer_samples.py is imported: PYTHONPATH=ORACLE python tests/parity/make_vision_chats.py
+    pip install torchcodec==0.11.0 torchvision==0.26.0 qwen-vl-utils==0.0.14      # beside lmms_engine and transformers 5.17.0
+    PYTHONPATH=ORACLE python tests/parity/make_vision_chats.py                    # ORACLE: the folder of peer_samples.py
 
 For each processor type a folder tests/parity/data/vision_chats/TYPE: preprocessor_config.json and video_preprocessor_config.json
 as a checkpoint has them, and cases.json: records with input_ids and labels (unshifted, as runs [value, times]), grids, and of the
@@ -13,6 +14,7 @@ import random
 import shutil
 import tempfile
 
+os.environ["FORCE_QWENVL_VIDEO_READER"] = "torchcodec"
 from peer_samples import samples
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -21,7 +23,9 @@ OUT = os.path.join(DATA, "vision_chats")
 # Sides of at least 28: the Python project first widens smaller ones.
 IMAGES = ["gif_noise.gif", "jpeg_33x47_2.jpg", "jpeg_40x31_3.jpg", "jpeg_gray.jpg", "jpeg_progressive.jpg", "jpeg_restart.jpg", "png_rgb.png",
           "png_rgba.png", "source_128x96.jpg", "source_61x47.jpg", "source_90x33.jpg", "source_noise.png", "webp_lossless.webp", "webp_lossy.webp"]
-VIDEOS = []
+# Without mpeg4.avi, of which torchcodec gives frames 0, 5, 15 and 18 where 0, 6, 13 and 19 are asked for.
+VIDEOS = ["h264.mp4", "vp9.webm", "hevc.mp4", "variable.mkv", "animated.gif", "odd_444.mp4", "mjpeg.avi", "bt709.mp4"]
+FPS = 4  # of dataset_config
 TOKENS_PER_SECOND = 2
 TEXTS = ["What is it?", "Describe the picture.", "\nline first", "Compare them:\n", "Wie viele?", "图里有什么？", "a < b and <3 seconds", ""]
 ANSWERS = ["A colour.", "Two of them.\n\nNo: three.", "\nIt is noise", "42", "一只猫"]
@@ -73,8 +77,8 @@ def chats(seed):
             turns.append({"role": "user", "content": parts})
             turns.append({"role": "assistant", "content": [text(draw.choice(ANSWERS))]})
         yield {"id": str(i), "messages": turns}
-    for i in range(8 if VIDEOS else 0):
-        parts = [video(VIDEOS[i % len(VIDEOS)])]
+    for i in range(len(VIDEOS)):
+        parts = [video(VIDEOS[i])]
         if i % 3 == 1:
             parts.append(image(draw.choice(IMAGES)))
         parts.insert(draw.choice([0, len(parts)]), text(draw.choice(TEXTS)))
@@ -145,12 +149,15 @@ def main():
             shutil.copytree(os.path.join(DATA, "tokenizer", "chat"), model)
             for name in ("preprocessor_config.json", "video_preprocessor_config.json"):
                 shutil.copy(os.path.join(out, name), model)
-            for media in ("images", "videos"):
-                for name in os.listdir(os.path.join(DATA, media)) if os.path.isdir(os.path.join(DATA, media)) else []:
-                    os.symlink(os.path.join(DATA, media, name), os.path.join(folder, name))
+            for name in IMAGES:
+                os.symlink(os.path.join(DATA, "images", name), os.path.join(folder, name))
             with open(os.path.join(folder, "train.jsonl"), "w", encoding="utf-8") as file:
-                file.writelines(json.dumps(r, ensure_ascii=False) + "\n" for r in records)
-            peer = samples(folder, dict(dataset_type=of["dataset_type"], dataset_format="jsonl", dataset_path="train.jsonl", video_backend="qwen_vl_utils",
+                for record in records:
+                    line = json.dumps(record, ensure_ascii=False)
+                    for name in VIDEOS:  # the Python project opens videos by file://PATH
+                        line = line.replace(f'"{name}"', json.dumps(os.path.join(DATA, "videos", name)))
+                    file.write(line + "\n")
+            peer = samples(folder, dict(dataset_type=of["dataset_type"], dataset_format="jsonl", dataset_path="train.jsonl", video_backend="qwen_vl_utils", fps=FPS,
                                         processor_config=dict(processor_name="model", processor_type=kind)))
         with open(os.path.join(DATA, "tokenizer", "chat", "tokenizer.json"), encoding="utf-8") as file:
             ids = {t["content"]: t["id"] for t in json.load(file)["added_tokens"]}

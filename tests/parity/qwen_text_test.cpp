@@ -237,10 +237,9 @@ TEST(Initialisation, follows_the_laws_of_transformers) {
       const at::Tensor whole =
           memory.buckets[memory.placements[i].bucket].weight(memory.placements[i].segment);
       for (const nn::Part& part : model->params().all()[i].parts) {
-        const std::string name =
-            std::regex_replace(part.hub_name,
-                               std::regex(R"((layers|blocks|deepstack_merger_list)\.\d+\.)"),
-                               "$1.{i}.");
+        const std::string name = std::regex_replace(
+            part.hub_name, std::regex(R"((layers|blocks|deepstack_merger_list)\.\d+\.)"),
+            "$1.{i}.");
         ASSERT_TRUE(one["tensors"].contains(name)) << name;
         const auto& law = one["tensors"][name];
         const at::Tensor t = whole.narrow(0, part.first_row, part.rows).to(at::kDouble);

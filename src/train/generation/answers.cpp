@@ -27,9 +27,9 @@ Prompting prompting_of(const LoadedConfig& loaded, const RunProcessor& processin
                        const models::Model& model) {
   const bool plain = loaded.config.dataset.processor.processor_type == "pure_text";
   const std::optional<std::string>& system = loaded.config.trainer.eval_generate.system;
-  auto processor =
-      system ? make_processor(loaded, processing.tokenizer, processing.tokenizer_folder, system)
-             : processing.processor;
+  auto processor = system ? make_processor(loaded, processing.tokenizer,
+                                           processing.tokenizer_folder, model.config(), system)
+                          : processing.processor;
   return Prompting(std::move(processor), processing.tokenizer, model.config(), nullptr,
                    plain ? PromptForm::plain : PromptForm::chat);
 }

@@ -31,7 +31,7 @@ std::shared_ptr<const data::Processor> processor_of(const models::Model& model,
       throw Error(folder.string(), e.fault().what, "use the tokenizer that belongs to the model");
     }
   }
-  return make_processor(loaded, tokenizer, folder, options.system);
+  return make_processor(loaded, tokenizer, folder, model.config(), options.system);
 }
 
 }  // namespace
