@@ -5,24 +5,18 @@
 #include <ATen/ops/embedding.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/gelu.h>
-#include <ATen/ops/layer_norm.h>
 #include <ATen/ops/linear.h>
 #include <ATen/ops/zeros.h>
 #include <c10/core/GradMode.h>
 #include <c10/util/StringUtil.h>
 
-#include <algorithm>
 #include <cmath>
+#include <memory>
 #include <optional>
-#include <tuple>
 
 #include "core/error.h"
 #include "core/format.h"
-#include "kernels/add_norm/add_norm.h"
-#include "kernels/glu/glu.h"
 #include "kernels/on_device.h"
-#include "kernels/rms_norm/rms_norm.h"
-#include "kernels/rope/rope.h"
 #include "models/qwen_vl/vision_plan.h"
 #include "nn/param_builder.h"
 
@@ -34,11 +28,6 @@ using kernels::on_device;
 // Both norms of a block and the merger's, whatever the text config says.
 constexpr double kNormEps = 1e-6;
 
-// Queries and keys turn in fp32, whatever the activations are: transformers does so in its towers.
-at::Tensor turned(const at::Tensor& x, const VisionState& state) {
-  return kernels::rope(x.to(at::kFloat), state.cos, state.sin).to(x.scalar_type());
-}
-
 nn::RopeConfig plain_rope(double theta) {
   nn::RopeConfig rope;
   rope.theta = theta;
@@ -48,27 +37,17 @@ nn::RopeConfig plain_rope(double theta) {
 bool trains(const nn::Param* p) {
   return p != nullptr && p->trainable;
 }
-bool trains(const nn::Linear& l) {
-  return l.trains();
-}
-bool trains(const VisionNorm& n) {
-  return trains(n.weight) || trains(n.bias);
-}
-bool trains(const VisionMerger& m) {
-  return trains(m.norm) || trains(m.up) || trains(m.down);
-}
-
-VisionNorm make_norm(const nn::ParamBuilder& build, const VisionConfig& c, const std::string& name,
-                     int64_t size) {
-  VisionNorm norm{build.vector(name + ".weight", size, nn::Init::Law::ones), nullptr};
+nn::VisionNorm make_norm(const nn::ParamBuilder& build, const VisionConfig& c,
+                         const std::string& name, int64_t size) {
+  nn::VisionNorm norm{build.vector(name + ".weight", size, nn::Init::Law::ones), nullptr, kNormEps};
   if (c.generation == Generation::qwen3)
     norm.bias = build.vector(name + ".bias", size, nn::Init::Law::zeros);
   return norm;
 }
 
-VisionBlock make_block(const nn::ParamBuilder& build, const VisionConfig& c, size_t i) {
+nn::VisionBlock make_block(const nn::ParamBuilder& build, const VisionConfig& c, size_t i) {
   const int64_t H = c.hidden_size;
-  VisionBlock block;
+  nn::VisionBlock block;
   block.norm1 = make_norm(build, c, "norm1", H);
   block.norm2 = make_norm(build, c, "norm2", H);
   block.qkv = build.linear("attn.qkv", H, 3 * H, true);
@@ -99,33 +78,6 @@ VisionMerger make_merger(const nn::ParamBuilder& build, const VisionConfig& c, b
 }
 
 }  // namespace
-
-at::Tensor VisionNorm::operator()(const at::Tensor& x) const {
-  if (bias == nullptr) return kernels::rms_norm(x, weight->value, kNormEps);
-  return at::layer_norm(x, {x.size(-1)}, weight->value, bias->value, kNormEps);
-}
-
-VisionState VisionBlock::operator()(const VisionState& state) const {
-  const int64_t P = state.hidden.size(0), D = qkv.weight->shape[1] / heads;
-  const at::Tensor qkv_of = qkv(norm1(state.hidden)).view({P, 3, heads, D});
-  const at::Tensor q = turned(qkv_of.select(1, 0), state), k = turned(qkv_of.select(1, 1), state);
-  const at::Tensor seen = kernels::segment_attention(
-      q, k, qkv_of.select(1, 2), full ? state.plans->frames : state.plans->windows,
-      1.0 / std::sqrt(static_cast<double>(D)));  // [P, N, D]
-  const at::Tensor added = proj(seen.reshape({P, heads * D}));
-  at::Tensor normed, residual;
-  if (norm2.bias == nullptr) {
-    std::tie(normed, residual) =
-        kernels::add_norm(added, state.hidden, norm2.weight->value, kNormEps);
-  } else {
-    residual = state.hidden + added;
-    normed = norm2(residual);
-  }
-  const at::Tensor inner = up(normed);
-  VisionState out = state;
-  out.hidden = residual + down(gated ? kernels::silu_glu(inner) : at::gelu(inner, "tanh"));
-  return out;
-}
 
 at::Tensor VisionMerger::operator()(const at::Tensor& x) const {
   const int64_t merged = up.weight->shape[1];  // merge^2 H
@@ -190,7 +142,7 @@ VisionFeatures VisionTower::operator()(const nn::VisionInput& input,
   const at::ScalarType dtype = patch_embed_->value.scalar_type();
   const VisionPlan plan = vision_plan(input.grids, config_.merge, config_.window);
 
-  VisionState state;
+  nn::VisionState state;
   // Pixels, not hidden states, are brought in order of windows: nothing to undo in backward.
   const at::Tensor patches =
       input.patches.index_select(0, on_device(plan.patches, at::kLong, device)).to(dtype);
@@ -210,7 +162,7 @@ VisionFeatures VisionTower::operator()(const nn::VisionInput& input,
              by_column = rotary_.tables(on_device(plan.columns, at::kInt, device), at::kFloat);
   state.cos = at::cat({by_row.first, by_column.first}, 1);  // [P, D / 2]
   state.sin = at::cat({by_row.second, by_column.second}, 1);
-  state.plans = std::make_shared<VisionPlans>(VisionPlans{
+  state.plans = std::make_shared<nn::VisionPlans>(nn::VisionPlans{
       kernels::attention_plan(plan.windows, device), kernels::attention_plan(plan.frames, device)});
   const at::Tensor places = on_device(plan.places, at::kLong, device);
   VisionFeatures features;
@@ -234,12 +186,9 @@ nn::VisionInput VisionTower::smallest_input(at::Device device) const {
 
 bool VisionTower::trains() const {
   bool any = qwen_vl::trains(patch_embed_) || qwen_vl::trains(patch_bias_) ||
-             qwen_vl::trains(positions_) || qwen_vl::trains(merger_);
-  for (const VisionMerger& m : deepstack_) any = any || qwen_vl::trains(m);
-  for (const VisionBlock& b : blocks_) {
-    any = any || qwen_vl::trains(b.norm1) || qwen_vl::trains(b.norm2) || qwen_vl::trains(b.qkv) ||
-          qwen_vl::trains(b.proj) || qwen_vl::trains(b.up) || qwen_vl::trains(b.down);
-  }
+             qwen_vl::trains(positions_) || merger_.trains();
+  for (const VisionMerger& m : deepstack_) any = any || m.trains();
+  for (const nn::VisionBlock& b : blocks_) any = any || b.trains();
   return any;
 }
 
@@ -253,27 +202,16 @@ double VisionTower::train_flops(std::span<const PatchGrid> grids) const {
     return sum;
   };
   const double in_windows = pairs(plan.windows), in_frames = pairs(plan.frames);
-  double flops = 0;
-  bool flows = false;  // does backward go on below this point?
-  const auto product = [&](const nn::Param& weight, double rows) {
-    flops += 2 * rows * static_cast<double>(weight.elements()) *
-             (1 + (flows ? 1 : 0) + (weight.trainable ? 1 : 0));
-    flows = flows || weight.trainable;
-  };
-  product(*patch_embed_, P);
-  for (const VisionBlock& b : blocks_) {
-    product(*b.qkv.weight, P);
-    flops += 4 * static_cast<double>(config_.hidden_size) * (b.full ? in_frames : in_windows) *
-             (flows ? 3 : 1);
-    for (const nn::Linear* l : {&b.proj, &b.up, &b.down}) product(*l->weight, P);
-  }
+  nn::ChainFlops chain;
+  chain.product(*patch_embed_, P);
+  for (const nn::VisionBlock& b : blocks_) chain.block(b, P, b.full ? in_frames : in_windows);
   const auto merger = [&](const VisionMerger& m) {
-    product(*m.up.weight, M);
-    product(*m.down.weight, M);
+    chain.product(*m.up.weight, M);
+    chain.product(*m.down.weight, M);
   };
   for (const VisionMerger& m : deepstack_) merger(m);
   merger(merger_);
-  return flops;
+  return chain.flops;
 }
 
 }  // namespace lmms::models::qwen_vl

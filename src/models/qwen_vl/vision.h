@@ -6,16 +6,15 @@
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
-#include <memory>
 #include <span>
 #include <string>
 #include <vector>
 
-#include "kernels/attention/attention.h"
 #include "nn/linear.h"
 #include "nn/param.h"
 #include "nn/rotary.h"
 #include "nn/run.h"
+#include "nn/vision_block.h"
 #include "nn/vision_input.h"
 
 namespace lmms::models::qwen_vl {
@@ -43,52 +42,15 @@ struct VisionConfig {
   }
 };
 
-/// Who sees whom, on the device.
-struct VisionPlans {
-  kernels::AttentionPlan windows, frames;
-};
-
-/// What crosses the blocks of the tower.
-struct VisionState {
-  at::Tensor hidden;                         ///< [P, H]
-  at::Tensor cos, sin;                       ///< [P, D / 2] fp32
-  std::shared_ptr<const VisionPlans> plans;  ///< shared: backward may run the block again
-
-  template <class F>
-  void each(F f) {
-    f(hidden);
-    f(cos);
-    f(sin);
-  }
-};
-
-/// LayerNorm, or RMSNorm without a bias.
-struct VisionNorm {
-  const nn::Param *weight = nullptr, *bias = nullptr;
-
-  at::Tensor operator()(const at::Tensor& x) const;
-};
-
-/// x += attention(norm1(x)); x += mlp(norm2(x)).
-struct VisionBlock {
-  VisionNorm norm1, norm2;
-  nn::Linear qkv, proj;
-  nn::Linear up, down;  ///< `up` holds gate and up in one where the MLP is gated
-  bool gated = true;
-  int64_t heads = 0;
-  bool full = false;
-
-  VisionState operator()(const VisionState& state) const;
-};
-
 /// merge x merge patches to one feature: down(gelu(up(norm))).
 struct VisionMerger {
-  VisionNorm norm;
+  nn::VisionNorm norm;
   bool norms_merged = false;  ///< the norm is over the merged patches instead of each of them
   nn::Linear up, down;
 
   /// [P, H] -> [P / merge^2, out].
   at::Tensor operator()(const at::Tensor& x) const;
+  bool trains() const { return norm.trains() || up.trains() || down.trains(); }
 };
 
 /// Rows in the order of the tokens.
@@ -120,7 +82,7 @@ class VisionTower {
   // [H, C, tp, ps, ps], the kernel of a convolution with stride = size
   const nn::Param *patch_embed_ = nullptr, *patch_bias_ = nullptr;
   const nn::Param* positions_ = nullptr;  // [config.positions, H]
-  std::vector<VisionBlock> blocks_;
+  std::vector<nn::VisionBlock> blocks_;
   VisionMerger merger_;
   std::vector<VisionMerger> deepstack_;
   nn::Rotary rotary_;  // of half a head: one half turns by row, the other by column
