@@ -73,22 +73,20 @@ int whole_part(double x) {
   return int(std::strtod(text, nullptr));
 }
 
-/// LlavaOnevisionProcessor._get_number_of_features.
-int64_t anyres_tokens(Extent size, const Tiling& tiling, const TileOptions& options) {
+/// LlavaOnevisionProcessor._get_number_of_features and the model's pack_image_features.
+void plan_features(Extent size, const TileOptions& options, Tiling& tiling) {
   const int side = options.features_per_side;
   int height = side * tiling.rows, width = side * tiling.columns;
   if (double(size.width) / size.height > double(width) / height)
     height -= (height - whole_part(size.height * (double(width) / size.width))) / 2 * 2;
   else
     width -= (width - whole_part(size.width * (double(height) / size.height))) / 2 * 2;
-  int64_t features = int64_t{height} * width, newlines = height;
+  tiling.unpadded = tiling.shrunk = {height, width};
   const double ratio =
       std::sqrt(double(height) * width / (double(options.most_tiles) * side * side));
-  if (ratio > 1.1) {
-    newlines = int64_t(std::floor(height / ratio));
-    features = newlines * int64_t(std::floor(width / ratio));
-  }
-  return features + newlines + int64_t{side} * side;
+  if (ratio > 1.1)
+    tiling.shrunk = {int(std::floor(height / ratio)), int(std::floor(width / ratio))};
+  tiling.tokens = int64_t{side} * side + int64_t{tiling.shrunk.height} * (tiling.shrunk.width + 1);
 }
 
 }  // namespace
@@ -152,12 +150,14 @@ Result<Tiling> plan_tiles(Extent size, const TileOptions& options) {
                              options.tile, size.width, size.height),
                  "correct image_grid_pinpoints"};
   tiling.inner = fitted(size, tiling.best);
-  if (tiling.inner.height < 1 || tiling.inner.width < 1)
-    return Fault{
-        "", fmt::format("an image of {} x {} pixels is too narrow", size.width, size.height), ""};
   tiling.rows = tiling.best.height / options.tile;
   tiling.columns = tiling.best.width / options.tile;
-  tiling.tokens = anyres_tokens(size, tiling, options);
+  plan_features(size, options, tiling);
+  const bool vanishes = tiling.unpadded.height > 0 && tiling.unpadded.width > 0 &&
+                        (tiling.shrunk.height < 1 || tiling.shrunk.width < 1);
+  if (tiling.inner.height < 1 || tiling.inner.width < 1 || vanishes)
+    return Fault{
+        "", fmt::format("an image of {} x {} pixels is too narrow", size.width, size.height), ""};
   return tiling;
 }
 

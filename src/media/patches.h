@@ -70,7 +70,10 @@ struct Tiling {
   Extent best;   ///< the pinpoint
   Extent inner;  ///< the resized image, centred on it; the rest is black before normalising
   int rows = 0, columns = 0;
-  int64_t tokens = 0;  ///< base view, unpadded tiles, one newline a row
+  /// Of the features of all tiles side by side, what is image and no padding, in the middle; the
+  /// size to which it is shrunk, the same where it is small enough.
+  Extent unpadded, shrunk;
+  int64_t tokens = 0;  ///< base view, shrunk features of the tiles, one newline a row
   int tiles() const { return 1 + rows * columns; }  ///< with the base view
 };
 

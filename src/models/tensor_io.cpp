@@ -114,7 +114,8 @@ std::vector<std::string> load_weights(const nn::ParamTable& params, nn::ModelMem
     const parallel::Bucket& bucket = memory.buckets[place.bucket];
     for (const nn::Part& part : p.parts) {
       const TensorView* found = files.find(part.hub_name);
-      if (found == nullptr) found = files.find(params.other_name(part.hub_name));
+      for (const std::string& other : params.other_names(part.hub_name))
+        found = found != nullptr ? found : files.find(other);
       if (found != nullptr) used.insert(found->name);
       const TensorView* view = checked(found, part.hub_name, part.hub_shape, complaints);
       if (view == nullptr) continue;

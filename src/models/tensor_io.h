@@ -22,8 +22,9 @@ at::ScalarType scalar_type_of(checkpoint::DType dtype, const std::string& where)
 at::Tensor to_tensor(const checkpoint::TensorView& view, const std::string& where);
 
 /// Fills every Param from a checkpoint (fp32 masters from the file's values, weights rounded to
-/// their dtype), under hub names or ParamTable::other_name. Throws one Error that names all missing
-/// and misshaped tensors. Tensors of the file that the model has no place for come back, by name.
+/// their dtype), under hub names or ParamTable::other_names. Throws one Error that names all
+/// missing and misshaped tensors. Tensors of the file that the model has no place for come back, by
+/// name.
 std::vector<std::string> load_weights(const nn::ParamTable& params, nn::ModelMemory& memory,
                                       const checkpoint::TensorIndex& files,
                                       const std::string& where);

@@ -3,6 +3,8 @@
 #include <ATen/Parallel.h>
 #include <ATen/ops/empty.h>
 
+#include <array>
+#include <cmath>
 #include <map>
 
 #include "core/rng.h"
@@ -10,9 +12,23 @@
 namespace lmms::nn {
 namespace {
 
-// Fills `out` with normal(0, std) numbers; element i comes from counter i / 4 of the stream of
-// `name`.
-void fill_normal(float* out, int64_t count, double std, uint64_t seed, std::string_view name) {
+using Draws = std::array<double, 4>;
+
+Draws normal_draws(const rng::Counter& word) {
+  const auto a = rng::normal_pair(word[0], word[1]), b = rng::normal_pair(word[2], word[3]);
+  return {a[0], a[1], b[0], b[1]};
+}
+
+// Of variance 1.
+Draws uniform_draws(const rng::Counter& word) {
+  Draws draws;
+  for (size_t k = 0; k < 4; ++k) draws[k] = std::sqrt(3.0) * (2 * rng::unit(word[k]) - 1);
+  return draws;
+}
+
+// Fills `out` with numbers of mean 0 and deviation std; element i comes from counter i / 4 of the
+// stream of `name`.
+void fill(float* out, int64_t count, const Init& init, uint64_t seed, std::string_view name) {
   const rng::Key key = rng::key(seed, rng::Purpose::initialisation);
   const uint64_t stream = rng::hash(name);
   at::parallel_for(0, (count + 3) / 4, 4096, [&](int64_t begin, int64_t end) {
@@ -22,10 +38,9 @@ void fill_normal(float* out, int64_t count, double std, uint64_t seed, std::stri
           rng::philox({static_cast<uint32_t>(index), static_cast<uint32_t>(index >> 32),
                        static_cast<uint32_t>(stream), static_cast<uint32_t>(stream >> 32)},
                       key);
-      const auto a = rng::normal_pair(word[0], word[1]), b = rng::normal_pair(word[2], word[3]);
-      const double draws[4] = {a[0], a[1], b[0], b[1]};
+      const Draws draws = init.law == Init::Law::uniform ? uniform_draws(word) : normal_draws(word);
       for (int64_t k = 0; k < 4 && 4 * block + k < count; ++k)
-        out[4 * block + k] = static_cast<float>(std * draws[k]);
+        out[4 * block + k] = static_cast<float>(init.std * draws[static_cast<size_t>(k)]);
     }
   });
 }
@@ -40,7 +55,8 @@ at::Tensor draw(const Part& part, const Init& init, uint64_t seed) {
       t.fill_(1);
       break;
     case Init::Law::normal:
-      fill_normal(t.mutable_data_ptr<float>(), t.numel(), init.std, seed, part.hub_name);
+    case Init::Law::uniform:
+      fill(t.mutable_data_ptr<float>(), t.numel(), init, seed, part.hub_name);
       break;
   }
   if (init.zero_row >= 0 && init.zero_row < t.size(0)) t.select(0, init.zero_row).zero_();

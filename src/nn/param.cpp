@@ -45,7 +45,7 @@ std::vector<std::string> module_names(const ParamTable& params) {
   for (const Param& p : params.all()) {
     for (const Part& part : p.parts) {
       add(part.hub_name);
-      add(params.other_name(part.hub_name));
+      for (const std::string& other : params.other_names(part.hub_name)) add(other);
     }
   }
   return {names.begin(), names.end()};
@@ -86,15 +86,20 @@ void ParamTable::also_known(std::string prefix, std::string other) {
   other_prefixes_.emplace_back(std::move(prefix), std::move(other));
 }
 
-std::string ParamTable::other_name(std::string_view hub_name) const {
+std::vector<std::string> ParamTable::other_names(std::string_view hub_name) const {
+  std::vector<std::string> names;
   for (const auto& [prefix, other] : other_prefixes_) {
-    if (hub_name.starts_with(prefix)) return other + std::string(hub_name.substr(prefix.size()));
+    if (hub_name.starts_with(prefix))
+      names.push_back(other + std::string(hub_name.substr(prefix.size())));
   }
-  return {};
+  return names;
 }
 
 bool ParamTable::fits(std::string_view hub_name, std::string_view module_pattern) const {
-  return below(hub_name, module_pattern) || below(other_name(hub_name), module_pattern);
+  const std::vector<std::string> others = other_names(hub_name);
+  return below(hub_name, module_pattern) ||
+         std::any_of(others.begin(), others.end(),
+                     [&](const std::string& other) { return below(other, module_pattern); });
 }
 
 std::optional<std::string> ParamTable::nearest_module(const std::string& module_pattern) const {

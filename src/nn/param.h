@@ -15,7 +15,8 @@ namespace lmms::nn {
 
 /// How a parameter is drawn when a model starts from its config.
 struct Init {
-  enum class Law { zeros, ones, normal };
+  /// normal and uniform ones have mean 0.
+  enum class Law { zeros, ones, normal, uniform };
   Law law = Law::normal;
   double std = 0.02;
   int64_t zero_row = -1;  ///< a row that is 0 afterwards (the pad token of an embedding); -1: none
@@ -62,13 +63,13 @@ class ParamTable {
                      const std::vector<std::string>& hub_names, const std::vector<int64_t>& rows,
                      std::vector<int64_t> shape, Init init, ParamClass kind);
   /// Files may also call tensors whose hub name begins with `prefix` by a name that begins with
-  /// `other` instead (what another release wrote); so may modules to freeze. The first prefix that
-  /// fits counts. Written are hub names.
+  /// `other` instead (what another release wrote); so may modules to freeze. Several may fit.
+  /// Written are hub names.
   void also_known(std::string prefix, std::string other);
-  /// The other name of a tensor, or "".
-  std::string other_name(std::string_view hub_name) const;
+  /// The other names of a tensor.
+  std::vector<std::string> other_names(std::string_view hub_name) const;
   /// Whether a module_pattern names the tensor or a module above it, be it by the hub's names or by
-  /// other_name. A module_pattern is a dotted path in which `*` stands for any characters:
+  /// other_names. A module_pattern is a dotted path in which `*` stands for any characters:
   /// 'visual', 'visual.blocks.*.attn', '*.norm'.
   bool fits(std::string_view hub_name, std::string_view module_pattern) const;
   /// The name of a module that a mistyped module_pattern may have meant.

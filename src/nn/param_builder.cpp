@@ -1,6 +1,17 @@
 #include "nn/param_builder.h"
 
+#include <cmath>
+
 namespace lmms::nn {
+
+Init ParamBuilder::matrix_init(int64_t in, int64_t out) const {
+  if (glorot) return {Init::Law::uniform, std::sqrt(2.0 / static_cast<double>(in + out)), -1};
+  return {Init::Law::normal, std, -1};
+}
+
+Init ParamBuilder::bias_init() const {
+  return bias_std > 0 ? Init{Init::Law::normal, bias_std, -1} : Init{Init::Law::zeros, 0, -1};
+}
 
 const Param* ParamBuilder::vector(const std::string& name, int64_t size, Init::Law law) const {
   return &params.add(unit, prefix + name, {size}, {law, 0, -1}, ParamClass::vector);
@@ -11,9 +22,7 @@ RmsNorm ParamBuilder::norm(const std::string& name, int64_t size) const {
 }
 
 Linear ParamBuilder::linear(const std::string& name, int64_t in, int64_t out, bool bias) const {
-  const Param* w = &params.add(unit, prefix + name + ".weight", {out, in},
-                               {Init::Law::normal, std, -1}, ParamClass::matrix);
-  return {w, bias ? vector(name + ".bias", out, Init::Law::zeros) : nullptr};
+  return stacked(name, {name}, {out}, in, bias);
 }
 
 Linear ParamBuilder::stacked(const std::string& name, const std::vector<std::string>& names,
@@ -26,11 +35,12 @@ Linear ParamBuilder::stacked(const std::string& name, const std::vector<std::str
   int64_t out = 0;
   for (int64_t r : rows) out += r;
   Linear linear;
+  // parts have the same number of rows where the law depends on it
   linear.weight = &params.add_stacked(unit, prefix + name + ".weight", hub(".weight"), rows,
-                                      {out, in}, {Init::Law::normal, std, -1}, ParamClass::matrix);
+                                      {out, in}, matrix_init(in, rows[0]), ParamClass::matrix);
   if (bias) {
     linear.bias = &params.add_stacked(unit, prefix + name + ".bias", hub(".bias"), rows, {out},
-                                      {Init::Law::zeros, 0, -1}, ParamClass::vector);
+                                      bias_init(), ParamClass::vector);
   }
   return linear;
 }

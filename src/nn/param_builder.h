@@ -11,11 +11,14 @@
 namespace lmms::nn {
 
 /// Names are those of the checkpoint behind `prefix`. Matrices are drawn normal(0, std); biases
-/// start at 0, norms at 1.
+/// start at 0, norms at 1. Fields say otherwise.
 struct ParamBuilder {
   ParamTable& params;
   std::string unit, prefix;
   double std = 0.02, norm_eps = 1e-6;
+  /// Matrices are drawn uniformly with variance 2 / (in + out) instead (Glorot and Bengio 2010).
+  bool glorot = false;
+  double bias_std = 0;  ///< biases are drawn normal(0, bias_std)
 
   const Param* vector(const std::string& name, int64_t size, Init::Law law) const;
   RmsNorm norm(const std::string& name, int64_t size) const;
@@ -25,6 +28,10 @@ struct ParamBuilder {
                  const std::vector<int64_t>& rows, int64_t in, bool bias) const;
   /// gate_proj, up_proj and down_proj below `name`.
   GluMlp glu_mlp(const std::string& name, int64_t hidden, int64_t intermediate, bool bias) const;
+
+ private:
+  Init matrix_init(int64_t in, int64_t out) const;
+  Init bias_init() const;
 };
 
 }  // namespace lmms::nn

@@ -13,7 +13,9 @@ namespace lmms::nn {
 struct VisionInput {
   at::Tensor patches;  ///< [P, C * tp * ps * ps] float: `pixel_values`, in merge-block order
   std::vector<PatchGrid> grids;  ///< on the host; together P patches
-  at::Tensor rows;               ///< [M] int64: the tokens that take the features, ascending
+  /// One for each grid where the family needs it, else none; on the host.
+  std::vector<ViewLayout> layouts;
+  at::Tensor rows;  ///< [M] int64: the tokens that take the features, ascending
 
   bool empty() const { return grids.empty(); }
 };

@@ -1,12 +1,12 @@
-"""Stores names and shapes of the tensors of every public dense Qwen2, Qwen2.5, Qwen3, Qwen2.5-VL and Qwen3-VL size, as transformers 5.17.0 saves them.
+"""Stores names and shapes of the tensors of every public dense Qwen2, Qwen2.5, Qwen3, Qwen2.5-VL, Qwen3-VL and LLaVA-OneVision size.
 
-    python make_public_shapes.py        writes data/public_shapes/qwen2.json, data/public_shapes/qwen3.json, data/public_shapes/qwen2_5_vl.json and
-    data/public_shapes/qwen3_vl.json
+    python make_public_shapes.py        writes qwen2.json, qwen3.json, qwen2_5_vl.json, qwen3_vl.json and llava_onevision.json in data/public_shapes
 
     {size: {"config": what config.json says (the hub's spelling),
             "parameters": their number, a tied head counted once,
             "tensors": {name: shape}}}      "{i}" in a name stands for every layer 0 to num_hidden_layers - 1, of a vision tower depth - 1
 
+Shapes are those of transformers 5.17.0's models, names those of the hub's files.
 Models are built on the meta device; the script fails where layers differ or the totals are not those of the published weights.
 """
 import json
@@ -53,6 +53,29 @@ QWEN3_VL = {
     "8B": ("8B", LARGE, 8_767_123_696),
     "32B": ("32B", LARGE, 33_357_390_064),
 }
+
+
+# size: the language model's row in QWEN2, vocabulary, tied, parameters
+LLAVA_ONEVISION = {
+    "0.5B": ("0.5B", 152000, True, 893_675_552),
+    "7B": ("7B", 152128, False, 8_030_807_584),
+    "72B": ("72B", 152064, False, 73_180_522_016),
+}
+
+
+def llava_config_of(size):
+    text, vocabulary, tied, _ = LLAVA_ONEVISION[size]
+    config = config_of("qwen2", QWEN2[text])
+    del config["torch_dtype"]
+    return dict(
+        architectures=["LlavaOnevisionForConditionalGeneration"], model_type="llava_onevision", image_token_index=151646,
+        video_token_index=151647, projector_hidden_act="gelu", vision_feature_layer=-1, vision_feature_select_strategy="full",
+        vision_aspect_ratio="anyres_max_9", tie_word_embeddings=tied,
+        image_grid_pinpoints=[[384 * h, 384 * w] for h in range(1, 7) for w in range(1, 7)],
+        text_config=config | dict(vocab_size=vocabulary, tie_word_embeddings=tied),
+        vision_config=dict(
+            model_type="siglip_vision_model", hidden_size=1152, intermediate_size=4304, num_hidden_layers=26, num_attention_heads=16,
+            image_size=384, patch_size=14, vision_use_head=False))
 
 
 def vl3_config_of(size):
@@ -113,12 +136,17 @@ def tensors_of(config):
         if config["model_type"] == "qwen2_5_vl":  # the hub's names
             name = re.sub(r"^model\.visual\.", "visual.", name)
             name = re.sub(r"^model\.language_model\.", "model.", name)
+        if config["model_type"] == "llava_onevision":
+            name = "language_model." + name if name.startswith("lm_head") else name.removeprefix("model.")
+            name = re.sub(r"^language_model\.(?!lm_head)", "language_model.model.", name)
+            name = re.sub(r"^vision_tower\.", "vision_tower.vision_model.", name)
         pattern = re.sub(r"\.(layers|blocks)\.\d+\.", r".\1.{i}.", name)
         assert folded.setdefault(pattern, list(parameter.shape)) == list(parameter.shape), name
         count[pattern] = count.get(pattern, 0) + 1
     for pattern, times in count.items():
         text = config.get("text_config", config)
-        layers = config["vision_config"]["depth"] if "visual." in pattern else text["num_hidden_layers"]
+        layers = (config["vision_config"]["depth"] if "visual." in pattern
+                  else config["vision_config"]["num_hidden_layers"] if pattern.startswith("vision_tower.") else text["num_hidden_layers"])
         assert times == (layers if "{i}" in pattern else 1), pattern
     return folded, total
 
@@ -129,6 +157,7 @@ def main():
         "qwen2": {size: (config_of("qwen2", row), row[-1]) for size, row in QWEN2.items()},
         "qwen3": {size: (config_of("qwen3", row), row[-1]) for size, row in QWEN3.items()},
         "qwen2_5_vl": {size: (vl_config_of(size), row[-1]) for size, row in QWEN2_5_VL.items()},
+        "llava_onevision": {size: (llava_config_of(size), row[-1]) for size, row in LLAVA_ONEVISION.items()},
         "qwen3_vl": {size: (vl3_config_of(size), row[-1]) for size, row in QWEN3_VL.items()},
     }
     for family, sizes in families.items():

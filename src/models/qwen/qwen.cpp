@@ -108,10 +108,11 @@ double Qwen::lmms_engine_flops(const Workload& work) const {
   return qwen::lmms_engine_flops(decoder_.config(), work);
 }
 
-const nn::Param& add_head(nn::ParamTable& params, const nn::Decoder& decoder, bool tied) {
+const nn::Param& add_head(nn::ParamTable& params, const nn::Decoder& decoder, bool tied,
+                          const std::string& prefix) {
   if (tied) return *decoder.embedding().weight;
   const nn::DecoderConfig& c = decoder.config();
-  return params.add("lm_head", "lm_head.weight", {c.vocab_size, c.hidden_size},
+  return params.add(prefix + "lm_head", prefix + "lm_head.weight", {c.vocab_size, c.hidden_size},
                     {nn::Init::Law::normal, c.initializer_range, -1}, nn::ParamClass::embedding);
 }
 

@@ -16,8 +16,9 @@ nn::DecoderConfig read_config(const ConfigReader& config, Generation generation)
 double head_flops(const nn::Param& head, int64_t supervised, bool below_trains);
 /// Model::lmms_engine_flops of a decoder.
 double lmms_engine_flops(const nn::DecoderConfig& config, const Workload& work);
-/// The head's own Param, or the embedding where the two are tied.
-const nn::Param& add_head(nn::ParamTable& params, const nn::Decoder& decoder, bool tied);
+/// The head's own Param, `prefix` before its name, or the embedding where the two are tied.
+const nn::Param& add_head(nn::ParamTable& params, const nn::Decoder& decoder, bool tied,
+                          const std::string& prefix = "");
 
 class Qwen : public Model, public LanguageModel {
  public:

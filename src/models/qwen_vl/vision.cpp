@@ -181,6 +181,7 @@ nn::VisionInput VisionTower::smallest_input(at::Device device) const {
   const auto options = at::TensorOptions().dtype(at::kFloat).device(device);
   return {at::zeros({grid.patches(), config_.patch_width()}, options),
           {grid},
+          {},
           at::empty({0}, options.dtype(at::kLong))};
 }
 
