@@ -23,7 +23,9 @@ extern "C" {
 #include <cstring>
 #include <limits>
 #include <memory>
+#include <numeric>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace {
@@ -171,7 +173,7 @@ int orientation_of(const AVStream& stream) {
 struct LmmsVideo {
   LmmsVideo(const uint8_t* bytes, size_t size, int64_t max_pixels)
       : bytes_(bytes), size_(size), max_pixels_(max_pixels) {
-    read_container();
+    if (!read_container(Probing::none)) read_container(Probing::decoder);
     order();
   }
 
@@ -191,7 +193,14 @@ struct LmmsVideo {
   }
 
  private:
-  void read_container() {
+  /// What is done beyond reading headers. FFmpeg decodes up to 20 frames to learn what MP4 and
+  /// Matroska say anyway, or what the index tells: that would be half of the work for a few frames
+  /// of a film.
+  enum class Probing { none, decoder };
+
+  /// False if this much probing does not tell enough.
+  bool read_container(Probing probing) {
+    entries_.clear();
     Input input(bytes_, size_);
     AVFormatContext* raw = avformat_alloc_context();
     if (!raw) throw Stop{"no memory"};
@@ -201,24 +210,27 @@ struct LmmsVideo {
       throw Stop{code == AVERROR_INVALIDDATA ? "no known container, or a broken one"
                                              : "the container: " + reason(code)};
     const std::unique_ptr<AVFormatContext, FreeBy<avformat_close_input>> format(raw);
-    if (const int code = avformat_find_stream_info(raw, nullptr); code < 0)
+    if (probing == Probing::none) {
+      const std::string_view name = raw->iformat->name;
+      if (!name.starts_with("mov,") && !name.starts_with("matroska,")) return false;
+    } else if (const int code = avformat_find_stream_info(raw, nullptr); code < 0) {
       throw Stop{"the streams: " + reason(code)};
+    }
     const int best = av_find_best_stream(raw, AVMEDIA_TYPE_VIDEO, -1, -1, nullptr, 0);
-    if (best == AVERROR_STREAM_NOT_FOUND) throw Stop{"it holds no video stream"};
     if (best < 0) {
-      const int any = av_find_best_stream(raw, AVMEDIA_TYPE_VIDEO, -1, -1, nullptr, 0);
-      throw Stop{"its video stream: " + reason(any)};
+      if (probing == Probing::none) return false;
+      throw Stop{best == AVERROR_STREAM_NOT_FOUND ? "it holds no video stream"
+                                                  : "its video stream: " + reason(best)};
     }
     const AVStream& stream = *raw->streams[best];
+    if (probing == Probing::none && (stream.codecpar->width < 1 || stream.codecpar->height < 1))
+      return false;
     parameters_.reset(avcodec_parameters_alloc());
     if (!parameters_ || avcodec_parameters_copy(parameters_.get(), stream.codecpar) < 0)
       throw Stop{"no memory"};
     if (!avcodec_find_decoder(parameters_->codec_id))
       throw Stop{
           text("this FFmpeg has no decoder for %s", avcodec_get_name(parameters_->codec_id))};
-    info_.width = parameters_->width;
-    info_.height = parameters_->height;
-    check_size(info_.width, info_.height);
     info_.orientation = orientation_of(stream);
     time_base_ = stream.time_base;
     const AVRational rate = stream.avg_frame_rate.num ? stream.avg_frame_rate : stream.r_frame_rate;
@@ -229,11 +241,37 @@ struct LmmsVideo {
     const Packet packet(av_packet_alloc());
     if (!packet) throw Stop{"no memory"};
     int code = 0;
-    for (; (code = av_read_frame(raw, packet.get())) >= 0; av_packet_unref(packet.get()))
-      if (packet->stream_index == best && packet->size > 0) add(*packet);
+    for (; (code = av_read_frame(raw, packet.get())) >= 0; av_packet_unref(packet.get())) {
+      if (packet->stream_index != best || packet->size <= 0) continue;
+      if (entries_.empty() && probing == Probing::none) size_by_stream(*packet);
+      add(*packet);
+      if (probing == Probing::none && entries_.back().time == AV_NOPTS_VALUE) return false;
+    }
     if (code != AVERROR_EOF)
       throw Stop{text("after %zu frames: %s", entries_.size(), reason(code).c_str())};
     if (entries_.empty()) throw Stop{"its video stream holds no frames"};
+    info_.width = parameters_->width;
+    info_.height = parameters_->height;
+    check_size(info_.width, info_.height);
+    return true;
+  }
+
+  /// The size that the stream itself names, where its parser tells: the container's may be another.
+  void size_by_stream(const AVPacket& packet) {
+    const Decoder context(avcodec_alloc_context3(nullptr));
+    AVCodecParserContext* parser = av_parser_init(parameters_->codec_id);
+    if (parser && context && avcodec_parameters_to_context(context.get(), parameters_.get()) >= 0) {
+      parser->flags |= PARSER_FLAG_COMPLETE_FRAMES;
+      uint8_t* data = nullptr;
+      int size = 0;
+      av_parser_parse2(parser, context.get(), &data, &size, packet.data, packet.size, packet.pts,
+                       packet.dts, packet.pos);
+      if (parser->width > 0 && parser->height > 0) {
+        parameters_->width = parser->width;
+        parameters_->height = parser->height;
+      }
+    }
+    av_parser_close(parser);
   }
 
   void add(AVPacket& packet) {
@@ -269,6 +307,7 @@ struct LmmsVideo {
                        [&](size_t a, size_t b) { return entries_[a].time < entries_[b].time; });
     for (size_t i = 0; i < shown_.size(); ++i) entries_[shown_[i]].index = int64_t(i);
     info_.frames = int64_t(shown_.size());
+    if (!by_arrival_) parameters_->video_delay = std::max(parameters_->video_delay, delay());
     const double unit = av_q2d(time_base_);
     double span = 0;
     if (!by_arrival_) {
@@ -283,6 +322,21 @@ struct LmmsVideo {
     const bool known = std::isfinite(span) && span > 0;
     info_.fps = known ? double(info_.frames) / span : header_fps_ > 0 ? header_fps_ : 24;
     info_.seconds = known ? span : double(info_.frames) / info_.fps;
+  }
+
+  /// How many frames a decoder must hold back to give them out in order: the most that stand before
+  /// another in the file and are shown after it. Equal to the largest distance by which a frame
+  /// comes later in the file than it is shown.
+  int delay() const {
+    constexpr int64_t kMost = 16;  // of H.264 and HEVC
+    std::vector<size_t> by_time(entries_.size());
+    std::iota(by_time.begin(), by_time.end(), size_t{0});
+    std::stable_sort(by_time.begin(), by_time.end(),
+                     [&](size_t a, size_t b) { return entries_[a].time < entries_[b].time; });
+    int64_t most = 0;
+    for (size_t rank = 0; rank < by_time.size(); ++rank)
+      most = std::max(most, int64_t(by_time[rank]) - int64_t(rank));
+    return int(std::min(most, kMost));
   }
 
   void check_size(int width, int height) const {
