@@ -65,12 +65,61 @@ std::string_view other_kind(const Reader& file) {
   return "bytes of no known format";
 }
 
+struct Block {
+  uint8_t* data = nullptr;
+  size_t bytes = 0;
+};
+
+/// An image may outlive its thread's Spares: static ones do.
+thread_local bool spares_gone = false;
+
+/// The memory of images that are gone, for those that come: what decoding and resizing go through
+/// over and over. One of each thread.
+class Spares {
+ public:
+  Spares() = default;
+  Spares(const Spares&) = delete;
+  Spares& operator=(const Spares&) = delete;
+  ~Spares() {
+    for (const Block& block : kept_) delete[] block.data;
+    spares_gone = true;
+  }
+  /// The smallest that suffices and is not twice too large; else new memory.
+  Block take(size_t bytes) {
+    Block* best = nullptr;
+    for (Block& block : kept_)
+      if (block.bytes >= bytes && block.bytes / 2 <= bytes && (!best || block.bytes < best->bytes))
+        best = &block;
+    return best ? std::exchange(*best, {}) : Block{new uint8_t[bytes], bytes};
+  }
+  /// Keeps the latest three of a middle size: small ones are cheap anyway.
+  void give(Block block) {
+    if (block.bytes >= kLeast && block.bytes <= kMost) std::swap(block, kept_[next_++ % kKept]);
+    delete[] block.data;
+  }
+
+ private:
+  static constexpr size_t kKept = 3, kLeast = size_t{1} << 17, kMost = size_t{1} << 25;
+  Block kept_[kKept];
+  size_t next_ = 0;
+};
+
+thread_local Spares spares;
+
 }  // namespace
 
-Image::Image(int width, int height)
-    : width_(width),
-      height_(height),
-      data_(std::make_unique_for_overwrite<uint8_t[]>(size_t(width) * height * 3 + kSlack)) {}
+Image::Image(int width, int height) : width_(width), height_(height) {
+  const size_t bytes = size_t(width) * height * 3 + kSlack;
+  const Block block = spares_gone ? Block{new uint8_t[bytes], bytes} : spares.take(bytes);
+  data_ = {block.data, Recycle(block.bytes)};
+}
+
+void Image::Recycle::operator()(uint8_t* data) const noexcept {
+  if (spares_gone)
+    delete[] data;
+  else
+    spares.give({data, bytes});
+}
 
 std::string_view name_of(Format format) {
   return codec_of(format).name;
