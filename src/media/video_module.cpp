@@ -117,6 +117,7 @@ struct Entry {
   int size = 0;
   bool key = false;
   bool hidden = false;  // decoded for others, never shown
+  bool spare = false;   // no other frame refers to it
   int64_t index = -1;   // of its frame among those shown
   Packet kept;          // where the file does not hold the bytes in one piece
 };
@@ -137,6 +138,33 @@ int64_t place_of(const AVPacket& packet, const uint8_t* bytes, size_t size) {
 /// A VP8 packet may hold a frame that is only referred to.
 bool never_shown(AVCodecID codec, const AVPacket& packet) {
   return codec == AV_CODEC_ID_VP8 && packet.size > 0 && !(packet.data[0] & 0x10);
+}
+
+/// How many bytes tell the length of each unit of an H.264 packet; 0: the units are told apart
+/// otherwise.
+int unit_length_bytes(const AVCodecParameters& stream) {
+  const bool counted =
+      stream.codec_id == AV_CODEC_ID_H264 && stream.extradata_size >= 7 && stream.extradata[0] == 1;
+  return counted ? (stream.extradata[4] & 3) + 1 : 0;
+}
+
+/// An H.264 packet to which no other refers: slices with nal_ref_idc 0, and nothing that outlives
+/// it (ISO 14496-10, 7.4.1). Without it every other frame has the same pixels.
+bool referred_by_none(const AVPacket& packet, int length_bytes) {
+  if (!length_bytes) return false;
+  enum { kSlice = 1, kMessage = 6, kDelimiter = 9, kFiller = 12 };
+  bool slices = false;
+  for (int64_t at = 0; at + length_bytes < packet.size;) {
+    int64_t length = 0;
+    for (int i = 0; i < length_bytes; ++i) length = length << 8 | packet.data[at++];
+    const int type = packet.data[at] & 31, importance = packet.data[at] >> 5 & 3;
+    if (type == kSlice && importance == 0)
+      slices = true;
+    else if (type != kMessage && type != kDelimiter && type != kFiller)
+      return false;
+    at += length;
+  }
+  return slices;
 }
 
 const int32_t* display_matrix(const AVStream& stream) {
@@ -201,6 +229,7 @@ struct LmmsVideo {
   /// False if this much probing does not tell enough.
   bool read_container(Probing probing) {
     entries_.clear();
+    keys_.clear();
     Input input(bytes_, size_);
     AVFormatContext* raw = avformat_alloc_context();
     if (!raw) throw Stop{"no memory"};
@@ -284,6 +313,8 @@ struct LmmsVideo {
         (packet.flags & AV_PKT_FLAG_DISCARD) || never_shown(parameters_->codec_id, packet);
     if (packet.flags & AV_PKT_FLAG_CORRUPT)
       throw Stop{text("the file ends within frame %zu, or it is damaged there", entries_.size())};
+    entry.spare = referred_by_none(packet, unit_length_bytes(*parameters_));
+    if (entry.key) keys_.push_back(entries_.size());
     entry.size = packet.size;
     entry.offset = place_of(packet, bytes_, size_);
     if (entry.offset < 0) {
@@ -367,6 +398,10 @@ struct LmmsVideo {
   void send() {
     if (sent_ == entries_.size()) return drain();
     const Entry& entry = entries_[sent_];
+    if (may_skip_ && entry.spare && !wanted_[sent_]) {
+      ++sent_;
+      return;
+    }
     Packet packet(av_packet_alloc());
     if (!packet) throw Stop{"no memory"};
     if (entry.kept) {
@@ -377,9 +412,6 @@ struct LmmsVideo {
     }
     packet->pts = packet->dts = int64_t(sent_);
     packet->flags = entry.key ? AV_PKT_FLAG_KEY : 0;
-    // A frame that nobody wants and no other refers to need not be decoded.
-    const bool spare = may_skip_ && !wanted_[sent_] && decoder_->codec_id == AV_CODEC_ID_H264;
-    decoder_->skip_frame = spare ? AVDISCARD_NONREF : AVDISCARD_DEFAULT;
     const int code = avcodec_send_packet(decoder_.get(), packet.get());
     // What a packet breaks is seen by the frame that does not come.
     if (code == AVERROR(ENOMEM)) throw Stop{"no memory"};
@@ -411,8 +443,8 @@ struct LmmsVideo {
   /// The packet to begin with for the frame of another: a key frame before it in the file that is
   /// also shown before it (frames shown before their key frame may refer to what lies before that).
   size_t start_of(size_t packet) const {
-    for (size_t i = packet + 1; i-- > 0;)
-      if (entries_[i].key && entries_[i].time <= entries_[packet].time) return i;
+    for (auto key = std::upper_bound(keys_.begin(), keys_.end(), packet); key != keys_.begin();)
+      if (entries_[*--key].time <= entries_[packet].time) return *key;
     return 0;
   }
 
@@ -550,6 +582,7 @@ struct LmmsVideo {
   AVRational time_base_{1, 1};
   double header_fps_ = 0;
   std::vector<Entry> entries_;  // in the order of the file
+  std::vector<size_t> keys_;    // packets with key frames
   std::vector<size_t> shown_;   // packets in the order in which their frames are shown
   bool by_arrival_ = false;     // that order is known by decoding alone
 
