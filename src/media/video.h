@@ -6,8 +6,7 @@
 ///
 /// A frame's index is its place in the order in which frames are shown, counted from 0 over all
 /// frames of the file, however they are spaced in time. Pixels are 8-bit RGB by the colour matrix
-/// that the stream names, converted by libswscale without a filter between pixels: what torchcodec
-/// gives.
+/// that the stream names, converted by libswscale: what torchcodec gives. Pixels count as square.
 #include <functional>
 #include <optional>
 #include <span>
