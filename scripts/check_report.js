@@ -18,7 +18,20 @@
     const charts = all(".chart");
     const rows = Math.max(...data.runs.map((run) => run.train.rows));
     expect(document.querySelector("h1").textContent.length > 0, "no title");
-    expect(all("b, img, script", document.querySelector("main")).every((b) => b.closest(".tip, td")), "HTML came in from outside");
+    expect(all("b, img, script", document.querySelector("main")).every((b) => b.closest(".tip, td, .seen")), "HTML came in from outside");
+    const images = all("img", document.querySelector("main"));
+    expect(images.every((image) => /^data:image\/(png|jpeg);base64,/.test(image.getAttribute("src"))), "a picture from elsewhere");
+    const cards = all(".seen");
+    if (cards.length > 0) {
+      await Promise.all(images.map((image) => image.decode().catch(() => {})));
+      expect(images.length > 0 && images.some((image) => image.naturalWidth > 0), "no picture is drawn");
+      const filter = (name) => all("#answers .segments button").find((b) => b.textContent.startsWith(name));
+      filter("wrong").click();
+      const wrong_ones = all(".seen");
+      expect(wrong_ones.length < cards.length && wrong_ones.every((card) => card.querySelector(".chip.bad")), "the filter shows others than wrong answers");
+      filter("all").click();
+      expect(all(".seen").length === cards.length, "the filter does not show all again");
+    }
     if (rows === 0) {
       expect(document.getElementById("curves").textContent.includes("No step"), "an empty run says nothing");
     } else {

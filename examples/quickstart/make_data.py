@@ -23,7 +23,7 @@ HELD_OUT = 360  # pictures, drawn evenly from the ten digits
 WORDS = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"]
 VOCABULARY = 384  # with the special tokens
 SPECIAL_TOKENS = ["<|endoftext|>", "<|im_start|>", "<|im_end|>", "<|vision_start|>", "<|vision_end|>", "<|image_pad|>", "<|video_pad|>"]
-# The first question is asked most, and first of all of every held-out picture that the terminal shows.
+# The first question is the one that the terminal shows.
 AS_DIGIT = ["Which digit is this?", "What digit do you see?", "Read the digit.", "Which number is written here?"]
 AS_WORD = ["Which digit is this? Answer with a word.", "Write the digit as a word.", "Spell out the number in the picture."]
 AS_SENTENCE = ["What is in the picture?", "Describe the picture."]
@@ -53,24 +53,26 @@ def picture(values):
     return "data:image/png;base64," + base64.b64encode(file.getvalue()).decode()
 
 
-def question(draw, digit):
-    """A question about the digit, and the one right answer to it."""
-    kind = draw.random()
-    if kind < 0.5:
-        return draw.choice(AS_DIGIT), str(digit)
-    if kind < 0.7:
-        return draw.choice(AS_WORD), WORDS[digit]
-    if kind < 0.85:
-        return draw.choice(AS_SENTENCE), f"A handwritten {WORDS[digit]}."
-    return draw.choice(PARITY), "odd" if digit % 2 else "even"
-
-
-def chat(draw, digit, url, first=None):
-    asked, answer = first or question(draw, digit)
-    messages = [
-        {"role": "user", "content": [{"type": "image_url", "image_url": {"url": url}}, {"type": "text", "text": asked}]},
-        {"role": "assistant", "content": answer},
+def questions(draw, digit):
+    """A question of each kind about the digit with the one right answer to it, in an order of chance."""
+    pairs = [
+        (draw.choice(AS_DIGIT), str(digit)),
+        (draw.choice(AS_WORD), WORDS[digit]),
+        (draw.choice(AS_SENTENCE), f"A handwritten {WORDS[digit]}."),
+        (draw.choice(PARITY), "odd" if digit % 2 else "even"),
     ]
+    draw.shuffle(pairs)
+    return pairs
+
+
+def chat(url, pairs):
+    """The picture stands before the first question."""
+    messages = []
+    for asked, answer in pairs:
+        content = [{"type": "text", "text": asked}]
+        if not messages:
+            content.insert(0, {"type": "image_url", "image_url": {"url": url}})
+        messages += [{"role": "user", "content": content}, {"role": "assistant", "content": answer}]
     return json.dumps({"messages": messages}) + "\n"
 
 
@@ -149,18 +151,19 @@ def main():
             left[digits.target[i]] -= 1
             held_out.append(i)
     kept = set(held_out)
-    train = [chat(draw, int(digits.target[i]), urls[i]) for i in order if i not in kept]
+    train = [chat(urls[i], questions(draw, int(digits.target[i]))[:2]) for i in order if i not in kept]
     lines = []
     for n, i in enumerate(held_out):
         digit = int(digits.target[i])
-        lines.append(chat(draw, digit, urls[i], (AS_DIGIT[0], str(digit)) if n == 0 else None))
+        asked = questions(draw, digit)[0] if n > 0 else (AS_DIGIT[0], str(digit))
+        lines.append(chat(urls[i], [asked]))
     (HERE / "train.jsonl").write_text("".join(train))
     (HERE / "eval.jsonl").write_text("".join(lines))
     (HERE / "digit.png").write_bytes(base64.b64decode(urls[held_out[0]].partition(",")[2]))
     texts = ["You are a helpful assistant", "system\n", "user\n", "assistant\n"] * 2
     for line in train:
-        user, assistant = json.loads(line)["messages"]
-        texts += [user["content"][1]["text"], assistant["content"]]
+        for message in json.loads(line)["messages"]:
+            texts.append(message["content"] if message["role"] == "assistant" else message["content"][-1]["text"])
     tokenizer = train_tokenizer(texts)
     (HERE / "tokenizer").mkdir(exist_ok=True)
     tokenizer.save(str(HERE / "tokenizer" / "tokenizer.json"))

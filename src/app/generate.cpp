@@ -1,3 +1,6 @@
+#include <unistd.h>
+
+#include <algorithm>
 #include <cstdio>
 #include <iostream>
 #include <iterator>
@@ -6,9 +9,12 @@
 
 #include "app/answering.h"
 #include "app/commands.h"
+#include "app/environment.h"
 #include "app/usage.h"
 #include "core/error.h"
 #include "core/format.h"
+#include "core/terminal.h"
+#include "media/thumbnail.h"
 #include "text/text_stream.h"
 
 namespace lmms::app {
@@ -20,14 +26,26 @@ struct GenerateFlags {
   std::vector<std::string> images;
   std::vector<std::string> files;
   std::string data_folder;
-  bool plain = false, json = false;
+  bool plain = false, json = false, draw = false;
   int64_t batch_size = 8;
 };
 
 struct Prompt {
-  std::string text;  ///< to be shown
+  std::string text;      ///< to be shown
+  std::string pictures;  ///< of its images, in block characters
   data::Sample sample;
 };
+
+// In colour on a terminal that does not refuse it.
+std::string drawn(const train::Conversation& conversation, const GenerateFlags& flags) {
+  std::string out;
+  if (!flags.draw || flags.json) return out;
+  const bool colour = wants_colour(stdout);
+  const int columns = std::min(terminal_columns(STDOUT_FILENO, 80) - 1, 60);
+  for (const media::Image& image : train::images_of(conversation))
+    out += media::block_picture(image, columns, colour);
+  return out;
+}
 
 std::vector<Prompt> read_prompts(const GenerateFlags& flags, const train::InferenceModel& model) {
   if (flags.plain && !flags.images.empty())
@@ -38,17 +56,17 @@ std::vector<Prompt> read_prompts(const GenerateFlags& flags, const train::Infere
   for (std::string text : flags.prompts) {
     if (text == "-") text.assign(std::istreambuf_iterator<char>(std::cin), {});
     if (flags.plain) {
-      out.push_back({text, model.prompting.prompt(text)});
+      out.push_back({text, "", model.prompting.prompt(text)});
       continue;
     }
     const train::Conversation asked{{origin, static_cast<int64_t>(out.size()) + 1},
                                     nullptr,
                                     {train::user_message(text, flags.images)}};
-    out.push_back({text, train::prompt_of(model, asked)});
+    out.push_back({text, drawn(asked, flags), train::prompt_of(model, asked)});
   }
   for (const std::string& file : flags.files) {
     for (const train::Conversation& asked : train::read_conversations(file, flags.data_folder))
-      out.push_back({asked.question(), train::prompt_of(model, asked)});
+      out.push_back({asked.question(), drawn(asked, flags), train::prompt_of(model, asked)});
   }
   return out;
 }
@@ -72,6 +90,7 @@ void answer(std::span<const Prompt> prompts, bool heads, const GenerateFlags& fl
   const bool streams = prompts.size() == 1 && !flags.json;
   train::GenerationHooks hooks;
   if (streams) {
+    std::fputs(prompts[0].pictures.c_str(), stdout);
     if (heads) std::printf("> %s\n", shown(prompts[0].text).c_str());
     hooks.token = [&](size_t, int32_t id) {
       std::fputs(shown(stream.add(id)).c_str(), stdout);
@@ -86,7 +105,8 @@ void answer(std::span<const Prompt> prompts, bool heads, const GenerateFlags& fl
     } else if (streams) {
       std::printf("%s\n", shown(stream.finish()).c_str());
     } else {
-      std::printf("> %s\n%s\n", shown(prompts[b].text).c_str(), shown(text).c_str());
+      std::printf("%s> %s\n%s\n", prompts[b].pictures.c_str(), shown(prompts[b].text).c_str(),
+                  shown(text).c_str());
     }
     if (heads && !flags.json) std::printf("\n");
   }
@@ -117,6 +137,7 @@ void add_generate(CLI::App& app, Outcome&) {
       ->add_option("--data-folder", flags->data_folder,
                    "The folder that paths of images in --messages are relative to")
       ->type_name("DIR");
+  command->add_flag("--draw", flags->draw, "Draw the images of a prompt above its answer");
   command->add_flag("--plain", flags->plain,
                     "Continue the prompts as they are, without the layout of a chat");
   command->add_option("--batch-size", flags->batch_size, "Prompts answered together")

@@ -36,15 +36,26 @@ struct Resume {
   bool operator==(const Resume&) const = default;
 };
 
+/// A prompt of `eval_generate`: a text (the user's turn; with processor_type pure_text to be
+/// continued), {image: FILE or a list of them, text: ...}, or a chat in any form of a data row.
+struct EvalPrompt {
+  config::Value value;
+
+  bool operator==(const EvalPrompt&) const = default;
+};
+
 /// `eval_generate`: prompts that the model answers at every evaluation, for the report.
 struct EvalGenerate {
-  std::vector<std::string> prompts;   ///< user turns; with processor_type pure_text to be continued
+  std::vector<EvalPrompt> prompts;
+  /// The first so many rows of the evaluation set are prompts too: all before their last answer.
+  int64_t rows = 0;
   std::optional<std::string> system;  ///< system turn; absent: the chat layout's own
   int64_t max_new_tokens = 64;
   double temperature = 0;  ///< 0: the most likely token
   int64_t top_k = 0;       ///< 0: of all tokens
   double top_p = 1;
 
+  bool asks() const { return !prompts.empty() || rows > 0; }
   bool operator==(const EvalGenerate&) const = default;
 };
 

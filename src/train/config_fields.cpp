@@ -28,6 +28,23 @@ struct Codec<train::Resume> {
 
 }  // namespace lmms::config
 
+namespace lmms::config {
+
+template <>
+struct Codec<train::EvalPrompt> {
+  static void read(const Node& node, train::EvalPrompt& prompt, const ReadContext& context) {
+    if (node.kind == Node::Kind::map) return read_free(node, prompt.value, context);
+    if (node.kind != Node::Kind::scalar) return context.expected(node, "a text or a map");
+    std::string text;
+    read_scalar(node, text, context);
+    prompt.value.data = std::move(text);
+  }
+  static Node write(const train::EvalPrompt& prompt) { return to_node(prompt.value); }
+  static std::string type(const Rule&) { return "text or a map"; }
+};
+
+}  // namespace lmms::config
+
 namespace lmms::train {
 
 using config::Fields;
@@ -281,8 +298,14 @@ void bygone_fields(Fields& f) {
 }  // namespace
 
 void fields(Fields& f, EvalGenerate& c) {
-  f("prompts", c.prompts, "users' turns, or texts to be continued under processor_type pure_text",
+  f("prompts", c.prompts,
+    "users' turns, or texts to be continued under processor_type pure_text; or maps: {image: FILE, "
+    "text: ...}, or a chat as data files have it",
     Rule().single_or_list());
+  f("rows", c.rows,
+    "the first so many rows of the evaluation set are asked too; their last answer is the expected "
+    "one (eval_exact)",
+    Rule().at_least(0).at_most(1 << 20));
   f("system", c.system, "system turn; absent: the chat layout's own");
   f("max_new_tokens", c.max_new_tokens, "tokens of an answer at most",
     Rule().at_least(1).at_most(1 << 20));

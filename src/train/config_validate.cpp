@@ -250,10 +250,18 @@ void check_trainer(const TrainerArgs& args, const data::DataConfig& data, const 
                 fmt::format("'{}' is no regular expression", *pattern));
   }
   const bool evaluates = args.eval_strategy != Every::no || args.eval_on_start;
-  const bool answers = !args.eval_generate.prompts.empty();
+  const bool answers = args.eval_generate.asks();
   if (answers && !evaluates) {
     check.fault({"trainer_args.eval_generate", "trainer_args.eval_strategy"},
                 "prompts are answered at every evaluation; expected eval_strategy: steps or epoch");
+  }
+  if (args.eval_generate.rows > 0 && !data.eval_dataset_path) {
+    check.fault({"trainer_args.eval_generate.rows", "dataset_config.eval_dataset_path"},
+                "rows of no evaluation set; expected dataset_config.eval_dataset_path");
+  }
+  if (args.eval_generate.rows > 0 && data.processor.processor_type == "pure_text") {
+    check.fault({"trainer_args.eval_generate.rows"},
+                "rows of plain text hold no answer; expected processor_type of chats, or prompts");
   }
   if (evaluates && !answers && !data.eval_dataset_path) {
     check.fault({args.eval_on_start ? "trainer_args.eval_on_start" : "trainer_args.eval_strategy",

@@ -55,13 +55,16 @@ nlohmann::ordered_json to_json(const EvaluationResult& result, int64_t step, dou
   return j;
 }
 
+bool is_evaluation(const nlohmann::json& row) {
+  return row.contains("eval_loss") || row.contains("eval_exact");
+}
+
 MetricsFile::MetricsFile(const std::filesystem::path& dir, int64_t last_step, bool evaluation_due)
     : path_(dir / "metrics.jsonl") {
   const auto stays = [&](const nlohmann::json& row) {
     if (!row.is_object() || !row.contains("step") || !row["step"].is_number_integer()) return false;
     const auto step = row["step"].get<int64_t>();
-    return step < last_step ||
-           (step == last_step && !(evaluation_due && row.contains("eval_loss")));
+    return step < last_step || (step == last_step && !(evaluation_due && is_evaluation(row)));
   };
   std::string kept;
   if (last_step > 0) {
@@ -73,7 +76,7 @@ MetricsFile::MetricsFile(const std::filesystem::path& dir, int64_t last_step, bo
                                                /*allow_exceptions=*/false);
         if (!stays(row)) continue;
         kept.append(*text, begin, end + 1 - begin);
-        if (row.contains("eval_loss")) last_evaluation_ = row["step"].get<int64_t>();
+        if (is_evaluation(row)) last_evaluation_ = row["step"].get<int64_t>();
       }
     }
   }

@@ -43,6 +43,9 @@ nlohmann::ordered_json to_json(const StepMetrics& row, const Machine& machine);
 /// A row of an evaluation after `step`.
 nlohmann::ordered_json to_json(const EvaluationResult& result, int64_t step, double epoch);
 
+/// Whether a row of metrics.jsonl is one of an evaluation.
+bool is_evaluation(const nlohmann::json& row);
+
 /// Appends rows; each line reaches the file in one write.
 class MetricsFile {
  public:

@@ -23,9 +23,16 @@ bool asks_for(const TrainerArgs& args, std::initializer_list<const char*> sinks)
   });
 }
 
+// What names a picture in the journal.
+std::string key_of(const std::string& url) {
+  uint64_t hash = 14695981039346656037u;  // FNV-1a
+  for (const char c : url) hash = (hash ^ static_cast<uint8_t>(c)) * 1099511628211u;
+  return fmt::format("{:016x}", hash);
+}
+
 // Of an evaluation its own fields alone: the others stand in the row of its step.
 std::vector<EventFile::Scalar> scalars_of(const nlohmann::ordered_json& row) {
-  const bool evaluation = row.contains("eval_loss");
+  const bool evaluation = is_evaluation(row);
   std::vector<EventFile::Scalar> out;
   for (const auto& [field, value] : row.items()) {
     if (field == "step" || !value.is_number() || (evaluation && !field.starts_with("eval_")))
@@ -99,20 +106,46 @@ void Recorder::step(const StepMetrics& row, const Machine& machine) {
   write(to_json(row, machine));
 }
 
-void Recorder::evaluation(const EvaluationResult& result, int64_t step, double epoch) {
-  write(to_json(result, step, epoch));
+void Recorder::evaluation(const Evaluation& evaluation, int64_t step, double epoch) {
+  nlohmann::ordered_json row;
+  if (evaluation.result) {
+    row = to_json(*evaluation.result, step, epoch);
+  } else {
+    row = {{"step", step}, {"epoch", epoch}};
+  }
+  const bool exact = evaluation.answers && evaluation.answers->exact.asked > 0;
+  if (exact) {
+    row["eval_exact"] = evaluation.answers->exact.share();
+    row["eval_answers"] = evaluation.answers->exact.asked;
+  }
+  if (evaluation.result || exact) write(row);
+  if (evaluation.answers) answers(*evaluation.answers);
   if (events_) events_->flush();
   report_->refresh();
 }
 
-void Recorder::answers(const std::vector<Answer>& answers) {
-  nlohmann::json list = nlohmann::json::array();
-  for (const Answer& a : answers) {
-    list.push_back(
-        {{"prompt", a.prompt}, {"answer", a.text}, {"tokens", a.tokens}, {"finished", a.finished}});
+void Recorder::answers(const Answers& answers) {
+  nlohmann::json list = nlohmann::json::array(), pictures = nlohmann::json::object();
+  for (const Answer& a : answers.shown) {
+    nlohmann::json entry = {
+        {"prompt", a.prompt}, {"answer", a.text}, {"tokens", a.tokens}, {"finished", a.finished}};
+    if (a.row > 0) entry["row"] = a.row;
+    if (a.expected) {
+      entry["expected"] = *a.expected;
+      entry["right"] = a.right();
+    }
+    for (const std::string& url : a.pictures) {
+      const std::string key = key_of(url);
+      if (pictures_.insert(key).second) pictures[key] = url;
+      entry["pictures"].push_back(key);
+    }
+    list.push_back(std::move(entry));
   }
-  journal_.write("generation", {{"answers", std::move(list)}});
-  report_->refresh();
+  if (!pictures.empty()) journal_.write("pictures", {{"pictures", std::move(pictures)}});
+  nlohmann::json record = {{"answers", std::move(list)}};
+  if (answers.exact.asked > 0)
+    record["exact"] = {{"right", answers.exact.right}, {"asked", answers.exact.asked}};
+  journal_.write("generation", std::move(record));
 }
 
 void Recorder::data(const DataStatistics& statistics, const lmms::data::SkipCounts& skipped,

@@ -6,6 +6,7 @@
 #include <memory>
 #include <nlohmann/json_fwd.hpp>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -21,6 +22,12 @@
 
 namespace lmms::train {
 
+/// What an evaluation found: eval_loss, answers, or both.
+struct Evaluation {
+  std::optional<EvaluationResult> result;
+  std::optional<Answers> answers;
+};
+
 /// How a run ended.
 enum class RunEnd { finished, interrupted, failed };
 
@@ -35,8 +42,7 @@ class Recorder {
   void begin(nlohmann::json start);
 
   void step(const StepMetrics& row, const Machine& machine);
-  void evaluation(const EvaluationResult& result, int64_t step, double epoch);
-  void answers(const std::vector<Answer>& answers);
+  void evaluation(const Evaluation& evaluation, int64_t step, double epoch);
   /// The data trained so far; most calls do nothing: every few seconds is enough.
   void data(const DataStatistics& statistics, const lmms::data::SkipCounts& skipped, bool now);
   void checkpoint(const std::filesystem::path& path, double seconds);
@@ -51,6 +57,7 @@ class Recorder {
 
  private:
   void write(const nlohmann::ordered_json& row);
+  void answers(const Answers& answers);
 
   std::filesystem::path output_;
   int64_t first_event_step_;
@@ -61,6 +68,7 @@ class Recorder {
   std::optional<EventFile> events_;
   std::optional<report::LiveReport> report_;
   std::chrono::steady_clock::time_point data_written_{};
+  std::set<std::string> pictures_;  // that the journal has since this start, by key
 };
 
 }  // namespace lmms::train

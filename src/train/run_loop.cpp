@@ -63,9 +63,8 @@ class Loop {
         evaluated_at_(recorder_.last_evaluation()),
         saved_at_(state.step) {
     context_.recompute = args_.gradient_checkpointing == GradientCheckpointing::on;
-    if (!args_.eval_generate.prompts.empty()) {
-      prompting_.emplace(prompting_of(parts.loaded, parts.data.processing, *parts.network.model));
-    }
+    if (args_.eval_generate.asks())
+      questions_.emplace(parts.loaded, parts.data, *parts.network.model);
   }
 
   Exit run(const nlohmann::json& start) {
@@ -102,7 +101,7 @@ class Loop {
   }
 
   /// Whether an evaluation has something to do.
-  bool evaluates() const { return parts_.data.evaluation.dataset || prompting_; }
+  bool evaluates() const { return parts_.data.evaluation.dataset || questions_; }
 
   std::optional<data::StepBatch> next() {
     const auto from = Clock::now();
@@ -285,34 +284,44 @@ class Loop {
   /// eval_loss and answers; false if a signal came first.
   bool evaluate_now() {
     read_pending();
-    return evaluate_loss() && answer_prompts();
-  }
-
-  bool evaluate_loss() {
-    if (!parts_.data.evaluation.dataset) return true;
-    const std::optional<EvaluationResult> result =
-        evaluate(*parts_.network.model, parts_.objective, parts_.data.evaluation,
-                 parts_.data.processing.processor, parts_.device, [this] { return stopped(); });
-    if (!result) return false;
+    Evaluation evaluation;
+    if (parts_.data.evaluation.dataset) {
+      evaluation.result =
+          evaluate(*parts_.network.model, parts_.objective, parts_.data.evaluation,
+                   parts_.data.processing.processor, parts_.device, [this] { return stopped(); });
+      if (!evaluation.result) return false;
+    }
+    if (questions_) {
+      evaluation.answers = questions_->ask(*parts_.network.model->language_model(), parts_.device,
+                                           [this] { return stopped(); });
+      if (!evaluation.answers) return false;
+    }
     evaluated_at_ = state_.step;
-    eval_loss_ = result->loss;
-    recorder_.evaluation(*result, state_.step, state_.epoch);
-    log::info(fmt::format("step {}: eval_loss {:.4f} over {} supervised tokens of {} samples ({})",
-                          state_.step, result->loss, result->supervised_tokens, result->samples,
-                          text_of_seconds(result->seconds)));
+    if (evaluation.result) eval_loss_ = evaluation.result->loss;
+    recorder_.evaluation(evaluation, state_.step, state_.epoch);
+    tell(evaluation);
     return true;
   }
 
-  bool answer_prompts() {
-    if (!prompting_) return true;
-    const auto answers =
-        answer(*parts_.network.model->language_model(), *prompting_, args_.eval_generate,
-               static_cast<uint64_t>(args_.seed), parts_.device, [this] { return stopped(); });
-    if (!answers) return false;
-    evaluated_at_ = state_.step;
-    recorder_.answers(*answers);
-    log::info(fmt::format("step {}: {}", state_.step, text_of(answers->front())));
-    return true;
+  void tell(const Evaluation& evaluation) const {
+    if (const auto& result = evaluation.result) {
+      log::info(
+          fmt::format("step {}: eval_loss {:.4f} over {} supervised tokens of {} samples ({})",
+                      state_.step, result->loss, result->supervised_tokens, result->samples,
+                      text_of_seconds(result->seconds)));
+    }
+    if (!evaluation.answers) return;
+    const Answers& answers = *evaluation.answers;
+    if (answers.exact.asked > 0) {
+      log::info(fmt::format("step {}: {} of {} answers are exact ({:.1f} %)", state_.step,
+                            answers.exact.right, answers.exact.asked, 100 * answers.exact.share()));
+    }
+    if (answers.skipped_rows > 0) {
+      log::warning(fmt::format("step {}: {} rows could not be asked (on_bad_sample: skip)",
+                               state_.step, answers.skipped_rows));
+    }
+    if (!answers.shown.empty())
+      log::info(fmt::format("step {}: {}", state_.step, text_of(answers.shown.front())));
   }
 
   void save_now() {
@@ -378,7 +387,7 @@ class Loop {
   std::unique_ptr<StepRunner> runner_;
   nn::RunContext context_;
   Recorder recorder_;
-  std::optional<Prompting> prompting_;  // where eval_generate has prompts
+  std::optional<Questions> questions_;  // where eval_generate has some
   std::optional<double> eval_loss_;     // of the last evaluation
   Progress progress_;
   StopSignals signals_;

@@ -231,6 +231,86 @@ TEST_F(Seeing, answers_after_images_as_it_was_trained_to) {
   EXPECT_THAT(chat.out, HasSubstr("image gone.png: no such file"));
 }
 
+std::vector<nlohmann::json> journal_records(const fs::path& output, const std::string& kind) {
+  std::vector<nlohmann::json> records;
+  std::istringstream lines(read_file(output / "journal.jsonl").take());
+  for (std::string line; std::getline(lines, line);) {
+    nlohmann::json record = nlohmann::json::parse(line);
+    if (record["kind"] == kind) records.push_back(std::move(record));
+  }
+  return records;
+}
+
+TEST_F(Seeing, an_evaluation_asks_prompts_and_rows_and_counts_exact_answers) {
+  const std::string image = LMMS_SOURCE_DIR "/tests/parity/data/images/jpeg_65x16_5.jpg";
+  const Words asking = words(
+      {"dataset_config.eval_dataset_path=train.jsonl",
+       "trainer_args.eval_generate={rows: 5, max_new_tokens: 4, prompts: [Hello, {image: " + image +
+           ", text: \"What is it?\"}, {messages: [{role: user, content: Hi}, {role: assistant, "
+           "content: never this}]}]}",
+       "trainer_args.eval_strategy=steps", "trainer_args.eval_steps=3",
+       "trainer_args.eval_on_start=true"});
+  const Ended ended = project.train_to_the_end(asking);
+  EXPECT_THAT(ended.err, HasSubstr("of 6 answers are exact"));
+  const auto rows = metrics(project / "out");
+  EXPECT_EQ(column(rows, "eval_exact").size(), 3u);
+  EXPECT_EQ(column(rows, "eval_answers"), (std::vector<double>{6, 6, 6}));
+  for (const auto& row : rows) EXPECT_EQ(row.contains("eval_exact"), row.contains("eval_loss"));
+
+  const auto generations = journal_records(project / "out", "generation");
+  ASSERT_EQ(generations.size(), 3u);
+  const nlohmann::json& answers = generations.back()["answers"];
+  ASSERT_EQ(answers.size(), 8u);
+  EXPECT_EQ(generations.back()["exact"]["asked"], 6);
+  EXPECT_FALSE(answers[0].contains("row") || answers[0].contains("expected"));
+  EXPECT_EQ(answers[1]["prompt"], "What is it?");
+  EXPECT_EQ(answers[2]["expected"], "never this");
+  EXPECT_EQ(answers[2]["right"], false);
+  EXPECT_EQ(answers[3]["row"], 1);
+  EXPECT_EQ(answers[3]["answer"], answers[1]["answer"]);  // the same image and question
+  EXPECT_EQ(answers[6]["prompt"], "Count to 2, please.");
+  EXPECT_FALSE(answers[6].contains("pictures"));
+  // a picture stands in the journal once, whoever shows it and how often
+  const auto pictures = journal_records(project / "out", "pictures");
+  ASSERT_EQ(pictures.size(), 1u);
+  EXPECT_EQ(pictures[0]["pictures"].size(), 3u);
+  EXPECT_EQ(answers[3]["pictures"], answers[1]["pictures"]);
+  EXPECT_TRUE(pictures[0]["pictures"].contains(answers[3]["pictures"][0].get<std::string>()));
+  EXPECT_THAT(read_file(project / "out/report.html").take(), HasSubstr("data:image/"));
+
+  // nothing of the training changes by it
+  project.train_to_the_end(words({"trainer_args.output_dir=silent"}));
+  EXPECT_TRUE(weights(project / "silent") == weights(project / "out"));
+}
+
+TEST_F(Seeing, says_what_is_wrong_with_prompts_of_an_evaluation) {
+  const auto error = [&](const std::string& asking, Words more = {}) {
+    Words all = words({"trainer_args.eval_generate=" + asking, "trainer_args.eval_strategy=steps",
+                       "trainer_args.eval_steps=3"});
+    all.insert(all.end(), more.begin(), more.end());
+    const Ended ended = project.train(all);
+    EXPECT_EQ(ended.exit, 2) << ended.err;
+    return ended.err;
+  };
+  EXPECT_THAT(error("{prompts: [x, {image: gone.png, text: y}]}"),
+              testing::AllOf(HasSubstr("eval_generate.prompts[1]"), HasSubstr("gone.png")));
+  EXPECT_THAT(error("{prompts: [{picture: gone.png}]}"), HasSubstr("eval_generate.prompts[0]"));
+  EXPECT_THAT(error("{prompts: [[x]]}"), HasSubstr("a text or a map"));
+  EXPECT_THAT(error("{rows: 3}"), HasSubstr("dataset_config.eval_dataset_path"));
+  project.write("bad.jsonl", chat_line("Hi", "Yes") +
+                                 R"({"messages": [{"role": "user", "content": [)"
+                                 R"({"type": "image", "image": "gone.png"}]},)"
+                                 R"({"role": "assistant", "content": "x"}]})"
+                                 "\n");
+  const Words set = {"dataset_config.eval_dataset_path=bad.jsonl"};
+  EXPECT_THAT(error("{rows: 2}", set), HasSubstr("bad.jsonl:2"));
+  Words skipping =
+      words({"trainer_args.eval_generate={rows: 2}", "trainer_args.eval_strategy=steps",
+             "trainer_args.eval_steps=6", "dataset_config.on_bad_sample=skip",
+             "dataset_config.eval_dataset_path=bad.jsonl"});
+  EXPECT_THAT(project.train_to_the_end(skipping).err, HasSubstr("1 rows could not be asked"));
+}
+
 TEST_F(Seeing, says_what_is_wrong_with_images_to_answer) {
   project.train_to_the_end(words({"trainer_args.max_steps=1"}));
   const auto error = [&](Words more) {

@@ -1,14 +1,19 @@
 #include "train/generation/answers.h"
 
+#include <algorithm>
+
+#include "core/config/value_json.h"
 #include "core/format.h"
+#include "core/log.h"
+#include "media/thumbnail.h"
 #include "text/unicode/utf8.h"
 
 namespace lmms::train {
 namespace {
 
-// Prompts that are answered together.
-constexpr size_t kBatch = 16;
 constexpr size_t kShownBytes = 100;
+// Rows that are shown whatever their answer, and of the others how many that are wrong.
+constexpr int64_t kFirstRows = 24, kWrongRows = 24;
 
 // On one line, cut between characters.
 std::string in_brief(std::string text) {
@@ -21,7 +26,12 @@ std::string in_brief(std::string text) {
   return text + "...";
 }
 
-}  // namespace
+std::string_view trimmed(std::string_view text) {
+  constexpr std::string_view kBlanks = " \t\r\n";
+  const size_t begin = text.find_first_not_of(kBlanks);
+  if (begin == std::string_view::npos) return {};
+  return text.substr(begin, text.find_last_not_of(kBlanks) + 1 - begin);
+}
 
 Prompting prompting_of(const LoadedConfig& loaded, const RunProcessor& processing,
                        const models::Model& model) {
@@ -34,31 +44,153 @@ Prompting prompting_of(const LoadedConfig& loaded, const RunProcessor& processin
                    plain ? PromptForm::plain : PromptForm::chat);
 }
 
-std::optional<std::vector<Answer>> answer(const models::LanguageModel& model,
-                                          const Prompting& prompting, const EvalGenerate& options,
-                                          uint64_t seed, c10::Device device,
-                                          const std::function<bool()>& stop) {
+// {image: FILE or a list of them, text: ...}; nothing for another form.
+std::optional<data::Message> short_form(const nlohmann::json& prompt) {
+  const auto text = prompt.find("text"), image = prompt.find("image");
+  if (text == prompt.end() || !text->is_string() || prompt.contains("messages")) return {};
+  std::vector<std::string> images;
+  if (image != prompt.end()) {
+    for (const nlohmann::json& one : image->is_array() ? *image : nlohmann::json::array({*image})) {
+      if (!one.is_string()) return {};
+      images.push_back(one);
+    }
+  }
+  return user_message(*text, images);
+}
+
+Conversation conversation_of(const EvalPrompt& prompt, int64_t number) {
+  static const auto kOrigin = std::make_shared<const std::string>("prompt");
+  Conversation out;
+  out.origin = {kOrigin, number};
+  if (const std::string* text = prompt.value.string()) {
+    out.messages.push_back(text_message("user", *text));
+    return out;
+  }
+  nlohmann::json fields = config::to_json(prompt.value);
+  if (auto message = short_form(fields)) {
+    out.messages.push_back(*std::move(message));
+    return out;
+  }
+  return conversation_to_answer({out.origin, std::move(fields), nullptr}).take();
+}
+
+std::vector<std::string> pictures_of(const Conversation& conversation) {
+  std::vector<std::string> out;
+  for (const media::Image& image : images_of(conversation))
+    out.push_back(media::thumbnail_url(image));
+  return out;
+}
+
+}  // namespace
+
+bool Answer::right() const {
+  return expected && trimmed(*expected) == trimmed(text);
+}
+
+struct Questions::Asked {
+  Conversation conversation;
+  data::Sample sample;
+  int64_t row = 0;
+};
+
+Questions::Questions(const LoadedConfig& loaded, const RunData& data, const models::Model& model)
+    : options_(loaded.config.trainer.eval_generate),
+      prompting_(prompting_of(loaded, data.processing, model)),
+      dataset_(data.evaluation.dataset),
+      batch_(loaded.config.trainer.per_device_eval_batch_size),
+      seed_(static_cast<uint64_t>(loaded.config.trainer.seed)),
+      skip_bad_(loaded.config.dataset.on_bad_sample == data::OnBadSample::skip) {
+  for (size_t i = 0; i < options_.prompts.size(); ++i) {
+    const std::string where =
+        loaded.where(fmt::format("trainer_args.eval_generate.prompts[{}]", i));
+    try {
+      prompts_.push_back(conversation_of(options_.prompts[i], static_cast<int64_t>(i) + 1));
+      const auto laid_out = sample(prompts_.back());
+      if (!laid_out) throw Error(laid_out.fault());
+    } catch (const Error& e) {
+      throw Error(where, e.fault().where + ": " + e.fault().what, e.fault().fix);
+    }
+  }
+  if (dataset_) rows_ = std::min(options_.rows, dataset_->rows_per_epoch());
+}
+
+Result<data::Sample> Questions::sample(const Conversation& conversation) const {
+  try {
+    if (prompting_.form() == PromptForm::chat || !conversation.media().empty())
+      return prompting_.prompt(conversation);
+    return prompting_.prompt(conversation.question());
+  } catch (const Error& e) {
+    return e.fault();
+  }
+}
+
+Result<Questions::Asked> Questions::question(int64_t index) const {
+  Asked asked;
+  const auto prompts = static_cast<int64_t>(prompts_.size());
+  if (index < prompts) {
+    asked.conversation = prompts_[static_cast<size_t>(index)];
+  } else {
+    asked.row = index - prompts + 1;
+    const auto record = dataset_->read(dataset_->place(0, index - prompts));
+    if (!record) return record.fault();
+    auto conversation = conversation_to_answer(*record);
+    if (!conversation) return conversation.fault();
+    asked.conversation = *std::move(conversation);
+  }
+  auto laid_out = sample(asked.conversation);
+  if (!laid_out) return laid_out.fault();
+  asked.sample = *std::move(laid_out);
+  return asked;
+}
+
+std::optional<Answers> Questions::ask(const models::LanguageModel& model, c10::Device device,
+                                      const std::function<bool()>& stop) const {
   GenerationOptions generation;
-  generation.sampling.temperature = options.temperature;
-  generation.sampling.top_k = options.top_k;
-  generation.sampling.top_p = options.top_p;
-  generation.sampling.seed = seed;
-  generation.max_new_tokens = options.max_new_tokens;
-  generation.stop_ids = prompting.stop_ids();
+  generation.sampling.temperature = options_.temperature;
+  generation.sampling.top_k = options_.top_k;
+  generation.sampling.top_p = options_.top_p;
+  generation.sampling.seed = seed_;
+  generation.max_new_tokens = options_.max_new_tokens;
+  generation.stop_ids = prompting_.stop_ids();
   GenerationHooks hooks;
   hooks.stop = stop;
-  std::vector<Answer> out;
-  for (size_t begin = 0; begin < options.prompts.size(); begin += kBatch) {
-    const size_t end = std::min(begin + kBatch, options.prompts.size());
-    std::vector<data::Sample> prompts;
-    for (size_t i = begin; i < end; ++i) prompts.push_back(prompting.prompt(options.prompts[i]));
-    generation.first_prompt = static_cast<int64_t>(begin);
-    const auto generated = generate(model, prompts, generation, device, hooks);
+  Answers out;
+  int64_t wrong_rows = 0;
+  const int64_t all = static_cast<int64_t>(prompts_.size()) + rows_;
+  for (int64_t begin = 0; begin < all; begin += batch_) {
+    std::vector<Asked> asked;
+    std::vector<data::Sample> samples;
+    for (int64_t i = begin; i < std::min(begin + batch_, all); ++i) {
+      auto next = question(i);
+      if (!next && !skip_bad_) throw Error(next.fault());
+      if (!next) {
+        ++out.skipped_rows;
+        continue;
+      }
+      samples.push_back(std::move(next->sample));
+      asked.push_back(*std::move(next));
+    }
+    if (asked.empty()) continue;
+    generation.first_prompt = begin;
+    const auto generated = generate(model, samples, generation, device, hooks);
     if (stop()) return std::nullopt;
-    for (size_t i = begin; i < end; ++i) {
-      const Generated& g = generated[i - begin];
-      out.push_back({options.prompts[i], prompting.tokenizer().decode(g.ids, /*skip_special=*/true),
-                     static_cast<int64_t>(g.ids.size()), g.finished});
+    for (size_t i = 0; i < asked.size(); ++i) {
+      const Conversation& conversation = asked[i].conversation;
+      Answer answer{conversation.question(),
+                    prompting_.tokenizer().decode(generated[i].ids, /*skip_special=*/true),
+                    static_cast<int64_t>(generated[i].ids.size()), generated[i].finished};
+      answer.expected = conversation.expected;
+      answer.row = asked[i].row;
+      if (answer.expected) {
+        ++out.exact.asked;
+        out.exact.right += answer.right();
+      }
+      if (answer.row > kFirstRows) {
+        if (!answer.expected || answer.right() || wrong_rows == kWrongRows) continue;
+        ++wrong_rows;
+      }
+      answer.pictures = pictures_of(conversation);
+      out.shown.push_back(std::move(answer));
     }
   }
   return out;

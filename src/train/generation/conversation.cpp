@@ -1,11 +1,16 @@
 #include "train/generation/conversation.h"
 
 #include <algorithm>
+#include <array>
+#include <optional>
+#include <span>
 
 #include "core/error.h"
 #include "core/files.h"
 #include "data/json_text.h"
 #include "data/source.h"
+#include "media/source.h"
+#include "media/video.h"
 
 namespace lmms::train {
 namespace {
@@ -40,6 +45,23 @@ json to_json(const data::Part& part) {
   return {{"type", type}, {type, std::move(source)}};
 }
 
+// An image, or a video's first frame.
+std::optional<media::Image> picture_of(const data::Part& part, const std::string& data_folder) {
+  if (part.kind == data::Part::Kind::audio) return {};
+  const auto bytes = media::read_source(part.source, data_folder);
+  if (!bytes) return {};
+  const auto view = std::as_bytes(std::span(*bytes));
+  if (part.kind == data::Part::Kind::image) {
+    auto image = media::decode(view);
+    if (!image) return {};
+    return *std::move(image);
+  }
+  constexpr std::array<int64_t, 1> kFirst = {0};
+  auto frames = media::decode_frames(view, kFirst);
+  if (!frames || frames->empty()) return {};
+  return std::move(frames->front());
+}
+
 // Records of a JSON file: the value itself, its entries, or the conversation that it is.
 std::vector<json> records_of(json value) {
   if (!value.is_array()) return {std::move(value)};
@@ -64,6 +86,16 @@ std::vector<const data::Part*> Conversation::media() const {
   for (const data::Message& message : messages) {
     for (const data::Part& part : message.parts)
       if (part.kind != data::Part::Kind::text) out.push_back(&part);
+  }
+  return out;
+}
+
+std::vector<media::Image> images_of(const Conversation& conversation, size_t most) {
+  const std::string folder = conversation.data_folder ? *conversation.data_folder : "";
+  std::vector<media::Image> out;
+  for (const data::Part* part : conversation.media()) {
+    if (out.size() == most) break;
+    if (auto picture = picture_of(*part, folder)) out.push_back(*std::move(picture));
   }
   return out;
 }

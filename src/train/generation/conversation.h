@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "data/conversation.h"
+#include "media/image.h"
 
 namespace lmms::train {
 
@@ -25,6 +26,10 @@ struct Conversation {
   /// As a record of chats has it.
   data::Record record() const;
 };
+
+/// The pixels of its images and of the first frame of its videos, at most `most`; those that cannot
+/// be read are left out.
+std::vector<media::Image> images_of(const Conversation& conversation, size_t most = 8);
 
 /// A user's turn: images (paths, data: URLs), then the text.
 data::Message user_message(std::string text, const std::vector<std::string>& images = {});

@@ -14,6 +14,9 @@ using Json = nlohmann::json;
 
 constexpr size_t kLongestText = 20'000;
 constexpr size_t kMostRows = 1'000;  // of a table inside a record
+constexpr size_t kMostPictures = 2'000;
+constexpr std::string_view kBase64 =
+    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/=";
 
 /// Cut at a character's border.
 std::string shortened(const std::string& text) {
@@ -110,6 +113,14 @@ Json data_counts(const Json& record) {
           {"skipped", skipped}};
 }
 
+Json keys(const Json& list) {
+  Json out = Json::array();
+  if (!list.is_array()) return out;
+  for (const Json& key : list)
+    if (key.is_string() && out.size() < 16) out.push_back(text(key));
+  return out;
+}
+
 Json answers(const Json& list) {
   Json out = Json::array();
   if (!list.is_array()) return out;
@@ -118,9 +129,31 @@ Json answers(const Json& list) {
     out.push_back({{"prompt", text(at(answer, "prompt"))},
                    {"answer", text(at(answer, "answer"))},
                    {"tokens", number(at(answer, "tokens"))},
-                   {"finished", flag(at(answer, "finished"))}});
+                   {"finished", flag(at(answer, "finished"))},
+                   {"row", number(at(answer, "row"))},
+                   {"expected", answer.contains("expected") ? text(answer["expected"]) : Json()},
+                   {"right", flag(at(answer, "right"))},
+                   {"pictures", keys(at(answer, "pictures"))}});
   }
   return out;
+}
+
+Json exact(const Json& count) {
+  if (!count.is_object()) return Json();
+  return {{"right", number(at(count, "right"))}, {"asked", number(at(count, "asked"))}};
+}
+
+/// Whether a page may show this as an image: what a recorder writes, and nothing that a browser
+/// would fetch or run.
+bool is_picture(const Json& url) {
+  if (!url.is_string()) return false;
+  const std::string& text = url.get_ref<const std::string&>();
+  for (const std::string_view head : {"data:image/png;base64,", "data:image/jpeg;base64,"}) {
+    if (text.starts_with(head))
+      return text.size() <= kLongestText &&
+             text.find_first_not_of(kBase64, head.size()) == std::string::npos;
+  }
+  return false;
 }
 
 void erase_beyond(Json& list, double step) {
@@ -185,8 +218,16 @@ bool Journal::add(std::string_view line) {
     }
   } else if (kind == "data") {
     data = data_counts(record);
+  } else if (kind == "pictures") {
+    const Json& some = at(record, "pictures");
+    if (!some.is_object()) return true;
+    for (const auto& [key, url] : some.items()) {
+      if (pictures.size() < kMostPictures && key.size() <= 64 && is_picture(url))
+        pictures[key] = url;
+    }
   } else if (kind == "generation") {
     common["answers"] = answers(at(record, "answers"));
+    common["exact"] = exact(at(record, "exact"));
     if (!generations.empty() && generations.back()["step"] >= common["step"])
       erase_beyond(generations, common["step"].get<double>() - 0.5);
     generations.push_back(std::move(common));

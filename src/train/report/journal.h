@@ -23,9 +23,12 @@ struct Journal {
   /// {samples, tokens, supervised_tokens, length_edges: [n + 1 numbers], length_counts: [n
   /// numbers], skipped: [{reason, count, where, what}]}, since the start of training; or null.
   Json data;
-  /// {time, step, answers: [{prompt, answer, tokens, finished}]} by rising step. At most 60: the
-  /// first, the last, and some between.
+  /// {time, step, exact: {right, asked} or null, answers: [{prompt, answer, tokens, finished, row,
+  /// expected, right, pictures: [key]}]} by rising step; row and expected are null where there is
+  /// none. At most 60: the first, the last, and some between.
   Json generations = Json::array();
+  /// {key: "data:image/png;base64,..." or jpeg}. At most 2,000.
+  Json pictures = Json::object();
   size_t generations_left_out = 0;
   /// {time, step, path, bytes, seconds}; the last 200.
   Json checkpoints = Json::array();

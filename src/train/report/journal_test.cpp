@@ -94,6 +94,46 @@ TEST(Journal, refuses_garbage_and_keeps_its_types) {
   EXPECT_EQ(journal.generations[0]["answers"][0]["finished"], false);
 }
 
+TEST(Journal, keeps_pictures_that_a_page_may_show_and_nothing_else) {
+  Journal journal;
+  EXPECT_TRUE(journal.add(R"({"kind":"pictures","pictures":{
+      "png":"data:image/png;base64,iVBORw0KGgo=","jpeg":"data:image/jpeg;base64,/9j/",
+      "svg":"data:image/svg+xml;base64,PHN2Zz4=","far":"https://example.org/x.png","number":3,
+      "quote":"data:image/png;base64,\" onload=\"x","words":"data:image/png,text"}})"));
+  EXPECT_EQ(journal.pictures.size(), 2u);
+  EXPECT_TRUE(journal.pictures.contains("png") && journal.pictures.contains("jpeg"));
+  EXPECT_TRUE(journal.add(R"({"kind":"pictures","pictures":[1]})"));
+  EXPECT_TRUE(journal.add(R"({"kind":"pictures"})"));
+  for (int i = 0; i < 3000; ++i) {
+    journal.add(
+        fmt::format(R"({{"kind":"pictures","pictures":{{"{}":"data:image/png;base64,iV"}}}})", i));
+  }
+  EXPECT_EQ(journal.pictures.size(), 2000u);
+}
+
+TEST(Journal, reads_what_was_expected_and_takes_garbage_in_its_place) {
+  Journal journal;
+  EXPECT_TRUE(journal.add(
+      R"({"kind":"generation","step":3,"exact":{"right":2,"asked":4},"answers":[
+          {"prompt":"p","answer":"5","row":7,"expected":"5","right":true,"pictures":["a","b"]},
+          {"prompt":"p","answer":"a"},
+          {"row":"x","expected":3,"right":"yes","pictures":{"a":1}}]})"));
+  const nlohmann::json& generation = journal.generations[0];
+  EXPECT_EQ(generation["exact"]["right"], 2);
+  const nlohmann::json& answers = generation["answers"];
+  EXPECT_EQ(answers[0]["row"], 7);
+  EXPECT_EQ(answers[0]["expected"], "5");
+  EXPECT_EQ(answers[0]["right"], true);
+  EXPECT_EQ(answers[0]["pictures"].size(), 2u);
+  EXPECT_TRUE(answers[1]["row"].is_null());
+  EXPECT_TRUE(answers[1]["expected"].is_null());
+  EXPECT_EQ(answers[2]["expected"], "");
+  EXPECT_EQ(answers[2]["right"], false);
+  EXPECT_TRUE(answers[2]["pictures"].empty());
+  EXPECT_TRUE(journal.add(R"({"kind":"generation","step":4,"exact":7})"));
+  EXPECT_TRUE(journal.generations[1]["exact"].is_null());
+}
+
 TEST(Journal, bounds_what_it_keeps) {
   Journal journal;
   for (int i = 1; i <= 2000; ++i) {

@@ -100,6 +100,7 @@ Json journal_of(const Journal& journal) {
           {"data", journal.data},
           {"generations", journal.generations},
           {"generations_left_out", journal.generations_left_out},
+          {"pictures", journal.pictures},
           {"checkpoints", journal.checkpoints},
           {"checkpoints_left_out", journal.checkpoints_left_out},
           {"end", journal.end},

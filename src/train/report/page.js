@@ -180,6 +180,7 @@
     else times.push(`as of ${date(state.over ? raw.last_write : data.now)}`);
     const best = run.evaluations.reduce((a, b) => (b.loss < a.loss || a.loss !== a.loss ? b : a), { loss: NaN });
     const lastEvaluation = run.evaluations[run.evaluations.length - 1];
+    const lastExact = run.evaluation.column("eval_exact").reduce((a, b) => (b === b ? b : a), NaN);
     const taken = raw.journal.seconds > 0 ? raw.journal.seconds : run.seconds;
     const left = run.done > 0 && run.done < 1 ? run.seconds * (1 - run.done) / run.done : NaN;
     const shown = (name) => run.train.column(name).length > 0;
@@ -195,7 +196,8 @@
         lossTile(run),
         lastEvaluation ? tile("Evaluation loss", Numbers.plain(lastEvaluation.loss),
           best.step !== lastEvaluation.step && best.loss === best.loss ? `best ${Numbers.plain(best.loss)}` : "") : null,
-        shown("tokens_per_second") ? tile("Tokens/s", Numbers.show(run.recent("tokens_per_second", 50), "count")) : null,
+        lastExact === lastExact ? tile("Exact answers", Numbers.show(lastExact, "percent")) : null,
+      shown("tokens_per_second") ? tile("Tokens/s", Numbers.show(run.recent("tokens_per_second", 50), "count")) : null,
         shown("mfu") ? tile("MFU", Numbers.show(run.recent("mfu", 50), "percent")) : null,
         shown("peak_memory_bytes") ? tile("Peak memory", Numbers.show(run.most("peak_memory_bytes"), "bytes")) : null,
         tile("Tokens trained", Numbers.show(run.tokens, "count")),
@@ -222,6 +224,7 @@
 
   const kCharts = [
     { name: "loss", title: "Loss", kind: "plain", log: true, smooth: true, tall: true },
+    { name: "eval_exact", title: "Exact answers", kind: "percent", zero: true, evaluation: true },
     { name: "learning_rate", title: "Learning rate", kind: "plain", log: true, zero: true },
     { name: "grad_norm", title: "Gradient norm", kind: "plain", log: true, smooth: true },
     { name: "tokens_per_second", title: "Tokens per second", kind: "count", zero: true, smooth: true },
@@ -239,10 +242,10 @@
       .map((run) => ({ run: run.index, color: run.color, label: several ? run.name : "training", x: run.x, y: run.train.column(name) }));
   }
 
-  function evaluationSeries() {
-    return runs.filter((run) => hasNumbers(run.evaluation.column("eval_loss"))).map((run) => ({
+  function evaluationSeries(name = "eval_loss") {
+    return runs.filter((run) => hasNumbers(run.evaluation.column(name))).map((run) => ({
       run: run.index, color: several ? run.color : "--run-1", label: several ? `${run.name}, evaluation` : "evaluation", points: true,
-      x: run.evaluationX, y: run.evaluation.column("eval_loss") }));
+      x: run.evaluationX, y: run.evaluation.column(name) }));
   }
 
   // Of weights with a learning rate of their own.
@@ -262,7 +265,7 @@
     const skipped = Object.fromEntries(runs.map((run) => [run.index, run.raw.skipped_steps]));
     const charts = [];
     for (const chart of list) {
-      const series = seriesOf(chart.name);
+      const series = chart.evaluation ? evaluationSeries(chart.name) : seriesOf(chart.name);
       const isLoss = chart.name === "loss";
       if (isLoss) series.push(...evaluationSeries());
       if (chart.name === "learning_rate" && groupRates().length > 0) {
@@ -345,45 +348,100 @@
     if (run.evaluations.length === 0) return null;
     const best = Math.min(...run.evaluations.map((v) => v.loss).filter((v) => v === v));
     const column = (name) => run.evaluation.column(name);
+    const exact = column("eval_exact"), exactly = hasNumbers(exact);
     const samples = column("eval_samples"), tokens = column("eval_supervised_tokens"), seconds = column("eval_seconds");
     const rows = run.evaluations.map(({ step, loss }, i) => e("tr", {}, number(Numbers.whole(step)), number(Numbers.plain(loss, 5)),
-      number(Number.isFinite(loss) ? Numbers.plain(Math.exp(loss)) : "–"), number(Numbers.whole(samples[i])), number(Numbers.whole(tokens[i])),
+      number(Number.isFinite(loss) ? Numbers.plain(Math.exp(loss)) : "–"), exactly ? number(Numbers.show(exact[i], "percent")) : null, number(Numbers.whole(samples[i])), number(Numbers.whole(tokens[i])),
       number(Numbers.duration(seconds[i])), e("td", {}, loss === best ? e("span", { class: "chip good" }, "best") : ""))).reverse();
     return section("evaluation", "Evaluation", e("div", { class: "card" },
-      folded(["#Step", "#Loss", "#Perplexity", "#Samples", "#Trained tokens", "#Time", ""], rows, 8)));
+      folded(["#Step", "#Loss", "#Perplexity", ...(exactly ? ["#Exact"] : []), "#Samples", "#Trained tokens", "#Time", ""], rows, 8)));
   }
+
+  // What stands for a question at every moment: its row of the evaluation set, or its text.
+  const questionKey = (answer) => (answer.row === null ? `p:${answer.prompt}` : `r:${answer.row}`);
 
   function answersSection(run) {
     const moments = run.raw.journal.generations;
     if (moments.length === 0) return null;
-    const prompts = [];
-    for (const moment of moments) for (const answer of moment.answers) if (!prompts.includes(answer.prompt)) prompts.push(answer.prompt);
+    const questions = new Map();
+    for (const moment of moments) {
+      moment.by = new Map();
+      for (const answer of moment.answers) {
+        const key = questionKey(answer);
+        if (!moment.by.has(key)) moment.by.set(key, answer);
+        if (!questions.has(key)) questions.set(key, answer);
+      }
+    }
+    const all = [...questions].map(([key, answer]) => ({ key, ...answer }));
+    const seen = all.filter((q) => q.pictures.length > 0 || q.expected !== null).sort((a, b) => (a.row ?? 0) - (b.row ?? 0));
+    const read = all.filter((q) => !seen.includes(q));
     const name = (moment) => (moment.step === 0 ? "before training" : `step ${Numbers.whole(moment.step)}`);
     const choice = (chosen) => e("select", {}, moments.map((moment, i) => e("option", { value: i, selected: i === chosen }, name(moment))));
     const left = choice(0), right = choice(moments.length - 1);
     left.setAttribute("aria-label", "answers on the left");
     right.setAttribute("aria-label", "answers on the right");
     const sides = moments.length > 1 ? [left, right] : [right];
-    const list = e("div", {});
+    const moment = (side) => moments[Number(side.value)];
+    const exact = e("p", { class: "note exact" });
+    const list = e("div", {}), gallery = e("div", { class: "gallery" });
+    let shown = "all";
+    const counts = {};
+    const filter = seen.some((q) => q.expected !== null) ? e("div", { class: "segments", role: "group", "aria-label": "which answers" },
+      ["all", "right", "wrong"].map((what) => {
+        counts[what] = e("button", { type: "button", "aria-pressed": String(what === "all"), onclick: () => {
+          shown = what;
+          for (const [other, button] of Object.entries(counts)) button.setAttribute("aria-pressed", String(other === what));
+          show();
+        } }, what);
+        return counts[what];
+      })) : null;
+    const verdict = (answer) => (!answer || answer.expected === null ? "all" : answer.right ? "right" : "wrong");
     const show = () => {
-      list.replaceChildren(...prompts.map((prompt) => e("div", { class: "card answer" },
-        e("pre", { class: "text prompt" }, prompt),
-        e("div", { class: "beside" }, sides.map((side) => {
-          const moment = moments[Number(side.value)];
-          const answer = moment.answers.find((a) => a.prompt === prompt);
-          return e("div", {}, e("h3", {}, name(moment)), answer
-            ? [e("pre", { class: "text" }, answer.answer === "" ? e("span", { class: "muted" }, "(nothing)") : answer.answer),
-              e("p", { class: "small muted" }, answer.tokens === null ? "" : `${plural(answer.tokens, "token")}${answer.finished ? "" : ", cut at the limit"}`)]
-            : e("p", { class: "small muted" }, "not asked"));
-        })))));
+      list.replaceChildren(...read.map((question) => textAnswer(question, sides.map((side) => [name(moment(side)), moment(side).by.get(question.key)]))));
+      const now = moment(right);
+      exact.textContent = now.exact && now.exact.asked > 0 ? `${name(now)}: ${Numbers.whole(now.exact.right)} of ${plural(now.exact.asked, "answer")} exact ` +
+        `(${Numbers.show(now.exact.right / now.exact.asked, "percent")}). The first rows and those answered wrongly are shown.` : "";
+      exact.hidden = exact.textContent === "";
+      const asked = seen.filter((question) => now.by.has(question.key));
+      for (const [what, button] of Object.entries(counts)) {
+        const n = what === "all" ? asked.length : asked.filter((q) => verdict(now.by.get(q.key)) === what).length;
+        button.textContent = `${what} ${Numbers.whole(n)}`;
+      }
+      gallery.replaceChildren(...asked.filter((q) => shown === "all" || verdict(now.by.get(q.key)) === shown)
+        .map((question) => seenAnswer(run, question, now.by.get(question.key), moments.length > 1 && left.value !== right.value
+          ? [name(moment(left)), moment(left).by.get(question.key)] : null)));
     };
     left.addEventListener("change", show);
     right.addEventListener("change", show);
     show();
     const left_out = run.raw.journal.generations_left_out;
     return section("answers", "Answers", e("div", { class: "tools", style: "position:static" },
-      moments.length > 1 ? ["Compare", left, "with", right] : null,
-      left_out > 0 ? `${plural(left_out, "moment")} between left out` : null), list);
+      moments.length > 1 ? ["Compare", left, "with", right] : null, filter,
+      left_out > 0 ? `${plural(left_out, "moment")} between left out` : null), list, exact, gallery);
+  }
+
+  function textAnswer(question, sides) {
+    return e("div", { class: "card answer" }, e("pre", { class: "text prompt" }, question.prompt),
+      e("div", { class: "beside" }, sides.map(([name, answer]) => e("div", {}, e("h3", {}, name), answer
+        ? [e("pre", { class: "text" }, answer.answer === "" ? e("span", { class: "muted" }, "(nothing)") : answer.answer),
+          e("p", { class: "small muted" }, answer.tokens === null ? "" : `${plural(answer.tokens, "token")}${answer.finished ? "" : ", cut at the limit"}`)]
+        : e("p", { class: "small muted" }, "not asked")))));
+  }
+
+  // A card of the grid: pictures, the question, the answer, and what it was at another moment.
+  function seenAnswer(run, question, answer, before) {
+    const pictures = question.pictures.map((key) => run.raw.journal.pictures[key]).filter((url) => url !== undefined);
+    const images = pictures.map((url, i) => {
+      const image = e("img", { src: url, alt: `picture ${i + 1}`, decoding: "async", onload: () => image.classList.toggle("pixels", image.naturalWidth <= 32) });
+      return image;
+    });
+    const quoted = (text) => (text === "" ? e("span", { class: "muted" }, "(nothing)") : text);
+    const chip = answer.expected === null ? null : e("span", { class: `chip ${answer.right ? "good" : "bad"}` }, answer.right ? "right" : "wrong");
+    return e("figure", { class: "card seen" }, images.length > 0 ? e("div", { class: "pictures" }, images) : null,
+      e("figcaption", {}, e("p", { class: "small muted prompt" }, question.row === null ? "" : e("b", {}, `${Numbers.whole(question.row)} `), question.prompt),
+        e("p", { class: "reply" }, e("span", {}, quoted(answer.answer)), chip),
+        answer.expected !== null && !answer.right ? e("p", { class: "small" }, e("span", { class: "muted" }, "expected "), answer.expected) : null,
+        before && before[1] ? e("p", { class: "small muted before" }, `${before[0]}: `, quoted(before[1].answer)) : null));
   }
 
   function histogram(edges, counts) {

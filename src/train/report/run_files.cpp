@@ -87,10 +87,10 @@ void RunFiles::add_metrics(std::string_view line) {
     if (value.is_bool()) {
       number = value.get_bool().value_unsafe() ? 1 : 0;
     } else if (value.get(number) != simdjson::SUCCESS) {
-      if (name == "eval_loss") evaluation = true;  // null: not finite
+      if (name.starts_with("eval_")) evaluation = true;  // null: not finite
       continue;
     }
-    evaluation = evaluation || name == "eval_loss";
+    evaluation = evaluation || name.starts_with("eval_");
     values.emplace_back(name, number);
   }
   (evaluation ? evaluations_ : steps_).add(step, values);

@@ -34,7 +34,7 @@ class RunFiles {
   bool found() const { return metrics_file_.exists() || journal_file_.exists(); }
 
   const Table& steps() const { return steps_; }
-  const Table& evaluations() const { return evaluations_; }  ///< rows that have eval_loss
+  const Table& evaluations() const { return evaluations_; }  ///< rows with eval_loss, eval_exact
   const Journal& journal() const { return journal_; }
   size_t unread_lines() const { return unread_metrics_ + unread_journal_; }
   bool finished() const { return finished_; }  ///< finished.json is there
