@@ -6,6 +6,7 @@
 #include "core/format.h"
 #include "media/image.h"
 #include "media/source.h"
+#include "media/video.h"
 
 namespace lmms::app {
 
@@ -66,18 +67,36 @@ train::GenerationOptions AnswerFlags::generation(const train::InferenceModel& mo
   return options;
 }
 
-void check_image(const std::string& where, const std::string& image,
-                 const train::InferenceModel& model) {
+namespace {
+
+// The bytes of an image or video.
+std::string read_medium(const std::string& where, const std::string& source,
+                        const train::InferenceModel& model) {
   if (!model.sees()) {
     throw Error(where,
                 fmt::format("the model in {} ({}) takes text alone", model.folder.string(),
                             model.network.model->config().value("model_type", "?")),
                 "take a model that sees, such as Qwen2.5-VL");
   }
-  const auto bytes = media::read_source(std::string_view(image), "");
-  if (!bytes) throw Error(where, bytes.fault().what, "give the path of an image");
-  const auto pixels = media::decode(std::as_bytes(std::span(*bytes)));
+  auto bytes = media::read_source(std::string_view(source), "");
+  if (!bytes) throw Error(where, bytes.fault().what, "give the path of a file");
+  return *std::move(bytes);
+}
+
+}  // namespace
+
+void check_image(const std::string& where, const std::string& image,
+                 const train::InferenceModel& model) {
+  const std::string bytes = read_medium(where, image, model);
+  const auto pixels = media::decode(std::as_bytes(std::span(bytes)));
   if (!pixels) throw Error(where, pixels.fault().what, pixels.fault().fix);
+}
+
+void check_video(const std::string& where, const std::string& video,
+                 const train::InferenceModel& model) {
+  const std::string bytes = read_medium(where, video, model);
+  const auto info = media::probe_video(std::as_bytes(std::span(bytes)));
+  if (!info) throw Error(where, info.fault().what, info.fault().fix);
 }
 
 std::string shown(const std::string& text) {

@@ -26,8 +26,10 @@ struct AnswerFlags {
   train::GenerationOptions generation(const train::InferenceModel& model) const;
 };
 
-/// Throws Error, naming `where`, for an image that cannot be read, or a model that sees none.
+/// Throw Error, naming `where`, for a file that cannot be read as one, or a model that sees none.
 void check_image(const std::string& where, const std::string& image,
+                 const train::InferenceModel& model);
+void check_video(const std::string& where, const std::string& video,
                  const train::InferenceModel& model);
 
 /// Text of a model with control characters made visible: it must not command the terminal.

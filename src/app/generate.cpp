@@ -23,7 +23,7 @@ namespace {
 struct GenerateFlags {
   AnswerFlags answers;
   std::vector<std::string> prompts;
-  std::vector<std::string> images;
+  std::vector<std::string> images, videos;
   std::vector<std::string> files;
   std::string data_folder;
   bool plain = false, json = false, draw = false;
@@ -48,8 +48,11 @@ std::string drawn(const train::Conversation& conversation, const GenerateFlags& 
 }
 
 std::vector<Prompt> read_prompts(const GenerateFlags& flags, const train::InferenceModel& model) {
-  if (flags.plain && !flags.images.empty())
-    throw Error("--image", "a plain text has no place for images", "leave --plain out");
+  if (flags.plain && !(flags.images.empty() && flags.videos.empty())) {
+    throw Error(flags.images.empty() ? "--video" : "--image",
+                "a plain text has no place for images and videos", "leave --plain out");
+  }
+  for (const std::string& video : flags.videos) check_video("--video " + video, video, model);
   for (const std::string& image : flags.images) check_image("--image " + image, image, model);
   std::vector<Prompt> out;
   const auto origin = std::make_shared<const std::string>("--prompt");
@@ -59,9 +62,14 @@ std::vector<Prompt> read_prompts(const GenerateFlags& flags, const train::Infere
       out.push_back({text, "", model.prompting.prompt(text)});
       continue;
     }
-    const train::Conversation asked{{origin, static_cast<int64_t>(out.size()) + 1},
-                                    nullptr,
-                                    {train::user_message(text, flags.images)}};
+    data::Message message = train::user_message(text, flags.images);
+    for (const std::string& video : flags.videos) {
+      const data::Part part{data::Part::Kind::video, "", video, nullptr};
+      message.parts.insert(message.parts.end() - 1, part);  // before the text
+    }
+    train::Conversation asked;
+    asked.origin = {origin, static_cast<int64_t>(out.size()) + 1};
+    asked.messages.push_back(std::move(message));
     out.push_back({text, drawn(asked, flags), train::prompt_of(model, asked)});
   }
   for (const std::string& file : flags.files) {
@@ -129,6 +137,10 @@ void add_generate(CLI::App& app, Outcome&) {
       ->type_name("FILE")
       ->allow_extra_args(false);
   command
+      ->add_option("--video", flags->videos, "A video, put behind the images; may be given again")
+      ->type_name("FILE")
+      ->allow_extra_args(false);
+  command
       ->add_option("--messages", flags->files,
                    "A .json or .jsonl file of conversations, in any form that training reads")
       ->type_name("FILE")
@@ -145,10 +157,11 @@ void add_generate(CLI::App& app, Outcome&) {
       ->capture_default_str();
   command->add_flag("--json", flags->json, "An object a prompt: texts, ids, whether it finished");
   command->callback([flags] {
-    if (flags->prompts.empty() && (flags->files.empty() || !flags->images.empty())) {
+    const bool seen = !flags->images.empty() || !flags->videos.empty();
+    if (flags->prompts.empty() && (flags->files.empty() || seen)) {
       throw Error("lmms generate", "nothing to answer",
-                  flags->images.empty() ? "give --prompt TEXT or --messages FILE"
-                                        : "give --prompt TEXT beside --image");
+                  seen ? "give --prompt TEXT beside --image and --video"
+                       : "give --prompt TEXT or --messages FILE");
     }
     const auto form = flags->plain ? train::PromptForm::plain : train::PromptForm::chat;
     const train::InferenceModel model = flags->answers.open(form);

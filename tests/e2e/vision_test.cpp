@@ -311,6 +311,30 @@ TEST_F(Seeing, says_what_is_wrong_with_prompts_of_an_evaluation) {
   EXPECT_THAT(project.train_to_the_end(skipping).err, HasSubstr("1 rows could not be asked"));
 }
 
+TEST_F(Seeing, answers_after_a_video) {
+  project.train_to_the_end(words({"trainer_args.max_steps=1"}));
+  const std::string video = LMMS_SOURCE_DIR "/tests/parity/data/videos/h264.mp4";
+  const Words asked = {"generate", "out", "--cpu", "--json", "--max-new-tokens", "4"};
+  const auto ask = [&](const Words& more) {
+    Words all = asked;
+    all.insert(all.end(), more.begin(), more.end());
+    return run(all, project.here());
+  };
+  const Ended seen = ask({"--video", video, "--prompt", "What happens?"});
+  ASSERT_EQ(seen.exit, 0) << seen.err;
+  project.write("rows.jsonl", R"({"messages": [{"role": "user", "content": [{"type": "video_url",)"
+                              R"( "video_url": {"url": ")" +
+                                  video +
+                                  R"("}}, {"type": "text",)"
+                                  R"( "text": "What happens?"}]}]})"
+                                  "\n");
+  EXPECT_EQ(ask({"--messages", "rows.jsonl"}).out, seen.out);
+  EXPECT_THAT(seen.out, HasSubstr(",4099,4099,"));  // its pads
+  const Ended wrong = ask({"--video", "config.yaml", "--prompt", "x"});
+  EXPECT_EQ(wrong.exit, 2);
+  EXPECT_THAT(wrong.err, HasSubstr("--video config.yaml"));
+}
+
 TEST_F(Seeing, says_what_is_wrong_with_images_to_answer) {
   project.train_to_the_end(words({"trainer_args.max_steps=1"}));
   const auto error = [&](Words more) {
