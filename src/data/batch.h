@@ -24,9 +24,10 @@ struct Segment {
 
 /// Images and videos of all samples of a batch, one after another in the order of their tokens.
 struct VisionPart {
-  std::vector<float> patches;    ///< [P, values of a patch]
-  std::vector<PatchGrid> grids;  ///< together P patches
-  std::vector<int64_t> rows;     ///< [M] the tokens of the batch that take the features, ascending
+  std::vector<float> patches;       ///< [P, values of a patch]
+  std::vector<PatchGrid> grids;     ///< together P patches
+  std::vector<ViewLayout> layouts;  ///< one for each grid where the family needs it, else none
+  std::vector<int64_t> rows;  ///< [M] the tokens of the batch that take the features, ascending
 };
 
 /// One micro-step of one rank.

@@ -22,6 +22,8 @@ void append(Batch& batch, const Sample& sample) {
   batch.vision.patches.insert(batch.vision.patches.end(), vision.patches.begin(),
                               vision.patches.end());
   batch.vision.grids.insert(batch.vision.grids.end(), vision.grids.begin(), vision.grids.end());
+  batch.vision.layouts.insert(batch.vision.layouts.end(), vision.layouts.begin(),
+                              vision.layouts.end());
   for (const int32_t t : vision.tokens) batch.vision.rows.push_back(int64_t{start} + t);
   batch.segments.push_back({.start = start,
                             .length = length,

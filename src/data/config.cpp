@@ -15,7 +15,8 @@ using config::Rule;
 using config::Type;
 
 bool ProcessorConfig::takes_images() const {
-  return processor_type == "qwen2_5_vl" || processor_type == "qwen3_vl";
+  return processor_type == "qwen2_5_vl" || processor_type == "qwen3_vl" ||
+         processor_type == "llava";
 }
 
 std::span<const Name> dataset_type_names() {

@@ -22,9 +22,10 @@ struct Medium {
   std::string name;  ///< in messages
   media::SourceBytes source;
   PatchGrid grid{};
-  std::vector<text::PadRun> pads{};  ///< what stands for it in the text
-  media::FrameChoice frames{};       ///< of a video
-  media::ClipPlan clip{};            ///< of a video
+  std::optional<ViewLayout> layout{};  ///< where the family needs it
+  std::vector<text::PadRun> pads{};    ///< what stands for it in the text
+  media::FrameChoice frames{};         ///< of a video
+  media::ClipPlan clip{};              ///< of a video
 };
 
 /// What is known of a record when one of its media is opened.

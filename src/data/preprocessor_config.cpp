@@ -38,6 +38,15 @@ class Members {
     const auto found = object_.find(key);
     if (found != object_.end() && *found == false) fail(key, "not built yet: false");
   }
+  void filter(media::Filter& value) {
+    const auto resample = object_.find("resample");
+    if (resample == object_.end() || !resample->is_number_integer() || *resample == 3) return;
+    if (*resample == 2) {
+      value = media::Filter::bilinear;
+    } else {
+      fail("resample", "expected 3 (bicubic) or 2 (bilinear)");
+    }
+  }
   void fail(const char* key, std::string what) {
     if (!fault_) fault_ = Fault{fmt::format("{}: {}", where_, key), std::move(what), ""};
   }
@@ -85,15 +94,54 @@ Result<media::PatchOptions> patch_options_of(const nlohmann::json& preprocessor,
     edges.whole("longest_edge", out.max_pixels);
     if (edges.fault()) return *edges.fault();
   }
-  const auto resample = preprocessor.find("resample");
-  if (resample != preprocessor.end() && resample->is_number_integer() && *resample != 3) {
-    if (*resample == 2) {
-      out.filter = media::Filter::bilinear;
-    } else {
-      members.fail("resample", "expected 3 (bicubic) or 2 (bilinear)");
+  members.filter(out.filter);
+  if (members.fault()) return *members.fault();
+  return out;
+}
+
+Result<media::TileOptions> tile_options_of(const nlohmann::json& preprocessor,
+                                           const std::string& where,
+                                           const media::TileOptions& defaults) {
+  media::TileOptions out = defaults;
+  if (!preprocessor.is_object()) return out;
+  Members members(preprocessor, where);
+  members.colours("image_mean", out.normalisation.mean);
+  members.colours("image_std", out.normalisation.std);
+  members.real("rescale_factor", out.normalisation.rescale);
+  for (const char* key : {"do_resize", "do_rescale", "do_normalize"}) members.always(key);
+  members.filter(out.filter);
+  const auto size = preprocessor.find("size");
+  if (size != preprocessor.end() && size->is_object()) {
+    Members sides(*size, where + ": size");
+    int height = 0, width = 0;
+    sides.whole("shortest_edge", height);
+    width = height;
+    sides.whole("height", height);
+    sides.whole("width", width);
+    if (sides.fault()) return *sides.fault();
+    if (height != width) members.fail("size", "expected a square");
+    if (height > 0) out.tile = height;
+  }
+  const auto pinpoints = preprocessor.find("image_grid_pinpoints");
+  if (pinpoints != preprocessor.end() && !pinpoints->is_null()) {
+    out.pinpoints.clear();
+    const auto is_side = [&](const nlohmann::json& side) {
+      return side.is_number_integer() && side >= 1 && side <= 1 << 20 &&
+             side.get<int>() % out.tile == 0;
+    };
+    for (const auto& one : *pinpoints) {
+      if (!one.is_array() || one.size() != 2 || !is_side(one[0]) || !is_side(one[1])) {
+        members.fail("image_grid_pinpoints",
+                     fmt::format("expected [height, width] of whole tiles of {} pixels, found {}",
+                                 out.tile, one.dump().substr(0, 40)));
+        break;
+      }
+      out.pinpoints.push_back({one[0].get<int>(), one[1].get<int>()});
     }
+    if (out.pinpoints.empty()) members.fail("image_grid_pinpoints", "expected a list of sizes");
   }
   if (members.fault()) return *members.fault();
+  if (out.patch > 0) out.features_per_side = out.tile / out.patch;
   return out;
 }
 

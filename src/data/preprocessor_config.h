@@ -13,4 +13,10 @@ Result<media::PatchOptions> patch_options_of(const nlohmann::json& preprocessor,
                                              const std::string& where,
                                              const media::PatchOptions& defaults = {});
 
+/// Of images, for LLaVA-OneVision: `size`, `image_grid_pinpoints`, colours and filter;
+/// features_per_side follows from the patch of `defaults`.
+Result<media::TileOptions> tile_options_of(const nlohmann::json& preprocessor,
+                                           const std::string& where,
+                                           const media::TileOptions& defaults);
+
 }  // namespace lmms::data

@@ -35,7 +35,8 @@ struct TextPart {
 struct SampleVision {
   std::vector<float> patches;    ///< [P, values of a patch] `pixel_values`, `pixel_values_videos`
   std::vector<PatchGrid> grids;  ///< `image_grid_thw`, `video_grid_thw`; together P patches
-  std::vector<int32_t> tokens;   ///< [M] positions in the sample that take the features, ascending
+  std::vector<ViewLayout> layouts;  ///< one for each grid where the family needs it, else none
+  std::vector<int32_t> tokens;  ///< [M] positions in the sample that take the features, ascending
 };
 
 /// One training example. Parts of other modalities join it as they are built; `extras` is for

@@ -1,5 +1,7 @@
 #include "data/vision_chat_processor.h"
 
+#include <algorithm>
+
 namespace lmms::data {
 
 struct VisionChatProcessor::Laid {
@@ -17,7 +19,12 @@ Result<VisionChatProcessor::Laid> VisionChatProcessor::lay_out(const Record& rec
   if (record.data_folder) context.data_folder = *record.data_folder;
   auto conversation = conversation_of(record);
   if (!conversation) return conversation.fault();
-  for (const Message& message : *conversation) {
+  for (Message& message : *conversation) {
+    if (chat_.layout().media_first) {
+      std::ranges::stable_sort(message.parts, {}, [](const Part& part) {
+        return part.kind == Part::Kind::text ? 3 : static_cast<int>(part.kind);
+      });
+    }
     for (const Part& part : message.parts) {
       context.images += part.kind == Part::Kind::image;
       context.videos += part.kind == Part::Kind::video;
@@ -47,7 +54,10 @@ Result<VisionChatProcessor::Laid> VisionChatProcessor::lay_out(const Record& rec
   }
   text.position_ids = format_->positions(text.input_ids, laid.media, record.origin.text());
   SampleVision& vision = laid.sample.vision;
-  for (const Medium& medium : laid.media) vision.grids.push_back(medium.grid);
+  for (const Medium& medium : laid.media) {
+    vision.grids.push_back(medium.grid);
+    if (medium.layout) vision.layouts.push_back(*medium.layout);
+  }
   for (size_t t = 0; t < text.input_ids.size() && !laid.media.empty(); ++t) {
     if (format_->is_pad(text.input_ids[t])) vision.tokens.push_back(static_cast<int32_t>(t));
   }

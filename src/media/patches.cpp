@@ -17,18 +17,27 @@ void check_room(std::span<float> out, int64_t values, const char* where) {
                 "", Exit::failed);
 }
 
-/// An image of whole tiles -> [rows * columns][3][height][width], tiles row by row.
+/// An image of whole tiles -> [rows * columns][3][height][width], tiles row by row; or with `patch`
+/// > 0, each tile as [height / patch * width / patch][3][patch][patch].
 void emit_tiles(const Image& image, const Normalisation& normalisation, int height, int width,
-                float* out) {
+                int patch, float* out) {
   const PlaneKernels kernels = best_planes();
   const Channels channels = channels_of(normalisation);
+  const int rows = patch > 0 ? height / patch : 1, columns = patch > 0 ? width / patch : 1;
+  const int h = patch > 0 ? patch : height, w = patch > 0 ? patch : width;
   Band band(height, image.width());
   for (int y = 0; y < image.height(); y += height) {
     band.fill(kernels, image, y, height);
     for (int x = 0; x < image.width(); x += width)
-      for (int c = 0; c < 3; ++c, out += int64_t{height} * width)
-        kernels.emit(channels[c], band.at(c, 0, x), band.step(), height, width, out);
+      for (int row = 0; row < rows; ++row)
+        for (int column = 0; column < columns; ++column)
+          for (int c = 0; c < 3; ++c, out += int64_t{h} * w)
+            kernels.emit(channels[c], band.at(c, row * h, x + column * w), band.step(), h, w, out);
   }
+}
+
+void emit_tiles(const Image& image, const TileOptions& options, float* out) {
+  emit_tiles(image, options.normalisation, options.tile, options.tile, options.patch, out);
 }
 
 std::vector<Extent> pinpoints_of(const TileOptions& options) {
@@ -176,33 +185,40 @@ Image padded(const Image& image, Extent size, int top, int left,
 
 }  // namespace
 
+int64_t view_values(const TileOptions& options) {
+  const int64_t side =
+      options.patch > 0 ? options.tile / options.patch * options.patch : int64_t{options.tile};
+  return 3 * side * side;
+}
+
 void write_tiles(const Image& image, const Tiling& tiling, const TileOptions& options,
                  std::span<float> out) {
-  const int side = options.tile;
-  const int64_t view = int64_t{3} * side * side;
+  const int64_t view = view_values(options);
   check_room(out, tiling.tiles() * view, "write_tiles");
-  emit_tiles(resize(image, side, side, options.filter), options.normalisation, side, side,
-             out.data());
+  write_view(image, options, out.first(static_cast<size_t>(view)));
   const Image inner = resize(image, tiling.inner.width, tiling.inner.height, options.filter);
   const Image whole = padded(inner, tiling.best, (tiling.best.height - tiling.inner.height) / 2,
                              (tiling.best.width - tiling.inner.width) / 2, {0, 0, 0});
-  emit_tiles(whole, options.normalisation, side, side, out.data() + view);
+  emit_tiles(whole, options, out.data() + view);
 }
 
 void write_square(const Image& image, const TileOptions& options, std::span<float> out) {
-  check_room(out, int64_t{3} * options.tile * options.tile, "write_square");
   std::array<uint8_t, 3> ground;
   for (int c = 0; c < 3; ++c) ground[c] = uint8_t(options.normalisation.mean[c] * 255);
   const int side = std::max(image.width(), image.height());
-  const Image square =
-      padded(image, {side, side}, (side - image.height()) / 2, (side - image.width()) / 2, ground);
-  write_planes(resize(square, options.tile, options.tile, options.filter), options.normalisation,
-               out);
+  write_view(
+      padded(image, {side, side}, (side - image.height()) / 2, (side - image.width()) / 2, ground),
+      options, out);
+}
+
+void write_view(const Image& image, const TileOptions& options, std::span<float> out) {
+  check_room(out, view_values(options), "write_view");
+  emit_tiles(resize(image, options.tile, options.tile, options.filter), options, out.data());
 }
 
 void write_planes(const Image& image, const Normalisation& normalisation, std::span<float> out) {
   check_room(out, int64_t{3} * image.width() * image.height(), "write_planes");
-  emit_tiles(image, normalisation, image.height(), image.width(), out.data());
+  emit_tiles(image, normalisation, image.height(), image.width(), 0, out.data());
 }
 
 }  // namespace lmms::media

@@ -61,6 +61,10 @@ struct TileOptions {
   std::vector<Extent> pinpoints{};  ///< empty: all multiples of `tile` up to 6 x 6
   Filter filter = Filter::bicubic;
   Normalisation normalisation{};
+  /// Side of the tower's patches: a view is written as flat patches [features_per_side^2, 3 * patch
+  /// * patch], row by row, without the pixels at its right and lower border that fill no patch. 0:
+  /// as planes [3, tile, tile].
+  int patch = 0;
   int features_per_side = 27;  ///< of a tile: tile / the tower's patch size
   int most_tiles = 9;          ///< of "anyres_max_9": beyond it features are shrunk
 };
@@ -79,13 +83,19 @@ struct Tiling {
 
 Result<Tiling> plan_tiles(Extent size, const TileOptions& options);
 
-/// Writes [tiling.tiles(), 3, tile, tile]: the base view (the whole image, its aspect lost), then
+/// float32 values of one view.
+int64_t view_values(const TileOptions& options);
+
+/// Writes [tiling.tiles(), view_values]: the base view (the whole image, its aspect lost), then
 /// tiles row by row.
 void write_tiles(const Image& image, const Tiling& tiling, const TileOptions& options,
                  std::span<float> out);
 
-/// One view [3, tile, tile] of an image that has company: padded to a square with the mean colour.
+/// One view of an image that has company: padded to a square with the mean colour.
 void write_square(const Image& image, const TileOptions& options, std::span<float> out);
+
+/// One view: the whole image, its aspect lost.
+void write_view(const Image& image, const TileOptions& options, std::span<float> out);
 
 /// [3, height, width], normalised (SigLIP's whole preparation after resize()).
 void write_planes(const Image& image, const Normalisation& normalisation, std::span<float> out);

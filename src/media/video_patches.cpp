@@ -141,8 +141,7 @@ void write_video_patches(std::span<const Image> frames, const ClipPlan& plan,
 }
 
 void write_llava_frame(const Image& frame, const TileOptions& options, std::span<float> out) {
-  write_planes(resize(frame, options.tile, options.tile, options.filter), options.normalisation,
-               out);
+  write_view(frame, options, out);
 }
 
 }  // namespace lmms::media

@@ -55,7 +55,7 @@ void write_clip_frame(const Image& frame, int64_t index, const ClipPlan& plan,
 void write_video_patches(std::span<const Image> frames, const ClipPlan& plan,
                          const ClipOptions& options, std::span<float> out);
 
-/// One frame [3, tile, tile] of a video for LLaVA-OneVision: resized whole, its aspect lost
+/// One frame of a video for LLaVA-OneVision, as a view: resized whole, its aspect lost
 /// (LlavaOnevisionVideoProcessor). A video of n frames is n of these.
 void write_llava_frame(const Image& frame, const TileOptions& options, std::span<float> out);
 

@@ -11,22 +11,6 @@ namespace {
 
 constexpr std::string_view kStart = "<|im_start|>", kEnd = "<|im_end|>";
 
-/// The pad of a medium, and the tokens around every run of it.
-struct Placeholder {
-  std::string_view pad, before, behind;
-};
-
-Placeholder placeholder(PartKind kind) {
-  switch (kind) {
-    case PartKind::image:
-      return {"<|image_pad|>", "<|vision_start|>", "<|vision_end|>"};
-    case PartKind::video:
-      return {"<|video_pad|>", "<|vision_start|>", "<|vision_end|>"};
-    default:
-      return {"<|AUDIO|>", "", ""};
-  }
-}
-
 std::string_view name_of(PartKind kind) {
   static constexpr std::string_view names[] = {"text", "image", "video", "audio"};
   return names[static_cast<size_t>(kind)];
@@ -65,6 +49,36 @@ struct ChatTemplate::Turn {
   }
 };
 
+TurnLayout llava_layout(std::string_view jinja) {
+  std::string plain;  // a line break may stand in a file as itself or as \n
+  for (size_t i = 0; i < jinja.size(); ++i) {
+    const bool escaped = jinja.substr(i, 2) == "\\n";
+    plain += escaped ? '\n' : jinja[i];
+    i += escaped;
+  }
+  const auto has = [&](std::string_view text) { return plain.find(text) != std::string::npos; };
+  const bool is_llava = has("'<image>");
+  TurnLayout layout;
+  layout.behind_role = is_llava && has("message['role'] + '\n'") ? "\n" : " ";
+  const bool breaks = has("'<|im_end|>' + '\n'") || has("'<|im_end|>\n'");
+  layout.behind_turn = is_llava && breaks ? "\n" : "";
+  layout.before_text = is_llava && !has("'\n' + content['text']") ? "" : "\n";
+  layout.behind_medium = has("'<image>\n'") ? "\n" : "";
+  layout.media_first = true;
+  layout.default_system = false;
+  layout.trains_pads = true;
+  layout.image = {"<image>", "", ""};
+  layout.video = {"<video>", "", ""};
+  return layout;
+}
+
+const PadTokens& ChatTemplate::tokens_of(PartKind kind) const {
+  const TurnLayout& layout = options_.layout;
+  return kind == PartKind::image   ? layout.image
+         : kind == PartKind::video ? layout.video
+                                   : layout.audio;
+}
+
 std::vector<int32_t> LabelledIds::shifted_labels() const {
   std::vector<int32_t> labels(ids.size(), kIgnoredLabel);
   for (size_t t = 0; t + 1 < ids.size(); ++t) {
@@ -95,7 +109,7 @@ Result<ChatTemplate> ChatTemplate::create(Tokenizer tokenizer, ChatOptions optio
     chat.special_.push_back(*chat.tokenizer_.id(marker));
   std::ranges::sort(chat.special_);
   for (const PartKind kind : {PartKind::image, PartKind::video, PartKind::audio}) {
-    if (const auto id = chat.tokenizer_.id(placeholder(kind).pad)) chat.pads_.push_back(*id);
+    if (const auto id = chat.tokenizer_.id(chat.tokens_of(kind).pad)) chat.pads_.push_back(*id);
   }
   return chat;
 }
@@ -103,23 +117,27 @@ Result<ChatTemplate> ChatTemplate::create(Tokenizer tokenizer, ChatOptions optio
 Result<ChatTemplate::Turn> ChatTemplate::render(const ChatMessage& message,
                                                 const std::string& where) const {
   Turn turn;
-  turn.text = fmt::format("{}{}\n", kStart, valid_utf8(message.role));
+  turn.text = fmt::format("{}{}{}", kStart, valid_utf8(message.role), options_.layout.behind_role);
   const bool answers = message.role == "assistant";
   for (size_t i = 0; i < message.parts.size(); ++i) {
     const ChatPart& part = message.parts[i];
-    const size_t begin = turn.text.size();
+    size_t begin = turn.text.size();
     if (part.kind == PartKind::text) {
+      turn.text += options_.layout.before_text;
+      // in front of an answer it belongs to the header, as where generation begins
+      if (turn.targets.empty()) begin = turn.text.size();
       turn.text += valid_utf8(part.text);
       if (answers) turn.add_target(begin);
       continue;
     }
-    const Placeholder medium = placeholder(part.kind);
+    const PadTokens& medium = tokens_of(part.kind);
     const std::string here = fmt::format("{}.parts[{}]", where, i);
     if (!options_.media) {
       return Fault{here, fmt::format("the processor takes text only, got {}", name_of(part.kind)),
                    "choose a processor_type that reads media, or take the part out"};
     }
-    for (const std::string_view token : {medium.pad, medium.before, medium.behind}) {
+    for (const std::string* of : {&medium.pad, &medium.before, &medium.behind}) {
+      const std::string& token = *of;
       if (token.empty() || tokenizer_.id(token)) continue;
       return Fault{here, fmt::format("the tokenizer has no '{}' for {}", token, name_of(part.kind)),
                    ""};
@@ -130,12 +148,12 @@ Result<ChatTemplate::Turn> ChatTemplate::render(const ChatMessage& message,
     }
     turn.pads.push_back({turn.text.size(), &part});
     turn.text += medium.pad;
-    turn.text += '\n';
+    turn.text += options_.layout.behind_medium;
   }
   const size_t end = turn.text.size();
   turn.text += kEnd;
   if (answers) turn.add_target(end);
-  turn.text += '\n';
+  turn.text += options_.layout.behind_turn;
   return turn;
 }
 
@@ -150,7 +168,7 @@ std::optional<Fault> ChatTemplate::append(const Turn& turn, const std::string& w
   std::vector<int32_t> ids;
   // What stands for a medium. The text of a run is tokenised by itself.
   const auto put_medium = [&](const ChatPart& medium) {
-    const Placeholder tokens = placeholder(medium.kind);
+    const PadTokens& tokens = tokens_of(medium.kind);
     for (const PadRun& run : medium.pads) {
       ids.clear();
       tokenizer_.encode(run.text, scratch, ids);
@@ -220,7 +238,8 @@ void ChatTemplate::relabel(const ChatMessage& message, size_t first, LabelledIds
   for (size_t t = first; t < out.ids.size(); ++t) {
     const bool special = std::ranges::binary_search(special_, out.ids[t]);
     const bool pad = options_.media && contains(pads_, out.ids[t]);
-    out.trained[t] = !pad && (special || (!prompt && t >= first + kHeader));
+    out.trained[t] =
+        pad ? options_.layout.trains_pads : special || (!prompt && t >= first + kHeader);
   }
 }
 
@@ -237,7 +256,7 @@ Result<LabelledIds> ChatTemplate::encode(std::span<const ChatMessage> messages,
     if (options_.labels == LabelForm::lmms_engine) relabel(message, first, out);
     return std::nullopt;
   };
-  if (messages[0].role != "system") {
+  if (options_.layout.default_system && messages[0].role != "system") {
     const ChatMessage system{"system", {ChatPart{PartKind::text, options_.system}}};
     if (auto fault = add(system, "the default system turn")) return *fault;
   }

@@ -44,6 +44,30 @@ struct ChatMessage {
   std::vector<ChatPart> parts;
 };
 
+/// The pad of a medium, and the tokens around every run of it.
+struct PadTokens {
+  std::string pad, before, behind;
+};
+
+/// What stands around the parts of a turn. Defaults are Qwen's.
+struct TurnLayout {
+  std::string behind_role = "\n", behind_turn = "\n";
+  std::string before_text{};  ///< of every text part
+  std::string behind_medium = "\n";
+  bool media_first = false;    ///< the caller brings images, then videos, then texts
+  bool default_system = true;  ///< a conversation without a system turn gets one in front
+  /// Under LabelForm::lmms_engine pads are targets too: the Python project's llava processor.
+  bool trains_pads = false;
+  PadTokens image{"<|image_pad|>", "<|vision_start|>", "<|vision_end|>"};
+  PadTokens video{"<|video_pad|>", "<|vision_start|>", "<|vision_end|>"};
+  PadTokens audio{"<|AUDIO|>", "", ""};
+};
+
+/// LLaVA-OneVision's, as the checkpoint's own template has it, which is read and never run: some
+/// write `<|im_start|>user <image>\ntext<|im_end|>`, some break lines behind the role and the turn.
+/// A template without `<image>` is none of theirs: the former.
+TurnLayout llava_layout(std::string_view jinja);
+
 /// Which tokens are targets.
 enum class LabelForm : uint8_t {
   assistant,    ///< the assistant's text and its closing <|im_end|>, nothing else
@@ -69,6 +93,7 @@ struct ChatOptions {
                                                        ///< in the Python project
   bool media = false;  ///< whether the processor takes images, videos and audio; if so, pads are
                        ///< never targets
+  TurnLayout layout{};
 };
 
 class ChatTemplate {
@@ -85,11 +110,13 @@ class ChatTemplate {
                                              Tokenizer::Scratch& scratch) const;
 
   const Tokenizer& tokenizer() const { return tokenizer_; }
+  const TurnLayout& layout() const { return options_.layout; }
   /// The token <|im_end|>.
   int32_t end_of_turn() const;
 
  private:
   struct Turn;
+  const PadTokens& tokens_of(PartKind kind) const;
   ChatTemplate(Tokenizer tokenizer, ChatOptions options)
       : tokenizer_(std::move(tokenizer)), options_(std::move(options)) {}
   Result<Turn> render(const ChatMessage& message, const std::string& where) const;

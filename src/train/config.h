@@ -129,6 +129,7 @@ struct Compat {
   bool loss = false;      ///< mean of the means of ranks and micro-steps
   bool decay = false;     ///< one AdamW group: norms and biases decay too
   bool exif = false;      ///< images are not turned as their EXIF orientation says
+  bool tiles = false;     ///< LLaVA-OneVision: every image is cut into tiles
   bool schedule = false;  ///< its formulas of constant, cosine and wsd, warm-up steps rounded down
 
   bool operator==(const Compat&) const = default;

@@ -13,6 +13,15 @@ namespace {
 
 namespace fs = std::filesystem;
 
+// Says so where turns are not written as the template beside the tokenizer has them.
+void notice_other_template(const text::Tokenizer& tokenizer) {
+  const auto& jinja = tokenizer.chat_template();
+  if (!jinja || jinja->find("<image>") != std::string::npos) return;
+  log::notice(
+      "the chat template beside the tokenizer knows no <image>: turns are written as "
+      "LLaVA-OneVision's checkpoints have them (<|im_start|>user <image>\\n...<|im_end|>)");
+}
+
 // Notices how the checkpoint's own template departs from what is trained.
 void compare_templates(const text::Tokenizer& tokenizer) {
   if (!tokenizer.chat_template()) return;
@@ -38,6 +47,10 @@ std::shared_ptr<const data::Processor> make_processor(const LoadedConfig& loaded
   options.labels =
       loaded.config.compat.labels ? text::LabelForm::lmms_engine : text::LabelForm::assistant;
   options.media = c.takes_images();
+  if (c.processor_type == "llava") {
+    options.layout = text::llava_layout(tokenizer.chat_template().value_or(""));
+    options.layout.default_system = system.has_value();
+  }
   if (system) options.system = *system;
   text::ChatTemplate chat = text::ChatTemplate::create(tokenizer, options).take();
   if (!options.media) return std::make_shared<data::ChatProcessor>(std::move(chat));
@@ -67,7 +80,11 @@ RunProcessor open_processor(const LoadedConfig& loaded, const fs::path& model_fo
                 "set processor_name to a folder with tokenizer.json");
   }
   text::Tokenizer tokenizer = text::Tokenizer::load(folder).take();
-  if (c.processor.processor_type != "pure_text") compare_templates(tokenizer);
+  if (c.processor.processor_type == "llava") {
+    notice_other_template(tokenizer);
+  } else if (c.processor.processor_type != "pure_text") {
+    compare_templates(tokenizer);
+  }
   nlohmann::json model;
   if (c.processor.takes_images()) model = model_config(loaded, model_folder, hub_cache);
   auto processor = make_processor(loaded, tokenizer, folder, model);

@@ -31,6 +31,7 @@ nn::VisionInput to_device(const data::VisionPart& vision, at::Device device) {
   for (const PatchGrid& grid : vision.grids) patches += grid.patches();
   out.patches = on_device(vision.patches, at::kFloat, device).view({patches, -1});
   out.grids = vision.grids;
+  out.layouts = vision.layouts;
   out.rows = on_device(vision.rows, at::kLong, device);
   return out;
 }

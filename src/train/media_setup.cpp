@@ -2,8 +2,10 @@
 
 #include "checkpoint/json_file.h"
 #include "core/format.h"
+#include "data/llava_media.h"
 #include "data/preprocessor_config.h"
 #include "data/qwen_media.h"
+#include "models/llava_onevision/config.h"
 
 namespace lmms::train {
 namespace {
@@ -55,6 +57,57 @@ media::SamplingOptions sampling_of(const data::VideoConfig& c) {
   return options;
 }
 
+/// What the first of these files that is there says, over `options`; sizes must stay what the
+/// model's are.
+void read_tile_options(media::TileOptions& options, const fs::path& folder,
+                       std::initializer_list<const char*> names) {
+  for (const char* name : names) {
+    const fs::path file = folder / name;
+    if (!fs::exists(file)) continue;
+    const media::TileOptions of_model = options;
+    options =
+        data::tile_options_of(checkpoint::read_json_object(file).take(), file.string(), options)
+            .take();
+    if (options.tile == of_model.tile && options.pinpoints == of_model.pinpoints) return;
+    throw Error(file.string(),
+                fmt::format("size {} and image_grid_pinpoints are not the model's "
+                            "vision_config.image_size {} and image_grid_pinpoints",
+                            options.tile, of_model.tile),
+                "use the processor that belongs to the model");
+  }
+}
+
+std::shared_ptr<const data::MediaFormat> llava_format(const LoadedConfig& loaded,
+                                                      const text::Tokenizer& tokenizer,
+                                                      const fs::path& folder,
+                                                      const nlohmann::json& model) {
+  const std::string where = loaded.where("dataset_config.processor_config.processor_type");
+  if (const std::string type = model.value("model_type", "?"); type != "llava_onevision") {
+    throw Error(where, fmt::format("llava prepares for model_type llava_onevision, not {}", type),
+                "take the processor_type of the model");
+  }
+  const models::llava_onevision::Config config =
+      models::llava_onevision::read_config(model, "the model's config");
+  data::LlavaMediaOptions options;
+  options.tiles = config.tiles;
+  options.tiles.patch = static_cast<int>(config.vision.patch_size);
+  options.frames = options.tiles;
+  constexpr const char* kImages = "preprocessor_config.json";
+  read_tile_options(options.tiles, folder, {kImages});
+  read_tile_options(options.frames, folder, {"video_preprocessor_config.json", kImages});
+  options.sampling = sampling_of(loaded.config.dataset.video);
+  options.decode.apply_exif = !loaded.config.compat.exif;
+  options.tiles_in_company = loaded.config.compat.tiles;
+  const auto image = tokenizer.id(data::kLlavaImage), video = tokenizer.id(data::kLlavaVideo);
+  if (!image) {
+    throw Error(folder.string(), fmt::format("the tokenizer has no {}", data::kLlavaImage),
+                "use the tokenizer of a LLaVA-OneVision checkpoint");
+  }
+  options.image_token_id = *image;
+  options.video_token_id = video.value_or(-1);
+  return std::make_shared<data::LlavaMedia>(std::move(options));
+}
+
 }  // namespace
 
 std::shared_ptr<const data::MediaFormat> make_media_format(const LoadedConfig& loaded,
@@ -62,6 +115,7 @@ std::shared_ptr<const data::MediaFormat> make_media_format(const LoadedConfig& l
                                                            const fs::path& folder,
                                                            const nlohmann::json& model) {
   const data::DataConfig& c = loaded.config.dataset;
+  if (c.processor.processor_type == "llava") return llava_format(loaded, tokenizer, folder, model);
   const bool qwen3 = c.processor.processor_type == "qwen3_vl";
   data::QwenMediaOptions options;
   options.clip = qwen3 ? media::qwen3_vl_clip() : media::qwen2_vl_clip();

@@ -6,6 +6,7 @@
 #include "core/config/value_json.h"
 #include "core/format.h"
 #include "core/log.h"
+#include "data/llava_media.h"
 #include "data/qwen_media.h"
 #include "models/registry.h"
 #include "models/tensor_io.h"
@@ -158,11 +159,12 @@ void check_images(const models::Model& model, const text::Tokenizer& tokenizer,
                             processor.processor_type, model.config().value("model_type", "?")),
                 "take a model that sees, or processor_type: qwen2");
   }
-  const std::optional<int32_t> of_tokenizer = tokenizer.id(data::kImagePad);
+  const char* pad = processor.processor_type == "llava" ? data::kLlavaImage : data::kImagePad;
+  const std::optional<int32_t> of_tokenizer = tokenizer.id(pad);
   if (of_tokenizer != token) {
     throw Error(where,
-                fmt::format("the tokenizer's {} is {}, the model's image_token_id {}",
-                            data::kImagePad, of_tokenizer.value_or(-1), *token),
+                fmt::format("the tokenizer's {} is {}, the model's image_token_id {}", pad,
+                            of_tokenizer.value_or(-1), *token),
                 "use the tokenizer that belongs to the model");
   }
 }

@@ -399,5 +399,62 @@ TEST_F(Seeing, qwen3_vl_learns_from_images_too) {
   EXPECT_LT(losses.back(), losses.front());
 }
 
+/// A tiny LLaVA-OneVision, whose views are 28 x 28 pixels, on the same chats.
+class SeeingTiles : public Seeing {
+ protected:
+  SeeingTiles() {
+    auto json = nlohmann::json::parse(read_file(project / "tok/tokenizer.json").take());
+    for (auto& token : json["added_tokens"]) {
+      if (token["content"] == "<|image_pad|>") token["content"] = "<image>";
+      if (token["content"] == "<|video_pad|>") token["content"] = "<video>";
+    }
+    project.write("tok/tokenizer.json", json.dump());
+    project.write("tok/preprocessor_config.json", R"({"size": {"height": 28, "width": 28},
+      "image_grid_pinpoints": [[28, 28], [28, 56], [56, 28], [56, 56]], "resample": 3})");
+  }
+
+  static Words words(Words more = {}) {
+    Words out = Seeing::words({"dataset_config.packing=true", "dataset_config.packing_length=600",
+                               "trainer_args.per_device_train_batch_size=1"});
+    out[0] = R"(model_config.load_from_config={model_type: llava_onevision, config: {
+      text_config: {vocab_size: 4100, hidden_size: 32, intermediate_size: 64, num_hidden_layers: 2,
+        num_attention_heads: 2, num_key_value_heads: 1, tie_word_embeddings: true},
+      vision_config: {hidden_size: 32, intermediate_size: 48, num_hidden_layers: 2,
+        num_attention_heads: 2, image_size: 28, patch_size: 4},
+      image_grid_pinpoints: [[28, 28], [28, 56], [56, 28], [56, 56]], tie_word_embeddings: true,
+      image_token_index: 4098, video_token_index: 4099}})";
+    out[2] = "dataset_config.processor_config.processor_type=llava";
+    out.insert(out.end(), more.begin(), more.end());
+    return out;
+  }
+};
+
+TEST_F(SeeingTiles, lower_the_loss_in_packed_rows_and_go_on_to_the_same_bits) {
+  project.train_to_the_end(words());
+  const auto losses = column(metrics(project / "out"), "loss");
+  ASSERT_EQ(losses.size(), 6u);
+  EXPECT_LT(losses.back(), losses.front());
+  const std::string at_once = weights(project / "out");
+  for (const char* gone : {"checkpoint-6", "finished.json"}) fs::remove_all(project / "out" / gone);
+  EXPECT_THAT(project.train_to_the_end(words()).err, HasSubstr("going on from out/checkpoint-3"));
+  EXPECT_TRUE(weights(project / "out") == at_once);
+  EXPECT_TRUE(fs::exists(project / "out/preprocessor_config.json"));
+}
+
+TEST_F(SeeingTiles, change_what_is_learnt_and_are_the_models) {
+  project.train_to_the_end(words({"trainer_args.max_steps=2"}));
+  project.train_to_the_end(words({"trainer_args.max_steps=2", "trainer_args.output_dir=frozen",
+                                  "trainer_args.freeze_modules=[vision_tower]"}));
+  EXPECT_FALSE(weights(project / "out") == weights(project / "frozen"));
+  project.write("tok/preprocessor_config.json", R"({"size": {"height": 56, "width": 56},
+      "image_grid_pinpoints": [[56, 56]]})");
+  const Ended other = project.train(words());
+  EXPECT_EQ(other.exit, 2);
+  EXPECT_THAT(other.err, HasSubstr("vision_config.image_size 28"));
+  Words mixed = words();
+  mixed[2] = "dataset_config.processor_config.processor_type=qwen2_5_vl";
+  EXPECT_EQ(project.train(mixed).exit, 2);
+}
+
 }  // namespace
 }  // namespace lmms::e2e

@@ -147,9 +147,4 @@ Packing plan_packing(std::span<const PatchGrid> grids, std::span<const ViewLayou
   return packer.finish();
 }
 
-int64_t video_tokens(int64_t frames, int64_t features_per_side) {
-  const int64_t pooled = (features_per_side + 1) / 2;
-  return frames * pooled * pooled + 1;
-}
-
 }  // namespace lmms::models::llava_onevision

@@ -26,7 +26,4 @@ struct Packing {
 Packing plan_packing(std::span<const PatchGrid> grids, std::span<const ViewLayout> layouts,
                      const media::TileOptions& tiles);
 
-/// Tokens that a video of so many frames becomes.
-int64_t video_tokens(int64_t frames, int64_t features_per_side);
-
 }  // namespace lmms::models::llava_onevision

@@ -141,7 +141,8 @@ void check(std::span<const data::Sample> prompts, int64_t vocab_size) {
 }
 
 bool same(const data::SampleVision& a, const data::SampleVision& b) {
-  return a.grids == b.grids && a.tokens == b.tokens && a.patches == b.patches;
+  return a.grids == b.grids && a.layouts == b.layouts && a.tokens == b.tokens &&
+         a.patches == b.patches;
 }
 
 // How many of the prompt's tokens are kept already; at least the last one is computed anew. Images

@@ -1,0 +1,212 @@
+// Chats with images as LLaVA-OneVision takes them, against the Python project's processor:
+// tests/parity/make_llava_chats.py.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <bit>
+#include <nlohmann/json.hpp>
+
+#include "core/files.h"
+#include "core/format.h"
+#include "data/collate.h"
+#include "data/llava_media.h"
+#include "data/preprocessor_config.h"
+#include "data/vision_chat_processor.h"
+
+namespace lmms::data {
+namespace {
+
+using testing::HasSubstr;
+
+const std::string kData = std::string(LMMS_SOURCE_DIR) + "/tests/parity/data";
+
+nlohmann::json read_json(const std::string& path) {
+  return nlohmann::json::parse(read_file(path).take());
+}
+
+std::vector<int32_t> unrolled(const nlohmann::json& runs) {
+  std::vector<int32_t> out;
+  for (const auto& run : runs) out.insert(out.end(), run[1].get<size_t>(), run[0].get<int32_t>());
+  return out;
+}
+
+std::string fnv(std::span<const float> words) {
+  uint64_t hash = 0xcbf29ce484222325;
+  for (const float word : words) hash = (hash ^ std::bit_cast<uint32_t>(word)) * 0x100000001b3;
+  return fmt::format("{:016x}", hash);
+}
+
+/// The tokenizer of tokenizer/chat with the tokens of images and videos.
+text::Tokenizer tokenizer() {
+  auto json = read_json(kData + "/tokenizer/chat/tokenizer.json");
+  for (const char* content : {kLlavaImage, kLlavaVideo}) {
+    nlohmann::json token = json["added_tokens"].back();
+    token["id"] = token["id"].get<int>() + 1;
+    token["content"] = content;
+    token["special"] = true;
+    json["added_tokens"].push_back(token);
+  }
+  return text::Tokenizer::from_json(json.dump(), "test").take();
+}
+
+enum class Like { python_project, transformers };
+
+VisionChatProcessor processor(const std::string& jinja, Like like) {
+  text::Tokenizer of_chats = tokenizer();
+  const std::string folder = kData + "/llava_chats/";
+  LlavaMediaOptions options;
+  options.tiles.patch = 4;
+  options.tiles.most_tiles = 4;
+  options.tiles =
+      tile_options_of(read_json(folder + "preprocessor_config.json"), folder, options.tiles).take();
+  EXPECT_EQ(options.tiles.features_per_side, 7);
+  options.frames = options.tiles;
+  options.decode.apply_exif = like == Like::transformers;   // compat: [exif]
+  options.tiles_in_company = like == Like::python_project;  // compat: [tiles]
+  options.image_token_id = *of_chats.id(kLlavaImage);
+  options.video_token_id = *of_chats.id(kLlavaVideo);
+  text::ChatOptions chat;
+  chat.layout = text::llava_layout(jinja);
+  if (like == Like::python_project) chat.labels = text::LabelForm::lmms_engine;  // compat: [labels]
+  chat.media = true;
+  return VisionChatProcessor(text::ChatTemplate::create(std::move(of_chats), chat).take(),
+                             std::make_shared<LlavaMedia>(options));
+}
+
+Record record_of(const nlohmann::json& fields) {
+  Record record;
+  record.fields = fields;
+  record.data_folder = std::make_shared<const std::string>(kData + "/images");
+  return record;
+}
+
+class LlavaChats : public testing::TestWithParam<std::string> {
+ protected:
+  const nlohmann::json stored = read_json(kData + "/llava_chats/" + GetParam() + ".json");
+  const std::string jinja = stored["template"];
+};
+
+TEST_P(LlavaChats, become_what_the_python_project_makes_of_them) {
+  const VisionChatProcessor processor = data::processor(jinja, Like::python_project);
+  ASSERT_GE(stored["cases"].size(), 30u);
+  for (const auto& c : stored["cases"]) {
+    SCOPED_TRACE(c["record"].dump());
+    const Record record = record_of(c["record"]);
+    const auto made = processor.process(record);
+    ASSERT_TRUE(made.ok()) << made.fault().text();
+    const Sample& sample = *made;
+    ASSERT_EQ(sample.text.input_ids, unrolled(c["input_ids"]));
+    std::vector<int32_t> labels = unrolled(c["labels"]);
+    labels.erase(labels.begin());
+    labels.push_back(kIgnore);
+    EXPECT_EQ(sample.text.labels, labels);
+    EXPECT_TRUE(sample.text.position_ids.empty());
+    const auto& sizes = c["images"]["sizes"];
+    ASSERT_EQ(sample.vision.layouts.size(), sizes.size());
+    for (size_t i = 0; i < sizes.size(); ++i) {
+      const ViewLayout wanted{ViewLayout::Kind::tiles, sizes[i][0], sizes[i][1]};
+      EXPECT_EQ(sample.vision.layouts[i], wanted);
+    }
+    ASSERT_EQ(sample.vision.patches.size(), c["images"]["values"].get<size_t>());
+    EXPECT_EQ(fnv(sample.vision.patches), c["images"]["fnv"]);
+    const Measured measured = processor.measure(record).take();
+    EXPECT_EQ(measured.length, sample.length());
+  }
+}
+
+TEST_P(LlavaChats, train_the_answers_alone_and_show_several_images_in_one_view_each) {
+  const VisionChatProcessor processor = data::processor(jinja, Like::transformers);
+  const text::Tokenizer of_chats = tokenizer();
+  for (const auto& c : stored["cases"]) {
+    SCOPED_TRACE(c["record"].dump());
+    const Sample sample = processor.process(record_of(c["record"])).take();
+    std::string answers, trained;
+    size_t images = 0;
+    for (const auto& message : c["record"]["messages"]) {
+      for (const auto& part : message["content"]) images += part["type"] == "image_url";
+      if (message["role"] == "assistant")
+        answers += message["content"][0]["text"].get<std::string>() + "<|im_end|>";
+    }
+    for (const int32_t label : sample.text.labels) {
+      if (label != kIgnore) trained += of_chats.bytes(label);
+    }
+    // an answer that begins with a line break may share a token with the one before it
+    const std::string shorter = [&] {
+      std::string text = answers;
+      for (size_t at; (at = text.find("\nIt is")) != std::string::npos;) text.erase(at, 1);
+      return text;
+    }();
+    EXPECT_TRUE(trained == answers || trained == shorter) << trained;
+    ASSERT_EQ(sample.vision.layouts.size(), images);
+    size_t tokens = 0;
+    for (const PatchGrid& grid : sample.vision.grids) tokens += images > 1 ? 50 * grid.t : 0;
+    if (images > 1) {
+      EXPECT_EQ(sample.vision.tokens.size(), tokens);
+    }
+    for (const ViewLayout& layout : sample.vision.layouts) {
+      EXPECT_EQ(layout.kind, images > 1 ? ViewLayout::Kind::single : ViewLayout::Kind::tiles);
+    }
+    EXPECT_EQ(processor.measure(record_of(c["record"])).take().length, sample.length());
+  }
+}
+
+TEST_P(LlavaChats, a_batch_carries_the_layouts_in_the_order_of_the_tokens) {
+  const VisionChatProcessor processor = data::processor(jinja, Like::transformers);
+  RowSamples row;
+  std::vector<ViewLayout> layouts;
+  for (size_t i = 0; i < 3; ++i) {
+    auto sample =
+        std::make_shared<Sample>(processor.process(record_of(stored["cases"][i]["record"])).take());
+    layouts.insert(layouts.end(), sample->vision.layouts.begin(), sample->vision.layouts.end());
+    row.push_back(sample);
+  }
+  const Batch batch = collate({&row, 1}, 1, 0);
+  EXPECT_EQ(batch.vision.layouts, layouts);
+  EXPECT_EQ(batch.vision.grids.size(), layouts.size());
+  EXPECT_EQ(batch.position_ids.size(), batch.input_ids.size());
+}
+
+INSTANTIATE_TEST_SUITE_P(Templates, LlavaChats, testing::Values("spaced", "lines"),
+                         [](const auto& name) { return name.param; });
+
+TEST(LlavaMedia, names_what_it_cannot_take) {
+  const VisionChatProcessor processor = data::processor("", Like::transformers);
+  const auto fault = [&](const char* type, const char* url) {
+    const nlohmann::json content = {{{"type", type}, {type, {{"url", url}}}}};
+    const nlohmann::json messages = {{{"role", "user"}, {"content", content}},
+                                     {{"role", "assistant"}, {"content", "x"}}};
+    return processor.process(record_of({{"messages", messages}})).fault().text();
+  };
+  EXPECT_THAT(fault("image_url", "gone.png"), HasSubstr("gone.png"));
+  EXPECT_THAT(fault("image_url", "cut_jpeg_half.jpg"), HasSubstr("cut_jpeg_half.jpg"));
+}
+
+TEST(TileOptions, come_from_the_file_of_a_checkpoint_which_names_what_cannot_be) {
+  media::TileOptions usual;
+  usual.patch = 14;
+  const media::TileOptions none = tile_options_of(nullptr, "f", usual).take();
+  EXPECT_EQ(none.tile, 384);
+  EXPECT_EQ(none.features_per_side, 27);
+  const media::TileOptions small =
+      tile_options_of({{"size", {{"height", 56}, {"width", 56}}}, {"resample", 2}}, "f", usual)
+          .take();
+  EXPECT_EQ(small.tile, 56);
+  EXPECT_EQ(small.features_per_side, 4);
+  EXPECT_EQ(small.filter, media::Filter::bilinear);
+  const auto fault = [&](const nlohmann::json& preprocessor) {
+    const auto options = tile_options_of(preprocessor, "f", usual);
+    return options ? std::string("made") : options.fault().text();
+  };
+  EXPECT_THAT(fault({{"size", {{"height", 384}, {"width", 200}}}}), HasSubstr("f: size"));
+  EXPECT_THAT(fault({{"size", {{"height", -1}}}}), HasSubstr("f: size: height"));
+  const auto pinpoints = nlohmann::json::array({nlohmann::json::array({384, 400})});
+  EXPECT_THAT(fault({{"image_grid_pinpoints", pinpoints}}),
+              HasSubstr("f: image_grid_pinpoints: expected [height, width] of whole tiles"));
+  EXPECT_THAT(fault({{"image_grid_pinpoints", 3}}), HasSubstr("f: image_grid_pinpoints"));
+  EXPECT_THAT(fault({{"image_grid_pinpoints", nlohmann::json::array()}}),
+              HasSubstr("f: image_grid_pinpoints: expected a list"));
+  EXPECT_THAT(fault({{"image_mean", "x"}}), HasSubstr("f: image_mean"));
+}
+
+}  // namespace
+}  // namespace lmms::data
