@@ -10,6 +10,7 @@ namespace lmms::data {
 struct RowDescriptor {
   int64_t length = 0;
   int64_t cost = 0;
+  int64_t patches = 0;  ///< of images and videos
 };
 
 struct Assignment {

@@ -171,6 +171,9 @@ void fields(Fields& f, DataConfig& c) {
   f("packing_strategy", c.packing_strategy, "how samples fill rows", Rule().or_null());
   f("packing_length", c.packing_length, "tokens of a row",
     Rule().at_least(1).at_most(1 << 30).or_null());
+  f("packing_patches", c.packing_patches,
+    "patches of images and videos of a row, at most, with packing; absent: as many as come",
+    Rule().at_least(1).at_most(1 << 30));
   f("packing_kwargs", c.packing_kwargs, "arguments of the strategy; also read under extra_kwargs",
     Rule().or_null());
   f("max_length", c.max_length, "longest sample, in tokens", Rule().at_least(1).at_most(1 << 30));

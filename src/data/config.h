@@ -79,6 +79,8 @@ struct DataConfig {
   bool packing = false;
   PackingStrategy packing_strategy = PackingStrategy::first_fit;
   int64_t packing_length = 32000;  ///< tokens of a row
+  std::optional<int64_t>
+      packing_patches;  ///< patches of images and videos of a row; absent: as many as come
   PackingConfig packing_kwargs;
 
   std::optional<int64_t>

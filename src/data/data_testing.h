@@ -83,7 +83,8 @@ inline std::shared_ptr<const Dataset> made_dataset(const std::vector<int64_t>& l
 }
 
 /// {id, length} -> `length` tokens `id`; the last has no target. A length of 1 is unsupervised, 0
-/// is empty, below 0 is a fault. {supervised: n} trains the last n targets alone.
+/// is empty, below 0 is a fault. {supervised: n} trains the last n targets alone, {patches: n} adds
+/// an image of as many patches.
 class MadeProcessor final : public Processor {
  public:
   /// Without `keeps`, measuring makes no sample (as with media), so that it is made for its row.
@@ -104,6 +105,8 @@ class MadeProcessor final : public Processor {
     sample.text.input_ids.assign(static_cast<size_t>(length), id);
     sample.text.labels.assign(static_cast<size_t>(length), id);
     if (length > 0) sample.text.labels.back() = kIgnore;
+    if (const auto patches = record.fields.value("patches", int64_t{0}); patches > 0)
+      sample.vision.grids = {{1, 1, patches}};
     const auto supervised = record.fields.value("supervised", length);
     for (int64_t t = 0; t + 1 < length - supervised; ++t) {
       sample.text.labels[static_cast<size_t>(t)] = kIgnore;

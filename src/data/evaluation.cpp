@@ -18,8 +18,7 @@ class EvaluationLoader::Engine {
          EvaluationOptions options)
       : rows_(dataset->rows_per_epoch()),
         options_(options),
-        reader_(std::move(dataset), std::move(processor), options.policies,
-                options.policies.max_length),
+        reader_(std::move(dataset), std::move(processor), options.policies),
         pool_(options.threads > 0
                   ? static_cast<size_t>(options.threads)
                   : std::clamp<size_t>(std::thread::hardware_concurrency(), 2, 9) - 1,

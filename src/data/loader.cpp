@@ -59,10 +59,17 @@ size_t threads_of(int asked) {
   return std::clamp<size_t>(std::thread::hardware_concurrency(), 2, 9) - 1;  // one for training
 }
 
-int64_t limit_of(const LoaderOptions& options) {
-  const int64_t limit = options.policies.max_length;
-  if (!options.packing) return limit;
-  return limit > 0 ? std::min(limit, options.packing->length) : options.packing->length;
+/// The policies; with packing no sample may be larger than a row.
+Policies policies_of(const LoaderOptions& options) {
+  Policies policies = options.policies;
+  const auto lower = [](int64_t& limit, int64_t row) {
+    if (row > 0) limit = limit > 0 ? std::min(limit, row) : row;
+  };
+  if (options.packing) {
+    lower(policies.max_length, options.packing->length);
+    lower(policies.max_patches, options.packing->patches);
+  }
+  return policies;
 }
 
 /// A step on its way: all but its batches is known.
@@ -86,7 +93,7 @@ class Loader::Engine {
          LoaderOptions options)
       : dataset_(std::move(dataset)),
         options_(std::move(options)),
-        reader_(dataset_, std::move(processor), options_.policies, limit_of(options_)),
+        reader_(dataset_, std::move(processor), policies_of(options_), options_.costs),
         extent_(extent_of(dataset_->rows_per_epoch(), options_)) {
     start_.order = std::make_shared<const nlohmann::json>(order_of(*dataset_, options_));
   }
@@ -184,7 +191,7 @@ class Loader::Engine {
     step.snapshot = std::move(plan.after);
     std::vector<RowDescriptor> descriptors;
     for (const auto& row : plan.rows) {
-      descriptors.push_back({row.length, row.cost});
+      descriptors.push_back({row.length, row.cost, row.patches});
       step.tokens += row.length;
       step.samples += static_cast<int64_t>(row.items.size());
       step.rows += !row.items.empty();

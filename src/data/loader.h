@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "data/batch.h"
+#include "data/cost.h"
 #include "data/dataset.h"
 #include "data/packer.h"
 #include "data/policy.h"
@@ -18,6 +19,7 @@ namespace lmms::data {
 struct LoaderOptions {
   std::optional<PackingOptions> packing;  ///< none: a row is a sample
   Policies policies;
+  CostModel costs{};                ///< what `balanced` evens over rows
   int64_t global_rows = 1;          ///< L: rows of a step over all ranks; also the number of lanes
   int64_t rows_per_micro_step = 1;  ///< of one rank (per_device_train_batch_size)
   double epochs = 3.0;              ///< may be fractional; not read if max_steps > 0

@@ -1,5 +1,7 @@
 #include "data/loader_state.h"
 
+#include <limits>
+
 #include "core/format.h"
 
 namespace lmms::data {
@@ -30,27 +32,35 @@ json bins_json(const std::deque<Bin>& bins) {
   for (const auto& bin : bins) {
     auto items = json::array();
     for (const auto& item : bin.items) {
-      items.push_back({item.ordinal, item.length, item.supervised, item.cost});
+      items.push_back({item.ordinal, item.length, item.supervised, item.cost, item.patches});
     }
     list.push_back(std::move(items));
   }
   return list;
 }
 
+/// Of a row.
+struct Capacity {
+  int64_t tokens = 0, patches = 0;
+};
+
 /// Rows of a lane whose samples have one of its ordinals and fit; throws json::exception or Error.
 std::deque<Bin> bins_from(const json& list, int64_t lane, int64_t lanes, int64_t read,
-                          int64_t capacity) {
+                          const Capacity& capacity) {
   std::deque<Bin> bins;
   for (const auto& items : list) {
     Bin bin;
     for (const auto& fields : items) {
       const auto numbers = fields.get<std::vector<int64_t>>();
-      if (numbers.size() != 4) throw Error(kWhere, kNotAState);
-      const PackItem item{numbers[0], numbers[1], numbers[2], numbers[3]};
+      // without patches: of a time when rows had no limit of them
+      if (numbers.size() != 4 && numbers.size() != 5) throw Error(kWhere, kNotAState);
+      const PackItem item{numbers[0], numbers[1], numbers[2], numbers[3],
+                          numbers.size() == 5 ? numbers[4] : 0};
       const bool of_lane =
           item.ordinal >= 0 && item.ordinal % lanes == lane && item.ordinal / lanes < read;
-      if (!of_lane || item.length < 1 || item.length > capacity - bin.length ||
-          item.supervised < 1 || item.supervised > item.length || item.cost < 0) {
+      if (!of_lane || item.length < 1 || item.length > capacity.tokens - bin.length ||
+          item.supervised < 1 || item.supervised > item.length || item.cost < 0 ||
+          item.patches < 0 || item.patches > capacity.patches - bin.patches) {
         throw Error(kWhere, kNotAState);
       }
       bin.add(item);
@@ -65,7 +75,9 @@ std::vector<LaneState> lanes_from(const json& list, const json& order) {
   std::vector<LaneState> lanes;
   if (order.at("packing").is_null()) return lanes;
   const auto count = order.at("global_rows").get<int64_t>();
-  const auto capacity = order.at("packing").at("length").get<int64_t>();
+  const json& packing = order.at("packing");
+  const Capacity capacity{packing.at("length").get<int64_t>(),
+                          packing.value("patches", std::numeric_limits<int64_t>::max())};
   if (static_cast<int64_t>(list.size()) != count) throw Error(kWhere, kNotAState);
   for (const auto& fields : list) {
     const auto lane = static_cast<int64_t>(lanes.size());
@@ -107,6 +119,7 @@ json order_of(const Dataset& dataset, const LoaderOptions& options) {
     order["packing"] = {{"strategy", strategy_name(options.packing->strategy)},
                         {"length", options.packing->length},
                         {"num_open_bins", options.packing->num_open_bins}};
+    if (options.packing->patches > 0) order["packing"]["patches"] = options.packing->patches;
   } else {
     order["dataloader_drop_last"] = options.drop_last;  // it moves the borders of epochs
   }

@@ -55,8 +55,6 @@ class MediaFormat {
   virtual std::vector<int32_t> positions(std::span<const int32_t> ids,
                                          std::span<const Medium> media,
                                          const std::string& where) const = 0;
-  /// Relative time of the tower for a medium, in query-key pairs.
-  virtual int64_t cost(const Medium& medium) const = 0;
 };
 
 }  // namespace lmms::data

@@ -8,14 +8,14 @@ namespace lmms::data {
 void Bin::add(const PackItem& item) {
   length += item.length;
   cost += item.cost;
+  patches += item.patches;
   items.push_back(item);
 }
 
 std::vector<Bin> Packer::add(const PackItem& item) {
   std::vector<Bin> closed;
-  const bool has_room = std::any_of(open_.begin(), open_.end(), [&](const Bin& bin) {
-    return bin.length + item.length <= options_.length;
-  });
+  const bool has_room =
+      std::any_of(open_.begin(), open_.end(), [&](const Bin& bin) { return fits(bin, item); });
   if (!has_room && open_.size() >= most_open()) {
     if (options_.strategy == PackingStrategy::balanced) {
       deal_again(item, closed);
@@ -34,6 +34,18 @@ std::optional<Bin> Packer::flush_one() {
   return bin;
 }
 
+bool Packer::fits(const Bin& bin, const PackItem& item) const {
+  return bin.length + item.length <= options_.length &&
+         (options_.patches == 0 || bin.patches + item.patches <= options_.patches);
+}
+
+/// How full a bin is, in tokens; a share of the patches counts as that share of the tokens.
+int64_t Packer::fill(const Bin& bin) const {
+  if (options_.patches == 0) return bin.length;
+  const double share = static_cast<double>(bin.patches) / static_cast<double>(options_.patches);
+  return std::max(bin.length, static_cast<int64_t>(share * static_cast<double>(options_.length)));
+}
+
 size_t Packer::most_open() const {
   const bool one = options_.strategy == PackingStrategy::sequential;
   return one ? 1 : static_cast<size_t>(options_.num_open_bins);
@@ -43,9 +55,9 @@ size_t Packer::most_open() const {
 void Packer::place(const PackItem& item, std::vector<Bin>& closed) {
   auto home = open_.end();
   for (auto bin = open_.begin(); bin != open_.end(); ++bin) {
-    if (bin->length + item.length > options_.length) continue;
+    if (!fits(*bin, item)) continue;
     const bool fills_better = options_.strategy == PackingStrategy::best_fit &&
-                              home != open_.end() && bin->length > home->length;
+                              home != open_.end() && fill(*bin) > fill(*home);
     if (home == open_.end() || fills_better) home = bin;
   }
   if (home == open_.end()) home = open_.emplace(open_.end());
@@ -67,7 +79,7 @@ void Packer::deal_again(const PackItem& item, std::vector<Bin>& closed) {
     const auto home = [&](size_t begin, size_t end) {
       auto best = open_.size();
       for (size_t b = begin; b < end; ++b) {
-        if (open_[b].length + next.length > options_.length) continue;
+        if (!fits(open_[b], next)) continue;
         if (best == open_.size() || open_[b].cost < open_[best].cost) best = b;
       }
       return best;
@@ -89,7 +101,7 @@ void Packer::close(std::deque<Bin>::iterator bin, std::vector<Bin>& closed) {
 
 void Packer::close_fullest(std::vector<Bin>& closed) {
   close(std::max_element(open_.begin(), open_.end(),
-                         [](const Bin& a, const Bin& b) { return a.length < b.length; }),
+                         [this](const Bin& a, const Bin& b) { return fill(a) < fill(b); }),
         closed);
 }
 
@@ -101,10 +113,10 @@ void Packer::close_oldest_full(std::vector<Bin>& closed) {
         ->ordinal;
   };
   int64_t fullest = 0;
-  for (const auto& bin : open_) fullest = std::max(fullest, bin.length);
+  for (const auto& bin : open_) fullest = std::max(fullest, fill(bin));
   auto choice = open_.end();
   for (auto bin = open_.begin(); bin != open_.end(); ++bin) {
-    if (bin->length < fullest - fullest / 64) continue;
+    if (fill(*bin) < fullest - fullest / 64) continue;
     if (choice == open_.end() || oldest_sample(*bin) < oldest_sample(*choice)) choice = bin;
   }
   close(choice, closed);

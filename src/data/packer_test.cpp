@@ -5,8 +5,12 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdio>
+#include <functional>
 #include <map>
 #include <random>
+
+#include "data/cost.h"
 
 namespace lmms::data {
 namespace {
@@ -184,22 +188,103 @@ INSTANTIATE_TEST_SUITE_P(Strategies, EveryStrategy,
                          testing::Values(PackingStrategy::first_fit, PackingStrategy::best_fit,
                                          PackingStrategy::balanced, PackingStrategy::sequential));
 
+TEST_P(EveryStrategy, keeps_both_limits_and_loses_nothing) {
+  std::mt19937 random(7);
+  const auto below = [&](int64_t n) {
+    return static_cast<int64_t>(random() % static_cast<uint32_t>(n));
+  };
+  for (int round = 0; round < 100; ++round) {
+    const PackingOptions options{.strategy = GetParam(),
+                                 .length = 1 + below(60),
+                                 .num_open_bins = 1 + static_cast<int>(below(9)),
+                                 .patches = 1 + below(90)};
+    Packer packer(options);
+    std::map<int64_t, int> seen;
+    const auto check = [&](const Bin& bin) {
+      Bin sum;
+      for (const auto& one : bin.items) {
+        sum.add(one);
+        ++seen[one.ordinal];
+      }
+      EXPECT_EQ(sum, bin);
+      EXPECT_LE(bin.length, options.length);
+      EXPECT_LE(bin.patches, options.patches);
+      EXPECT_FALSE(bin.items.empty());
+    };
+    for (int64_t i = 0; i < 200; ++i) {
+      auto one = item(i, 1 + below(options.length));
+      if (below(3) > 0) one.patches = below(options.patches + 1);
+      for (const auto& bin : packer.add(one)) check(bin);
+      EXPECT_LE(packer.open_bins().size(), static_cast<size_t>(options.num_open_bins));
+    }
+    while (auto bin = packer.flush_one()) check(*bin);
+    EXPECT_EQ(seen.size(), 200u);
+    for (const auto& [ordinal, count] : seen) EXPECT_EQ(count, 1) << ordinal;
+  }
+}
+
+TEST_P(EveryStrategy, makes_the_same_rows_under_a_limit_of_patches_that_nothing_reaches) {
+  std::mt19937 random(8);
+  Packer without({.strategy = GetParam(), .length = 40, .num_open_bins = 4});
+  Packer with({.strategy = GetParam(), .length = 40, .num_open_bins = 4, .patches = 1 << 30});
+  for (int64_t i = 0; i < 300; ++i) {
+    auto one = item(i, 1 + static_cast<int64_t>(random() % 40));
+    one.patches = static_cast<int64_t>(random() % 50);
+    EXPECT_EQ(without.add(one), with.add(one));
+  }
+}
+
+TEST(Packer, closes_the_bin_that_is_nearest_to_either_limit) {
+  Packer packer({.length = 100, .num_open_bins = 2, .patches = 1000});
+  packer.add({.ordinal = 0, .length = 50, .supervised = 1, .cost = 1, .patches = 0});
+  packer.add({.ordinal = 1, .length = 60, .supervised = 1, .cost = 1, .patches = 900});
+  // no bin has room; the second is at 90 % of its patches, more than the first of anything
+  const auto closed =
+      packer.add({.ordinal = 2, .length = 60, .supervised = 1, .cost = 1, .patches = 200});
+  ASSERT_EQ(closed.size(), 1u);
+  EXPECT_EQ(closed[0].items[0].ordinal, 1);
+}
+
 struct Quality {
   double fill = 0;           ///< share of the rows' tokens that hold samples
   double spread = 0;         ///< standard deviation of the rows' cost over its mean
   int64_t longest_wait = 0;  ///< of a sample for its row, in samples read after it
 };
 
-Quality quality_of(PackingStrategy strategy) {
+using Draw = std::function<PackItem(std::mt19937&, int64_t ordinal)>;
+
+/// Chats: median 400 tokens, long tail.
+PackItem chat(std::mt19937& random, int64_t ordinal) {
+  std::lognormal_distribution<double> length(6.0, 1.0);
+  return item(ordinal, std::clamp<int64_t>(static_cast<int64_t>(length(random)), 1, 8192));
+}
+
+/// Half of the chats have one to four images of 0.1 to 2 megapixels; the cost is that of a model of
+/// Qwen2.5-VL-3B's shape.
+PackItem chat_with_images(std::mt19937& random, int64_t ordinal) {
+  static const CostModel kCosts{
+      .token = 16.6e6, .pair = 0.44e3, .target = 1.87e6, .patch = 4.0e6, .patch_pair = 0.062e3};
+  PackItem out = chat(random, ordinal);
+  std::vector<PatchGrid> grids(random() % 2 == 0 ? 0 : 1 + random() % 4);
+  for (PatchGrid& grid : grids) {
+    std::uniform_real_distribution<double> megapixels(0.1, 2.0);
+    grid.h = grid.w = 2 * static_cast<int64_t>(std::sqrt(megapixels(random) * 1e6) / 28);
+    out.patches += grid.patches();
+    out.length += grid.tokens(2);
+  }
+  out.supervised = out.length / 4;
+  out.cost = kCosts.cost(out.length, out.supervised, grids);
+  return out;
+}
+
+Quality quality_of(PackingStrategy strategy, const Draw& draw = chat, int64_t patches = 0) {
   constexpr int64_t kLength = 32768;
   std::mt19937 random(9);
-  std::lognormal_distribution<double> length(6.0, 1.0);  // chats: median 400, long tail
-  Packer packer({.strategy = strategy, .length = kLength, .num_open_bins = 8});
+  Packer packer({.strategy = strategy, .length = kLength, .num_open_bins = 8, .patches = patches});
   Quality quality;
   double rows = 0, tokens = 0, cost = 0, square = 0;
   for (int64_t i = 0; i < 20000; ++i) {
-    const auto drawn = std::clamp<int64_t>(static_cast<int64_t>(length(random)), 1, 8192);
-    for (const auto& row : packer.add(item(i, drawn))) {
+    for (const auto& row : packer.add(draw(random, i))) {
       const auto c = static_cast<double>(row.cost);
       rows += 1;
       tokens += static_cast<double>(row.length);
@@ -226,6 +311,19 @@ TEST(Packer, fills_rows_well_and_balanced_evens_their_cost) {
   EXPECT_LT(sequential.fill, first.fill);
   EXPECT_LT(balanced.spread, 0.4 * first.spread);
   for (const auto& quality : {first, best, balanced}) EXPECT_LT(quality.longest_wait, 5000);
+}
+
+TEST(Packer, balanced_evens_the_cost_of_rows_with_images) {
+  for (const int64_t patches : {int64_t{0}, int64_t{65536}}) {
+    const auto first = quality_of(PackingStrategy::first_fit, chat_with_images, patches);
+    const auto balanced = quality_of(PackingStrategy::balanced, chat_with_images, patches);
+    std::printf("patches %ld: spread of cost %.2f %% first_fit, %.2f %% balanced; fill %.3f %.3f\n",
+                static_cast<long>(patches), 100 * first.spread, 100 * balanced.spread, first.fill,
+                balanced.fill);
+    EXPECT_LT(balanced.spread, 0.5 * first.spread);
+    EXPECT_GT(balanced.fill, 0.97 * first.fill);
+    EXPECT_LT(balanced.longest_wait, 5000);
+  }
 }
 
 }  // namespace

@@ -16,6 +16,8 @@ struct Policies {
   OnOverlong on_overlong = OnOverlong::drop;
   /// Tokens of the longest sample; 0: no limit. With packing the row's length limits it too.
   int64_t max_length = 0;
+  /// Patches of images and videos of the largest sample; 0: no limit.
+  int64_t max_patches = 0;
 };
 
 /// Why a record was not trained. `empty` (no token) and `unsupervised` (no target that is trained)

@@ -9,7 +9,7 @@ Measured measure_text(Sample sample) {
   measured.length = sample.length();
   measured.supervised =
       sample.length() - std::count(sample.text.labels.begin(), sample.text.labels.end(), kIgnore);
-  measured.cost = measured.length * measured.length;
+  measured.grids = sample.vision.grids;
   measured.sample = std::make_shared<const Sample>(std::move(sample));
   return measured;
 }

@@ -2,8 +2,10 @@
 /// Record -> Sample: what a model family makes of a raw example.
 #include <cstdint>
 #include <memory>
+#include <vector>
 
 #include "core/error.h"
+#include "core/patch_grid.h"
 #include "data/record.h"
 #include "data/sample.h"
 
@@ -11,10 +13,9 @@ namespace lmms::data {
 
 /// What packing must know of a record before its media is decoded.
 struct Measured {
-  int64_t length = 0;      ///< tokens of the sample
-  int64_t supervised = 0;  ///< targets that are trained
-  /// Relative time of attention and vision, in query-key pairs; text: length squared.
-  int64_t cost = 0;
+  int64_t length = 0;            ///< tokens of the sample
+  int64_t supervised = 0;        ///< targets that are trained
+  std::vector<PatchGrid> grids;  ///< of its images and videos
   /// The sample itself where measuring had to make it (text); null where it is made later (media).
   std::shared_ptr<const Sample> sample;
 };

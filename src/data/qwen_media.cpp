@@ -147,9 +147,4 @@ std::vector<int32_t> QwenMedia::positions(std::span<const int32_t> ids,
   return flat;
 }
 
-int64_t QwenMedia::cost(const Medium& medium) const {
-  const PatchGrid& grid = medium.grid;
-  return grid.patches() * grid.h * grid.w;  // of whole frames
-}
-
 }  // namespace lmms::data

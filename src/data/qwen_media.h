@@ -35,7 +35,6 @@ class QwenMedia final : public MediaFormat {
   bool is_pad(int32_t id) const override;
   std::vector<int32_t> positions(std::span<const int32_t> ids, std::span<const Medium> media,
                                  const std::string& where) const override;
-  int64_t cost(const Medium& medium) const override;
 
  private:
   Result<Medium> open_image(Medium medium) const;

@@ -23,28 +23,47 @@ Outcome SampleJudge::bad(Fault fault) const {
   return outcome;
 }
 
-std::optional<Outcome> SampleJudge::limit_length(Measured& measured, const Origin& origin) const {
+std::optional<Outcome> SampleJudge::overlong(Fault fault) const {
   Outcome outcome;
   outcome.reason = SkipReason::overlong;
-  outcome.fault = {origin.text(),
-                   fmt::format("{} tokens, the limit is {}", measured.length, limit_), ""};
+  outcome.fault = std::move(fault);
   switch (policies_.on_overlong) {
     case OnOverlong::drop:
+      outcome.fault.fix.clear();
       return outcome;
     case OnOverlong::fail:
       outcome.fatal = true;
-      outcome.fault.fix =
-          "raise dataset_config.max_length (packing_length with packing), or set "
-          "dataset_config.on_overlong: drop or truncate";
       return outcome;
     case OnOverlong::truncate:
       break;
   }
-  if (!measured.sample) return bad({origin.text(), "too long, and media cannot be cut", ""});
+  return std::nullopt;
+}
+
+std::optional<Outcome> SampleJudge::limit_length(Measured& measured, const Origin& origin) const {
+  if (auto stopped = overlong(
+          {origin.text(),
+           fmt::format("{} tokens, the limit is {}", measured.length, policies_.max_length),
+           "raise dataset_config.max_length (packing_length with packing), or set "
+           "dataset_config.on_overlong: drop or truncate"}))
+    return stopped;
+  if (!measured.sample || !measured.grids.empty())
+    return bad({origin.text(), "too long, and media cannot be cut", ""});
   Sample cut = *measured.sample;
-  truncate(cut, limit_);
+  truncate(cut, policies_.max_length);
   measured = measure_text(std::move(cut));
   return std::nullopt;
+}
+
+std::optional<Outcome> SampleJudge::limit_patches(int64_t patches, const Origin& origin) const {
+  const Fault fault{origin.text(),
+                    fmt::format("{} patches of images and videos, a row takes {}", patches,
+                                policies_.max_patches),
+                    "raise dataset_config.packing_patches, make images smaller "
+                    "(processor_config.extra_kwargs: {image_max_pixels: ...}), or set "
+                    "dataset_config.on_overlong: drop"};
+  if (auto stopped = overlong(fault)) return stopped;
+  return bad({fault.where, fault.what + ", and media cannot be cut", ""});
 }
 
 Outcome SampleJudge::measure(const Result<Record>& record, int64_t ordinal) const {
@@ -58,29 +77,37 @@ Outcome SampleJudge::measure(const Result<Record>& record, int64_t ordinal) cons
     outcome.fault = {origin.text(), "no token", ""};
     return outcome;
   }
-  if (limit_ > 0 && measured->length > limit_) {
+  const int64_t limit = policies_.max_length;
+  if (limit > 0 && measured->length > limit) {
     const int64_t length = measured->length;
     if (auto stopped = limit_length(*measured, origin)) return *std::move(stopped);
     outcome.truncated = true;
-    outcome.fault = {origin.text(), fmt::format("{} tokens cut to {}", length, limit_), ""};
+    outcome.fault = {origin.text(), fmt::format("{} tokens cut to {}", length, limit), ""};
   }
+  int64_t patches = 0;
+  for (const PatchGrid& grid : measured->grids) patches += grid.patches();
+  if (policies_.max_patches > 0 && patches > policies_.max_patches)
+    return *limit_patches(patches, origin);
   if (measured->supervised == 0) {
     outcome.truncated = false;
     outcome.reason = SkipReason::unsupervised;
     outcome.fault = {origin.text(), "no token of it is trained", ""};
     return outcome;
   }
-  outcome.item = PackItem{.ordinal = ordinal,
-                          .length = measured->length,
-                          .supervised = measured->supervised,
-                          .cost = measured->cost};
+  outcome.item =
+      PackItem{.ordinal = ordinal,
+               .length = measured->length,
+               .supervised = measured->supervised,
+               .cost = costs_.cost(measured->length, measured->supervised, measured->grids),
+               .patches = patches};
   outcome.sample = std::move(measured->sample);
   return outcome;
 }
 
 std::shared_ptr<const Sample> SampleJudge::make(const Record& record, const PackItem& item) const {
   auto sample = processor_->process(record).take();
-  if (policies_.on_overlong == OnOverlong::truncate && limit_ > 0) truncate(sample, limit_);
+  if (policies_.on_overlong == OnOverlong::truncate && policies_.max_length > 0)
+    truncate(sample, policies_.max_length);
   if (sample.length() != item.length) {
     throw Error(record.origin.text(),
                 fmt::format("now has {} tokens, but had {} when its row was planned",

@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "core/error.h"
+#include "data/cost.h"
 #include "data/dataset.h"
 #include "data/packer.h"
 #include "data/policy.h"
@@ -25,9 +26,9 @@ struct Outcome {
 /// What the policies make of a record, wherever it was read. Thread-safe.
 class SampleJudge {
  public:
-  /// `limit`: tokens of the longest sample; 0: none.
-  SampleJudge(std::shared_ptr<const Processor> processor, const Policies& policies, int64_t limit)
-      : processor_(std::move(processor)), policies_(policies), limit_(limit) {}
+  SampleJudge(std::shared_ptr<const Processor> processor, const Policies& policies,
+              const CostModel& costs = {})
+      : processor_(std::move(processor)), policies_(policies), costs_(costs) {}
 
   /// Measures a record, or says what becomes of one that could not be read. `ordinal`: of the item.
   Outcome measure(const Result<Record>& record, int64_t ordinal) const;
@@ -36,22 +37,24 @@ class SampleJudge {
 
  private:
   Outcome bad(Fault fault) const;
+  /// What becomes of a sample that is beyond a limit, unless the policy lets it be cut.
+  std::optional<Outcome> overlong(Fault fault) const;
   /// Cuts a sample that is too long, where the policy says so; else says what becomes of it.
   std::optional<Outcome> limit_length(Measured& measured, const Origin& origin) const;
+  std::optional<Outcome> limit_patches(int64_t patches, const Origin& origin) const;
 
   std::shared_ptr<const Processor> processor_;
   Policies policies_;
-  int64_t limit_;
+  CostModel costs_;
 };
 
 /// Samples of a data set by their place in its order. Thread-safe; results depend on the ordinal
 /// alone.
 class SampleReader {
  public:
-  /// `limit`: tokens of the longest sample; 0: none.
   SampleReader(std::shared_ptr<const Dataset> dataset, std::shared_ptr<const Processor> processor,
-               const Policies& policies, int64_t limit)
-      : dataset_(std::move(dataset)), judge_(std::move(processor), policies, limit) {}
+               const Policies& policies, const CostModel& costs = {})
+      : dataset_(std::move(dataset)), judge_(std::move(processor), policies, costs) {}
 
   /// Reads and measures the sample at an ordinal: epoch * rows_per_epoch + position.
   Outcome measure(int64_t ordinal) const { return judge_.measure(record(ordinal), ordinal); }

@@ -88,10 +88,8 @@ Result<Measured> VisionChatProcessor::measure(const Record& record) const {
   if (laid->media.empty()) return measured;
   measured.sample = nullptr;  // its pixels come later
   for (const Medium& medium : laid->media) {
-    if (measure_pixels_) {
-      if (const auto fault = format_->check_pixels(medium)) return of_record(record, *fault);
-    }
-    measured.cost += format_->cost(medium);
+    if (!measure_pixels_) break;
+    if (const auto fault = format_->check_pixels(medium)) return of_record(record, *fault);
   }
   return measured;
 }

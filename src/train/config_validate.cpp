@@ -109,6 +109,10 @@ void check_data(const data::DataConfig& data, const models::ModelConfig& model,
         {"dataset_config.on_overlong", "dataset_config.packing", "dataset_config.max_length"},
         "nothing is over-long without a limit; expected packing: true or max_length");
   }
+  if (data.packing_patches && !data.packing) {
+    check.fault({"dataset_config.packing_patches", "dataset_config.packing"},
+                "limits the rows of packing; expected packing: true beside it");
+  }
   if (data.video.min_pixels > data.video.max_pixels) {
     check.fault({"dataset_config.video_min_pixels", "dataset_config.video_max_pixels"},
                 fmt::format("got {}; expected at most video_max_pixels={}", data.video.min_pixels,
@@ -351,6 +355,11 @@ std::vector<std::string> advice(const TrainConfig& config) {
     out.push_back(
         "dataset_config.eval_dataset_path is given, but trainer_args.eval_strategy is 'no': "
         "nothing is evaluated");
+  }
+  if (config.dataset.packing_patches && !config.dataset.processor.takes_images()) {
+    out.push_back(
+        fmt::format("dataset_config.packing_patches: not read; processor_type {} takes no images",
+                    config.dataset.processor.processor_type));
   }
   // Arguments of the processors and data sets that are built: those of images alone.
   const std::array unread = {

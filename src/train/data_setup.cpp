@@ -60,7 +60,10 @@ std::shared_ptr<const data::Processor> make_processor(const LoadedConfig& loaded
 }
 
 data::Policies policies_of(const data::DataConfig& c) {
-  return {c.on_bad_sample, c.overlong(), c.length_limit().value_or(0)};
+  return {.on_bad_sample = c.on_bad_sample,
+          .on_overlong = c.overlong(),
+          .max_length = c.length_limit().value_or(0),
+          .max_patches = c.packing ? c.packing_patches.value_or(0) : 0};
 }
 
 RunProcessor open_processor(const LoadedConfig& loaded, const fs::path& model_folder,
@@ -120,7 +123,8 @@ RunData open_data(const LoadedConfig& loaded, const fs::path& model_folder,
   return {std::move(training), std::move(evaluation), std::move(processing)};
 }
 
-data::LoaderOptions loader_options(const TrainConfig& config, int64_t global_rows, int32_t pad_id) {
+data::LoaderOptions loader_options(const TrainConfig& config, int64_t global_rows, int32_t pad_id,
+                                   const data::CostModel& costs) {
   const TrainerArgs& args = config.trainer;
   const data::DataConfig& c = config.dataset;
   data::LoaderOptions o;
@@ -128,9 +132,11 @@ data::LoaderOptions loader_options(const TrainConfig& config, int64_t global_row
     o.packing = data::PackingOptions{};
     o.packing->length = c.packing_length;
     o.packing->strategy = c.packing_strategy;
+    o.packing->patches = c.packing_patches.value_or(0);
     o.packing->num_open_bins = static_cast<int>(c.packing_kwargs.num_open_bins);
   }
   o.policies = policies_of(c);
+  o.costs = costs;
   o.global_rows = global_rows;
   o.rows_per_micro_step = args.per_device_train_batch_size;
   o.epochs = args.num_train_epochs;

@@ -57,7 +57,8 @@ EvaluationData open_evaluation(const TrainConfig& config, const text::Tokenizer&
 RunData open_data(const LoadedConfig& loaded, const std::filesystem::path& model_folder,
                   const std::filesystem::path& hub_cache);
 
-/// The loader's options; `global_rows` as the first start fixed it.
-data::LoaderOptions loader_options(const TrainConfig& config, int64_t global_rows, int32_t pad_id);
+/// The loader's options; `global_rows` as the first start fixed it. `costs`: of the model.
+data::LoaderOptions loader_options(const TrainConfig& config, int64_t global_rows, int32_t pad_id,
+                                   const data::CostModel& costs = {});
 
 }  // namespace lmms::train

@@ -112,14 +112,18 @@ ModelSource make_model(const LoadedConfig& loaded, const Place& place) {
   return {models::model_entry(raw.config, raw.where).make(raw.config, raw.where), raw.folder};
 }
 
+void freeze_modules(nn::ParamTable& params, const LoadedConfig& loaded) {
+  for (const std::string& module : loaded.config.trainer.freeze_modules)
+    params.freeze(module, loaded.where("trainer_args.freeze_modules"));
+}
+
 Network make_network(ModelSource source, const LoadedConfig& loaded, int64_t micro_steps,
                      c10::Device device, bool load) {
   const TrainerArgs& args = loaded.config.trainer;
   Network network;
   network.model = std::move(source.model);
   nn::ParamTable& params = network.model->params();
-  for (const std::string& module : args.freeze_modules)
-    params.freeze(module, loaded.where("trainer_args.freeze_modules"));
+  freeze_modules(params, loaded);
   if (params.elements(/*trainable_only=*/true) == 0) {
     throw Error(loaded.where("trainer_args.freeze_modules"),
                 "every parameter is frozen: nothing would be trained");

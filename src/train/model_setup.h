@@ -30,6 +30,9 @@ nlohmann::json model_config(const LoadedConfig& loaded, const std::filesystem::p
 /// memory. Throws Error.
 ModelSource make_model(const LoadedConfig& loaded, const Place& place);
 
+/// Freezes what trainer_args.freeze_modules names. Throws Error.
+void freeze_modules(nn::ParamTable& params, const LoadedConfig& loaded);
+
 /// Freezes modules, lays out memory on the device, and fills it: weights of `source.folder`, or
 /// HF's initialisation. `micro_steps`: of a step; with one under bf16, gradients are bf16 too.
 /// Without `load` the weights are left for a checkpoint to fill. Throws Error, also for an

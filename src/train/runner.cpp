@@ -11,6 +11,7 @@
 #include "core/terminal.h"
 #include "kernels/device.h"
 #include "train/config_changes.h"
+#include "train/cost_model.h"
 #include "train/device.h"
 #include "train/finished.h"
 #include "train/machine/facts.h"
@@ -134,7 +135,8 @@ Exit train(const LoadedConfig& loaded, const Place& place) {
 
   data::Loader loader(
       data.training, data.processing.processor,
-      loader_options(config, state.global_rows, data.processing.tokenizer.pad().value_or(0)));
+      loader_options(config, state.global_rows, data.processing.tokenizer.pad().value_or(0),
+                     cost_model_of(*network.model)));
   if (checkpoint) loader.restore(state.loader);
   optim::LearningRate learning_rate(args.schedule, args.optimizer.learning_rate,
                                     loader.total_steps(), config.compat.schedule);

@@ -17,6 +17,13 @@ std::string data_source(const data::SourceSummary& s) {
   return text + ")";
 }
 
+std::string packed_to(const data::DataConfig& c) {
+  if (!c.packing) return ", one sample each";
+  std::string text = fmt::format(", packed to {} tokens", c.packing_length);
+  if (c.packing_patches) text += fmt::format(" and {} patches", *c.packing_patches);
+  return text;
+}
+
 }  // namespace
 
 std::string render_table(const TableRows& rows, int width) {
@@ -64,10 +71,7 @@ TableRows describe_run(const RunParts& parts, const RunState& state,
       rows.emplace_back("evaluation", data_source(s));
   }
   rows.emplace_back("rows a step",
-                    fmt::format("{}{}", state.global_rows,
-                                config.dataset.packing ? fmt::format(", packed to {} tokens",
-                                                                     config.dataset.packing_length)
-                                                       : std::string(", one sample each")));
+                    fmt::format("{}{}", state.global_rows, packed_to(config.dataset)));
   const auto total = parts.loader.total_steps();
   rows.emplace_back("steps", total
                                  ? grouped(*total)

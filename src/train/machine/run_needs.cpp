@@ -103,8 +103,7 @@ RunNeeds run_needs(const LoadedConfig& loaded, const Place& place) {
   const TrainerArgs& args = loaded.config.trainer;
   const ModelSource source = make_model(loaded, place);
   nn::ParamTable& params = source.model->params();
-  for (const std::string& module : args.freeze_modules)
-    params.freeze(module, loaded.where("trainer_args.freeze_modules"));
+  freeze_modules(params, loaded);
   if (!source.folder.empty())
     (void)checkpoint::HfFolder::open(source.folder).take().weights().take();
   const int64_t rows = args.global_rows.value_or(args.per_device_train_batch_size *

@@ -5,12 +5,14 @@
 
 #include "checkpoint/hf_folder.h"
 #include "core/format.h"
+#include "core/log.h"
 #include "data/collate.h"
 #include "data/head.h"
 #include "data/mixture.h"
 #include "data/packer.h"
 #include "data/sample_reader.h"
 #include "train/data_setup.h"
+#include "train/cost_model.h"
 
 namespace lmms::train::preview {
 namespace {
@@ -38,6 +40,21 @@ fs::path model_folder(const LoadedConfig& loaded, const fs::path& hub_cache) {
 }
 
 std::vector<data::SourceConfig> sources_of(const LoadedConfig& loaded, bool evaluation) {
+/// What `balanced` evens; nothing else asks for it, and it alone needs a model.
+data::CostModel costs_of(const LoadedConfig& loaded, const fs::path& hub_cache) {
+  const data::DataConfig& c = loaded.config.dataset;
+  if (!c.packing || c.packing_strategy != data::PackingStrategy::balanced) return {};
+  try {
+    return cost_model_of(loaded, {.hub_cache = hub_cache});
+  } catch (const Error& e) {
+    log::notice(fmt::format(
+        "dataset_config.packing_strategy: balanced evens what the model makes of rows, and here it "
+        "evens attention alone, for the model cannot be read: {}",
+        e.what()));
+    return {};
+  }
+}
+
   const data::DataConfig& c = loaded.config.dataset;
   if (!evaluation) return data::sources_of(c).take();
   if (!c.eval_dataset_path) {
@@ -225,8 +242,8 @@ Preview make_preview(const LoadedConfig& loaded, const Options& options,
   const data::DataConfig& c = loaded.config.dataset;
   RunProcessor made = open_processor(loaded, model_folder(loaded, hub_cache), hub_cache);
   const auto sources = sources_of(loaded, options.evaluation);
-  const data::LoaderOptions training =
-      loader_options(loaded.config, 1, made.tokenizer.pad().value_or(0));
+  const data::LoaderOptions training = loader_options(
+      loaded.config, 1, made.tokenizer.pad().value_or(0), costs_of(loaded, hub_cache));
   const auto packing = options.evaluation ? std::nullopt : training.packing;
 
   Preview preview(made.tokenizer);
@@ -243,7 +260,7 @@ Preview make_preview(const LoadedConfig& loaded, const Options& options,
     read_heads(sources, options, preview, reads);
   }
 
-  const data::SampleJudge policies(made.processor, training.policies, training.policies.max_length);
+  const data::SampleJudge policies(made.processor, training.policies, training.costs);
   std::vector<Judged> judged;
   for (size_t i = 0; i < reads.size(); ++i) {
     judged.push_back(judge(reads[i], static_cast<int64_t>(i), c, policies, *made.processor));
