@@ -24,7 +24,7 @@ std::vector<Assignment> assign(std::span<const RowDescriptor> rows, int32_t rank
                                int64_t rows_per_micro_step);
 
 /// Micro-steps that every rank runs for a step of `rows` rows, at least 1; a rank without a row in
-/// one runs a dummy batch.
+/// one runs a dummy_batch (collate.h).
 int64_t micro_steps_of(int64_t rows, int32_t ranks, int64_t rows_per_micro_step);
 
 }  // namespace lmms::data

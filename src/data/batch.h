@@ -39,6 +39,9 @@ struct Batch {
   std::vector<int32_t> position_ids;  ///< [T] from 0 in every segment; or [3, T] (M-RoPE)
   std::vector<Segment> segments;      ///< [S] in order; together they cover [0, T)
   VisionPart vision;
+  /// Whether any rank has images or videos in this micro-step: the vision tower then runs on all of
+  /// them, so that every rank runs the same modules in the same order.
+  bool vision_somewhere = false;
   int64_t valid_tokens = 0;       ///< T without the pad; no statistic counts more
   int64_t supervised_tokens = 0;  ///< targets with weight > 0
   int64_t samples = 0;

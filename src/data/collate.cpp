@@ -33,8 +33,8 @@ void append(Batch& batch, const Sample& sample) {
                             .role = 0});
 }
 
-void pad(Batch& batch, int64_t multiple, int32_t pad_id) {
-  const int64_t missing = (multiple - batch.tokens() % multiple) % multiple;
+/// Appends a segment of pads.
+void add_pads(Batch& batch, int64_t missing, int32_t pad_id) {
   if (missing == 0) return;
   batch.segments.push_back({.start = static_cast<int32_t>(batch.tokens()),
                             .length = static_cast<int32_t>(missing),
@@ -97,8 +97,15 @@ Batch collate(std::span<const RowSamples> rows, int64_t pad_multiple, int32_t pa
     for (const auto& sample : row) append(batch, *sample);
   }
   batch.valid_tokens = batch.tokens();
-  pad(batch, pad_multiple, pad_id);
+  add_pads(batch, (pad_multiple - batch.tokens() % pad_multiple) % pad_multiple, pad_id);
   lay_out_positions(batch, rows);
+  return batch;
+}
+
+Batch dummy_batch(int64_t pad_multiple, int32_t pad_id) {
+  Batch batch;
+  add_pads(batch, pad_multiple, pad_id);
+  lay_out_positions(batch, {});
   return batch;
 }
 

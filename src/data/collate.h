@@ -18,4 +18,8 @@ using RowSamples = std::vector<std::shared_ptr<const Sample>>;
 /// tokens).
 Batch collate(std::span<const RowSamples> rows, int64_t pad_multiple, int32_t pad_id);
 
+/// Pads alone, as few as `pad_multiple` allows: what a rank runs in a micro-step that has no row
+/// for it, so that it takes part where ranks work together. Nothing in it is trained.
+Batch dummy_batch(int64_t pad_multiple, int32_t pad_id);
+
 }  // namespace lmms::data

@@ -72,6 +72,12 @@ Policies policies_of(const LoaderOptions& options) {
   return policies;
 }
 
+/// This rank's share of a micro-step.
+struct MicroStep {
+  std::vector<Bin> rows;
+  bool vision_somewhere = false;  ///< on any rank
+};
+
 /// A step on its way: all but its batches is known.
 struct PendingStep {
   StepBatch step;
@@ -199,24 +205,27 @@ class Loader::Engine {
     }
     const auto count = micro_steps_of(static_cast<int64_t>(plan.rows.size()), options_.ranks,
                                       options_.rows_per_micro_step);
-    std::vector<std::vector<Bin>> micro_steps(static_cast<size_t>(count));
+    std::vector<MicroStep> micro_steps(static_cast<size_t>(count));
     const auto places = assign(descriptors, options_.ranks, options_.rows_per_micro_step);
     for (size_t i = 0; i < places.size(); ++i) {
+      MicroStep& micro_step = micro_steps[static_cast<size_t>(places[i].micro_step)];
+      micro_step.vision_somewhere = micro_step.vision_somewhere || descriptors[i].patches > 0;
       if (places[i].rank == options_.rank) {
-        micro_steps[static_cast<size_t>(places[i].micro_step)].push_back(std::move(plan.rows[i]));
+        micro_step.rows.push_back(std::move(plan.rows[i]));
       } else {
         for (const auto& item : plan.rows[i].items) run.kept.take(item.ordinal);
       }
     }
-    for (auto& rows : micro_steps) {
+    for (auto& micro_step : micro_steps) {
       pending.micro_steps.push_back(
-          run.pool.submit([this, &run, rows = std::move(rows)] { return lay_out(run, rows); }));
+          run.pool.submit([this, &run, one = std::move(micro_step)] { return lay_out(run, one); }));
     }
     return pending;
   }
 
-  Batch lay_out(Run& run, const std::vector<Bin>& rows) const {
+  Batch lay_out(Run& run, const MicroStep& micro_step) const {
     if (run.stopping) return {};
+    const std::vector<Bin>& rows = micro_step.rows;
     std::vector<RowSamples> samples(rows.size());
     for (size_t r = 0; r < rows.size(); ++r) {
       for (const auto& item : rows[r].items) {
@@ -224,7 +233,11 @@ class Loader::Engine {
         samples[r].push_back(sample ? std::move(sample) : reader_.make(item));
       }
     }
-    return collate(samples, options_.pad_multiple, options_.pad_id);
+    Batch batch = collate(samples, options_.pad_multiple, options_.pad_id);
+    if (batch.tokens() == 0 && options_.ranks > 1)
+      batch = dummy_batch(options_.pad_multiple, options_.pad_id);
+    batch.vision_somewhere = micro_step.vision_somewhere || !batch.vision.grids.empty();
+    return batch;
   }
 
   std::shared_ptr<const Dataset> dataset_;

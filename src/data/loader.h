@@ -41,7 +41,8 @@ struct LoaderSnapshot;
 /// of steps counts rows before drops): tokens is 0, and the batches are dummies.
 struct StepBatch {
   int64_t step = 0;                ///< from 1
-  std::vector<Batch> micro_steps;  ///< of this rank, at least one; rows == 0: a dummy
+  std::vector<Batch> micro_steps;  ///< of this rank, at least one; rows == 0: a dummy, which has a
+                                   ///< token where there are several ranks
   int64_t tokens = 0;              ///< over all ranks, pad not counted
   int64_t supervised_tokens = 0;   ///< over all ranks: the denominator of the token loss
   int64_t samples = 0;             ///< over all ranks

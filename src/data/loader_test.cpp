@@ -476,10 +476,118 @@ TEST(Loader, several_ranks_share_the_rows_of_one_rank) {
           expect_equal(batch, rows[row]);
         } else {
           EXPECT_EQ(batch.rows, 0);
+          EXPECT_EQ(batch.tokens(), options.pad_multiple)
+              << "it takes part in what ranks do together";
+          EXPECT_EQ(batch.valid_tokens, 0);
+          EXPECT_EQ(batch.supervised_tokens, 0);
         }
       }
     }
   }
+}
+
+/// A row is a sample of a few tokens with an image of patches[r] patches.
+std::shared_ptr<const Dataset> images_dataset(const std::vector<int64_t>& patches) {
+  std::vector<Dataset::Part> parts(1);
+  const auto rows = static_cast<int64_t>(patches.size());
+  parts[0].summary = {
+      .path = "made", .format = "made", .weight = 1.0, .rows = rows, .samples_per_epoch = rows};
+  parts[0].source = std::make_unique<MadeSource>("made", rows, [patches](int64_t row) {
+    return Result<nlohmann::json>(
+        nlohmann::json{{"id", row}, {"length", 4}, {"patches", patches[static_cast<size_t>(row)]}});
+  });
+  return std::make_shared<const Dataset>(std::move(parts), false, 1);
+}
+
+LoaderOptions with_patches(int64_t patches) {
+  LoaderOptions options{.packing = packing(100), .policies = {}, .global_rows = 1, .epochs = 1};
+  options.packing->patches = patches;
+  return options;
+}
+
+TEST(Patches, limit_a_row_as_tokens_do) {
+  const auto steps = run(images_dataset({60, 60, 30, 0, 10, 40}), with_patches(100));
+  ASSERT_EQ(steps.size(), 2u);
+  EXPECT_THAT(samples_of(steps[0]), ElementsAre(0, 2, 3, 4));
+  EXPECT_THAT(samples_of(steps[1]), ElementsAre(1, 5));
+}
+
+TEST(Patches, of_one_sample_beyond_the_limit_go_by_the_policy_for_overlong_ones) {
+  auto options = with_patches(50);
+  const auto data = images_dataset({60, 50});
+  const auto steps = run(data, options);
+  ASSERT_EQ(steps.size(), 1u);
+  EXPECT_THAT(samples_of(steps[0]), ElementsAre(1));
+  EXPECT_THAT(
+      steps[0].skipped.text(),
+      HasSubstr("1 overlong (first: made:1: 60 patches of images and videos, a row takes 50"));
+  const auto failure = [&](OnOverlong policy) {
+    options.policies.on_overlong = policy;
+    try {
+      run(data, options);
+    } catch (const Error& error) {
+      return std::string(error.what());
+    }
+    return std::string("trained");
+  };
+  EXPECT_THAT(failure(OnOverlong::fail), HasSubstr("raise dataset_config.packing_patches"));
+  EXPECT_THAT(failure(OnOverlong::truncate), HasSubstr("media cannot be cut"));
+}
+
+TEST(Patches, are_kept_in_the_state_and_limit_the_bins_that_go_on) {
+  const auto data = images_dataset({60, 60, 30, 50, 10, 40, 70, 20, 5, 5});
+  for (const auto strategy : {PackingStrategy::first_fit, PackingStrategy::best_fit,
+                              PackingStrategy::balanced, PackingStrategy::sequential}) {
+    auto options = with_patches(100);
+    options.packing->strategy = strategy;
+    const auto whole = run(data, options);
+    ASSERT_GT(whole.size(), 2u);
+    for (size_t k = 0; k + 1 < whole.size(); ++k) {
+      auto loader = make_loader(data, options);
+      loader.restore(whole[k].state());
+      expect_equal(*loader.next(), whole[k + 1]);
+    }
+    auto other = options;
+    other.packing->patches = 99;
+    EXPECT_THROW(make_loader(data, other).restore(whole[0].state()), Error);
+  }
+}
+
+TEST(Patches, of_any_rank_have_every_rank_run_the_tower_in_that_micro_step) {
+  const std::vector<int64_t> patches{0, 6, 0, 0, 0, 0, 3, 0, 0, 0, 0};  // rows 1 and 6 have images
+  const auto data = images_dataset(patches);
+  for (const bool packed : {false, true}) {
+    LoaderOptions options{.packing = {}, .policies = {}, .global_rows = 6, .epochs = 1};
+    if (packed) options.packing = packing(4);  // a row is a sample all the same
+    options.ranks = 2;
+    std::vector<std::vector<bool>> seen;
+    for (options.rank = 0; options.rank < 2; ++options.rank) {
+      auto& ran = seen.emplace_back();
+      for (const auto& step : run(data, options)) {
+        for (const auto& batch : step.micro_steps) ran.push_back(batch.vision_somewhere);
+      }
+    }
+    // two rows a micro-step, one of each rank; the last step has five rows
+    EXPECT_THAT(seen[0], ElementsAre(true, false, false, true, false, false));
+    EXPECT_EQ(seen[1], seen[0]);
+  }
+}
+
+TEST(Patches, are_not_asked_of_a_state_of_a_time_without_them) {
+  const auto data = made_dataset(random_lengths(60, 30));
+  const auto options = kinds_of_runs()[0];
+  const auto steps = run(data, options);
+  auto state = nlohmann::json::parse(steps[3].state());
+  for (auto& lane : state["lanes"]) {
+    for (const char* bins : {"open", "closed"}) {
+      for (auto& bin : lane[bins]) {
+        for (auto& item : bin) item.erase(4);
+      }
+    }
+  }
+  auto loader = make_loader(data, options);
+  loader.restore(state.dump());
+  expect_equal(*loader.next(), steps[4]);
 }
 
 TEST(LoaderState, is_refused_under_another_order_and_says_what_differs) {

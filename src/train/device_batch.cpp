@@ -48,6 +48,7 @@ nn::Batch to_device(const data::Batch& batch, double denominator, int64_t vocab_
   if (batch.position_ids.size() != batch.input_ids.size())
     out.position_ids = out.position_ids.view({3, batch.tokens()});
   out.vision = to_device(batch.vision, device);
+  out.run_every_tower = batch.vision_somewhere;
 
   std::vector<int64_t> lengths;
   for (const data::Segment& segment : batch.segments) lengths.push_back(segment.length);

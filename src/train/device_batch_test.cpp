@@ -46,6 +46,13 @@ TEST(DeviceBatch, turns_segments_into_lengths_and_their_sums) {
   EXPECT_TRUE(plan.cu_seqlens.equal(at::tensor({0, 3, 5}, at::kInt)));
 }
 
+TEST(DeviceBatch, says_that_every_tower_runs_where_any_rank_has_something_to_see) {
+  data::Batch batch = two_segments();
+  EXPECT_FALSE(to_device(batch, 1.0, 10, at::kCPU).run_every_tower);
+  batch.vision_somewhere = true;
+  EXPECT_TRUE(to_device(batch, 1.0, 10, at::kCPU).run_every_tower);
+}
+
 TEST(DeviceBatch, without_tokens_is_empty_and_no_error) {
   const nn::Batch out = to_device({}, 1.0, 10, at::kCPU);
   EXPECT_EQ(out.input_ids.numel(), 0);

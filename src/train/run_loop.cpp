@@ -157,7 +157,8 @@ class Loop {
     }
     std::vector<nn::Batch> micro_steps;
     for (const data::Batch& micro : batch.micro_steps) {
-      if (micro.supervised_tokens == 0) continue;
+      // with several ranks another one may have something to train, and all of them run it
+      if (micro.supervised_tokens == 0 && parts_.machine.ranks == 1) continue;
       std::vector<int64_t> lengths;
       for (const data::Segment& s : micro.segments) lengths.push_back(s.length);
       const models::Workload work{lengths, micro.supervised_tokens, micro.vision.grids};

@@ -4,6 +4,7 @@
 #include <ATen/ops/equal.h>
 #include <gtest/gtest.h>
 
+#include "data/collate.h"
 #include "models/registry.h"
 #include "train/device_batch.h"
 
@@ -72,6 +73,70 @@ TEST(TrainStep, at_a_learning_rate_of_0_changes_no_weight) {
   const double first = step(network, false, 0);
   EXPECT_EQ(step(network, false, 0), first);
   EXPECT_EQ(network.optimizer->control().applied, 2);
+}
+
+/// Windows and whole frames, everything trained.
+Network seeing_network(at::ScalarType dtype) {
+  const nlohmann::json config{{"model_type", "qwen2_5_vl"},
+                              {"vocab_size", 32},
+                              {"hidden_size", 16},
+                              {"intermediate_size", 32},
+                              {"num_hidden_layers", 2},
+                              {"num_attention_heads", 2},
+                              {"num_key_value_heads", 1},
+                              {"max_position_embeddings", 64},
+                              {"image_token_id", 30},
+                              {"video_token_id", 31},
+                              {"rope_scaling", {{"type", "mrope"}, {"mrope_section", {1, 1, 2}}}},
+                              {"vision_config",
+                               {{"depth", 2},
+                                {"hidden_size", 16},
+                                {"intermediate_size", 32},
+                                {"num_heads", 2},
+                                {"out_hidden_size", 16},
+                                {"patch_size", 14},
+                                {"window_size", 112},
+                                {"fullatt_block_indexes", {1}}}}};
+  Network network;
+  network.model = models::model_entry(config, "test").make(config, "test");
+  nn::MemoryOptions memory;
+  memory.dtype = dtype;
+  network.memory = nn::allocate(network.model->params(), memory);
+  nn::initialise(network.model->params(), network.memory, 1);
+  return network;
+}
+
+std::vector<at::Tensor> gradients_after(Network& network, std::span<const data::Batch> batches,
+                                        bool recompute) {
+  for (parallel::Bucket& bucket : network.memory.buckets) bucket.zero_gradients();
+  std::vector<nn::Batch> micro_steps;
+  for (const data::Batch& batch : batches) micro_steps.push_back(to_device(batch, 8, 32, at::kCPU));
+  nn::RunContext context;
+  context.recompute = recompute;
+  std::vector<at::Tensor> out{
+      plain_runner()->run(network, *objectives::next_token(), micro_steps, context)};
+  for (const parallel::Bucket& bucket : network.memory.buckets)
+    out.push_back(bucket.gradients().clone());
+  return out;
+}
+
+TEST(TrainStep, has_the_bits_of_its_own_rows_where_other_ranks_have_images_or_it_has_no_row) {
+  data::Batch elsewhere = two_samples();
+  elsewhere.vision_somewhere = true;
+  data::Batch dummy = data::dummy_batch(1, 0), seeing_dummy = dummy;
+  seeing_dummy.vision_somewhere = true;
+  for (const at::ScalarType dtype : {at::kFloat, at::kBFloat16}) {
+    for (const bool recompute : {false, true}) {
+      Network network = seeing_network(dtype);
+      const auto alone = gradients_after(network, std::vector{two_samples()}, recompute);
+      EXPECT_GT(alone[0].item<double>(), 0);
+      for (const auto& batches :
+           {std::vector{elsewhere}, {two_samples(), dummy}, {elsewhere, seeing_dummy}}) {
+        const auto other = gradients_after(network, batches, recompute);
+        for (size_t i = 0; i < alone.size(); ++i) EXPECT_TRUE(other[i].equal(alone[i])) << i;
+      }
+    }
+  }
 }
 
 }  // namespace
