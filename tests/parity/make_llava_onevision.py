@@ -11,6 +11,8 @@
         features [M, H]                what takes the place of embeddings, in order of tokens
         logits [T, V] fp32             every sample was run alone
         loss [] fp64, gradient.<parameter> fp32 as in make_qwen_text.py; parameters under hub names
+    generation.MODEL.safetensors  of prompt K: K.input_ids, K.grids, K.layouts, K.patches as above, K.ids [16] int32 the tokens that
+                               transformers generates greedily, each prompt run alone
     initialisation.json        as make_initialisation.py has it, of a small LLaVA-OneVision
 
 Biases and norm weights are drawn at random, so that they matter.
@@ -210,6 +212,44 @@ def make_case(name, model, case):
     assert path.stat().st_size < 300_000, (path, path.stat().st_size)
 
 
+PROMPTS = [[text(9)], [text(3), image(50, 20), text(6)], [image(8, 8), text(1), image(20, 30), text(2)], [text(2), video(2), text(3)]]
+
+
+def make_generation(name, model):
+    generator = torch.Generator().manual_seed(11)
+    config = model.config
+    model.eval()
+    model.generation_config.eos_token_id = None
+    size, side = config.vision_config.image_size, config.vision_config.image_size // config.vision_config.patch_size
+    stored = {}
+    for k, pieces in enumerate(PROMPTS):
+        alone = sum(p[0] == "image" for p in pieces) == 1
+        views = [views_of(p, alone, config) for p in pieces if p[0] != "text"]
+        pixels = [torch.randn(n, 3, size, size, generator=generator) for n, _ in views]
+        with torch.no_grad():
+            features, inputs = features_of(model, pieces, pixels)
+        ids, left = [], [len(f) for f in features]
+        for p in pieces:
+            if p[0] == "text":
+                ids += torch.randint(0, 90, (p[1],), generator=generator).tolist()
+            else:
+                ids += [IMAGE if p[0] == "image" else VIDEO] * left.pop(0)
+        inputs.pop("vision_aspect_ratio", None)  # the config's
+        ids = torch.tensor(ids)
+        out = model.generate(input_ids=ids[None], attention_mask=torch.ones(1, len(ids), dtype=torch.long), do_sample=False,
+                             max_new_tokens=16, pad_token_id=0, **inputs)
+        stored |= {f"{k}.input_ids": ids.int(), f"{k}.ids": out[0, len(ids):].int().contiguous(),
+                   f"{k}.grids": torch.tensor([(n, side, side) for n, _ in views]).int().view(-1, 3),
+                   f"{k}.layouts": torch.tensor([layout for _, layout in views]).int().view(-1, 3),
+                   f"{k}.patches": torch.cat([patches_of(x, config) for x in pixels] or [torch.zeros(0, 3 * config.vision_config.patch_size**2)])
+                   .contiguous()}
+        print(name, k, stored[f"{k}.ids"].tolist())
+    path = OUT / f"generation.{name}.safetensors"
+    save_file(stored, path)
+    path.chmod(0o644)
+    assert path.stat().st_size < 300_000
+
+
 def make_initialisation():
     config = dict(
         model_type="llava_onevision", architectures=["LlavaOnevisionForConditionalGeneration"],
@@ -239,6 +279,7 @@ def main():
         model = make_model(name, what)
         for case in CASES:
             make_case(name, model, case)
+        make_generation(name, model)
         for path in (OUT / name).iterdir():
             path.chmod(0o644)
             assert path.stat().st_size < 300_000, (path, path.stat().st_size)
