@@ -10,7 +10,10 @@
   try {
     await frames(8);
     const data = JSON.parse(document.getElementById("page-data").textContent), main = document.querySelector("main");
-    expect(all("script, img, iframe", main).length === 0, "HTML came in from outside");
+    expect(all("script, iframe, img:not(.picture img)", main).length === 0, "HTML came in from outside");
+    const pictures = data.samples.flatMap((sample) => sample.media.flatMap((medium) => medium.pictures));
+    expect(all(".picture img", main).length === pictures.length, "pictures are missing");
+    expect(all(".picture img", main).every((image) => image.src.startsWith("data:image/")), "a picture lies elsewhere");
     expect(all(".sample").length === data.samples.length, `${all(".sample").length} samples of ${data.samples.length}`);
     expect(all(".row").length === data.rows.length + (data.samples.some((sample) => sample.row === null) ? 1 : 0), "rows are missing");
 
@@ -20,7 +23,9 @@
       box.scrollIntoView();
       for (let i = 0; i < 60 && !box.firstChild; i++) await frames(1);
       const { sample, begin, end } = box.dataset, n = all(".t", box).length;
-      expect(n === end - begin && n > 0, `sample ${Number(sample) + 1}: ${n} tokens of ${begin} to ${end}`);
+      const folded = data.samples[sample].media.flatMap((medium) => medium.runs).filter(([b, e]) => e - b >= 4 && b >= begin && b < end)
+        .reduce((sum, [b, e]) => sum + e - b - 1, 0);
+      expect(n === end - begin - folded && n > 0, `sample ${Number(sample) + 1}: ${n} tokens of ${begin} to ${end}`);
       trained.set(sample, (trained.get(sample) || 0) + all(".t.trained", box).length);
       expect(all(".at.zero", box).length === (begin === "0" ? 1 : 0), `sample ${Number(sample) + 1}: position 0`);
     }
@@ -46,6 +51,18 @@
       expect(all(".t.target", box).includes(token), "the target is not marked");
       document.dispatchEvent(new KeyboardEvent("keydown", { key: "Escape" }));
       expect(tip.hidden, "the tip stays");
+    }
+
+    for (const picture of all(".picture").filter((one) => one.querySelector(".cell")).slice(0, 3)) {
+      picture.scrollIntoView();
+      await frames(4);
+      const image = picture.querySelector("img"), tip = document.getElementById("tip"), at = picture.getBoundingClientRect();
+      for (let i = 0; i < 60 && !image.complete; i++) await frames(1);
+      expect(image.naturalWidth > 0, "a picture cannot be drawn");
+      picture.dispatchEvent(new PointerEvent("pointermove", { bubbles: true, pointerType: "mouse", clientX: at.left + 3, clientY: at.top + 3 }));
+      expect(!tip.hidden && /row 1 of/.test(tip.textContent), "a picture says nothing");
+      expect(!/token/.test(tip.textContent) || all(".t.pads.here").length <= 1, "its pads are not marked");
+      document.dispatchEvent(new KeyboardEvent("keydown", { key: "Escape" }));
     }
 
     const [which, fate] = all(".bar-of-tools select"), text = document.querySelector(".bar-of-tools input");

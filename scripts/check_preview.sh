@@ -29,8 +29,20 @@ rows="dataset_config.dataset_path=$work/rows.jsonl"
 "$lmms" preview "$config" "$rows" -n 10 dataset_config.packing=false dataset_config.on_overlong=truncate dataset_config.max_length=500 \
   dataset_config.on_bad_sample=skip --html "$work/cut.html" > /dev/null 2>&1
 "$lmms" preview "$config" "$rows" --row 6 --html "$work/broken.html" > /dev/null 2>&1
+# Images and a film; the name of one is markup.
+seen() { printf '{"type": "%s", "%s": {"url": "%s"}}' "$1" "$1" "$2"; }
+cp tests/parity/data/images/source_19x83.jpg "$work/<img src=x onerror=throw>.jpg"
+{
+  printf '{"messages": [{"role": "user", "content": [%s, %s, {"type": "text", "text": "Both?"}]}, {"role": "assistant", "content": "Both."}]}\n' \
+    "$(seen image_url "$PWD/tests/parity/data/images/source_128x96.jpg")" "$(seen image_url "$work/<img src=x onerror=throw>.jpg")"
+  printf '{"messages": [{"role": "user", "content": [%s, {"type": "text", "text": "What happens?"}]}, {"role": "assistant", "content": "A film."}]}\n' \
+    "$(seen video_url "$PWD/tests/parity/data/videos/h264.mp4")"
+  echo '{"messages": [{"role": "user", "content": "No picture."}, {"role": "assistant", "content": "None."}]}'
+} > "$work/seen.jsonl"
+"$lmms" preview examples/quickstart/config.yaml "dataset_config.dataset_path=$work/seen.jsonl" -n 9 --html "$work/seen.html" > /dev/null 2>&1
+"$lmms" preview examples/quickstart/config.yaml -n 12 --html "$work/digits.html" > /dev/null 2>&1
 breaches=0
-for page in packed wild cut broken; do
+for page in packed wild cut broken seen digits; do
   said=$(try_page "$work/$page.html" scripts/check_preview.js preview-tried)
   if [ "$said" != well ]; then
     echo "check_preview: $page.html: $said"
@@ -43,7 +55,11 @@ if [ -n "${2:-}" ]; then
   echo '<!doctype html><body style="margin:0"><iframe src="wild.html" style="width:360px;height:3000px;border:0"></iframe></body>' > "$work/phone.html"
   picture wide.png --window-size=1200,2400 "file://$work/wild.html"
   picture dark.png --window-size=1200,2400 --blink-settings=preferredColorScheme=0 "file://$work/cut.html"
+  sed 's/wild.html/seen.html/' "$work/phone.html" > "$work/phone_seen.html"
+  picture seen.png --window-size=1200,2000 "file://$work/seen.html"
+  picture seen_dark.png --window-size=1200,1400 --blink-settings=preferredColorScheme=0 "file://$work/digits.html"
+  picture seen_phone.png --window-size=500,2400 "file://$work/phone_seen.html"
   picture phone.png --window-size=500,3000 "file://$work/phone.html"
 fi
-echo "check_preview: 4 pages tried, $breaches breaches"
+echo "check_preview: 6 pages tried, $breaches breaches"
 exit $((breaches > 0))

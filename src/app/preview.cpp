@@ -45,7 +45,9 @@ void run(const PreviewWords& words) {
   if (!words.html.empty()) check_page_name(words.html);
   const train::LoadedConfig loaded = train::load_train_config(words.config);
   train::check_paths(loaded, hub_cache(), train::Reads::data);
-  const auto preview = train::preview::make_preview(loaded, words.options, hub_cache());
+  train::preview::Options options = words.options;
+  options.pictures = !words.html.empty();
+  const auto preview = train::preview::make_preview(loaded, options, hub_cache());
   const train::preview::Screen screen{
       .colour = !words.no_colour && (words.colour || wants_colour(stdout)),
       .width = terminal_columns(STDOUT_FILENO, 100)};

@@ -133,9 +133,4 @@ std::vector<int32_t> LlavaMedia::positions(std::span<const int32_t>, std::span<c
   return {};
 }
 
-int64_t LlavaMedia::cost(const Medium& medium) const {
-  const PatchGrid& grid = medium.grid;
-  return grid.patches() * grid.h * grid.w;
-}
-
 }  // namespace lmms::data

@@ -34,7 +34,6 @@ class LlavaMedia final : public MediaFormat {
   /// Empty: positions count on.
   std::vector<int32_t> positions(std::span<const int32_t> ids, std::span<const Medium> media,
                                  const std::string& where) const override;
-  int64_t cost(const Medium& medium) const override;
 
  private:
   Result<Medium> open_image(Medium medium, const MediaContext& context) const;

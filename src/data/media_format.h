@@ -26,6 +26,20 @@ struct Medium {
   std::vector<text::PadRun> pads{};    ///< what stands for it in the text
   media::FrameChoice frames{};         ///< of a video
   media::ClipPlan clip{};              ///< of a video
+  media::Extent size{};                ///< of the file as it is shown, in pixels; 0 x 0: not known
+};
+
+/// A frame, tile or whole image as the tower sees it.
+struct Sight {
+  media::Image picture;
+  int64_t rows = 0, columns = 0;  ///< of the cells that become a token each; 0: none do
+  std::string label;              ///< what it is among several: its time, its place
+};
+
+/// An image or video and what the tower sees of it.
+struct MediumView {
+  Medium medium;
+  std::vector<Sight> sights;
 };
 
 /// What is known of a record when one of its media is opened.
@@ -47,6 +61,12 @@ class MediaFormat {
   virtual std::optional<Fault> write(const Medium& medium, std::span<float> out) const = 0;
   /// Decodes alone: what `write` would find wrong.
   virtual std::optional<Fault> check_pixels(const Medium& medium) const = 0;
+
+  /// For people to look at: the pixels behind the values of `write`.
+  virtual std::vector<Sight> sights(const Medium& medium, std::span<const float> values) const {
+    (void)medium, (void)values;
+    return {};
+  }
 
   /// Whether a token of a text stands for a feature of an image or video.
   virtual bool is_pad(int32_t id) const = 0;

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "data/media_format.h"
+
 namespace lmms::data {
 
 Measured measure_text(Sample sample) {
@@ -12,6 +14,10 @@ Measured measure_text(Sample sample) {
   measured.grids = sample.vision.grids;
   measured.sample = std::make_shared<const Sample>(std::move(sample));
   return measured;
+}
+
+std::vector<MediumView> Processor::look(const Record&, Pixels) const {
+  return {};
 }
 
 void truncate(Sample& sample, int64_t limit) {

@@ -20,6 +20,9 @@ struct Measured {
   std::shared_ptr<const Sample> sample;
 };
 
+struct MediumView;  // media_format.h
+enum class Pixels { none, decoded };
+
 /// Pure and thread-safe: the same record gives the same bits in any thread. What is wrong with a
 /// record comes back as a Fault whose `where` is the record's origin.
 class Processor {
@@ -30,6 +33,9 @@ class Processor {
   /// The record as the beginning of an answer, for generation: a chat is followed by the header of
   /// the assistant's turn. Nothing is a target.
   virtual Result<Sample> prompt(const Record& record) const = 0;
+  /// The images and videos of a record, in the order of their tokens, for people to look at;
+  /// without pixels `sights` stay empty. None of what cannot be read.
+  virtual std::vector<MediumView> look(const Record& record, Pixels pixels) const;
 };
 
 /// Measures a sample of text that is already made, and keeps it.

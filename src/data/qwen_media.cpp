@@ -1,8 +1,10 @@
 #include "data/qwen_media.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "core/format.h"
+#include "media/patch_image.h"
 
 namespace lmms::data {
 namespace {
@@ -48,6 +50,7 @@ Result<Medium> QwenMedia::open_image(Medium medium) const {
   const auto grid = media::patch_grid(size, options_.patches);
   if (!grid) return about(medium.name, grid.fault());
   medium.grid = *grid;
+  medium.size = size;
   medium.pads = {{.tokens = static_cast<int32_t>(grid->tokens(options_.patches.merge))}};
   return medium;
 }
@@ -75,6 +78,7 @@ Result<Medium> QwenMedia::open_video(Medium medium, const nlohmann::json& option
   if (!plan) return about(medium.name, plan.fault());
   medium.clip = *plan;
   medium.grid = plan->grid;
+  medium.size = {info->height, info->width};
   const auto tokens = static_cast<int32_t>(medium.grid.tokens(clip.patches.merge));
   if (!options_.positions.frames_apart) {
     medium.pads = {{.tokens = tokens}};
@@ -125,6 +129,26 @@ std::optional<Fault> QwenMedia::check_pixels(const Medium& medium) const {
   const auto fault = video->decode(medium.frames.indices, [](size_t, media::Image) {});
   if (fault) return about(medium.name, *fault);
   return std::nullopt;
+}
+
+std::vector<Sight> QwenMedia::sights(const Medium& medium, std::span<const float> values) const {
+  const PatchGrid& grid = medium.grid;
+  const bool video = medium.kind == Part::Kind::video;
+  const media::PatchOptions& patches = video ? options_.clip.patches : options_.patches;
+  std::vector<Sight> out;
+  for (int64_t t = 0; t < grid.t; ++t) {
+    Sight& sight = out.emplace_back();
+    sight.picture = media::image_of_patches(values, grid, patches, t);
+    sight.rows = grid.h / patches.merge;
+    sight.columns = grid.w / patches.merge;
+    if (!video) continue;
+    // the time that the model is told: in the text, or in the positions
+    const std::string& told = medium.pads[medium.pads.size() > 1 ? static_cast<size_t>(t) : 0].text;
+    const double seconds =
+        static_cast<double>(t * patches.temporal) / std::max(medium.frames.sample_fps, 1e-9);
+    sight.label = told.empty() ? fmt::format("{:.1f} s", seconds) : told;
+  }
+  return out;
 }
 
 bool QwenMedia::is_pad(int32_t id) const {

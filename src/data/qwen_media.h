@@ -32,6 +32,7 @@ class QwenMedia final : public MediaFormat {
   int64_t patch_values() const override;
   std::optional<Fault> write(const Medium& medium, std::span<float> out) const override;
   std::optional<Fault> check_pixels(const Medium& medium) const override;
+  std::vector<Sight> sights(const Medium& medium, std::span<const float> values) const override;
   bool is_pad(int32_t id) const override;
   std::vector<int32_t> positions(std::span<const int32_t> ids, std::span<const Medium> media,
                                  const std::string& where) const override;

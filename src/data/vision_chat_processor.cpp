@@ -102,4 +102,18 @@ Result<Sample> VisionChatProcessor::prompt(const Record& record) const {
   return with_pixels(lay_out(record, Form::prompt));
 }
 
+std::vector<MediumView> VisionChatProcessor::look(const Record& record, Pixels pixels) const {
+  auto laid = lay_out(record, Form::training);
+  std::vector<MediumView> out;
+  if (!laid) return out;
+  const auto values = static_cast<size_t>(format_->patch_values());
+  for (Medium& medium : laid->media) {
+    MediumView& view = out.emplace_back(MediumView{std::move(medium), {}});
+    if (pixels == Pixels::none) continue;
+    std::vector<float> patches(static_cast<size_t>(view.medium.grid.patches()) * values);
+    if (!format_->write(view.medium, patches)) view.sights = format_->sights(view.medium, patches);
+  }
+  return out;
+}
+
 }  // namespace lmms::data

@@ -19,6 +19,7 @@ class VisionChatProcessor final : public Processor {
   Result<Measured> measure(const Record& record) const override;
   Result<Sample> process(const Record& record) const override;
   Result<Sample> prompt(const Record& record) const override;
+  std::vector<MediumView> look(const Record& record, Pixels pixels) const override;
 
  private:
   struct Laid;  // a sample without pixels, and the files of its media

@@ -61,6 +61,34 @@ Json positions_json(const Tokens& tokens) {
   return nullptr;
 }
 
+/// The axes of height and width, where there are three.
+Json axes_json(const Tokens& tokens) {
+  if (tokens.heights.empty()) return nullptr;
+  return {tokens.heights, tokens.widths};
+}
+
+Json medium_json(const Medium& medium) {
+  Json runs = Json::array(), pictures = Json::array();
+  for (const PadRun& run : medium.runs) runs.push_back({run.begin, run.end});
+  for (const Picture& p : medium.pictures) {
+    pictures.push_back({{"url", p.url},
+                        {"width", p.width},
+                        {"height", p.height},
+                        {"rows", p.rows},
+                        {"columns", p.columns},
+                        {"label", p.label}});
+  }
+  return {{"video", medium.video},
+          {"name", medium.name},
+          {"width", medium.width},
+          {"height", medium.height},
+          {"grid", {medium.grid.t, medium.grid.h, medium.grid.w}},
+          {"tokens", medium.tokens},
+          {"runs", runs},
+          {"pictures", pictures},
+          {"left_out", medium.pictures_left_out}};
+}
+
 /// What ids stand for: their text, or their bytes where these are no text by themselves.
 class Vocabulary {
  public:
@@ -101,6 +129,8 @@ Json sample_json(const Sample& sample, const text::Tokenizer& tokenizer, Vocabul
   Json turns = Json::array();
   for (const auto& turn : sample.turns)
     turns.push_back({turn.role, turn.begin, turn.end, turn.trained});
+  Json media = Json::array();
+  for (const auto& medium : sample.media) media.push_back(medium_json(medium));
   return {{"source", sample.source},
           {"origin", sample.origin},
           {"fate", name_of(sample.fate)},
@@ -115,6 +145,8 @@ Json sample_json(const Sample& sample, const text::Tokenizer& tokenizer, Vocabul
           {"weights", weights_json(sample.tokens)},
           {"targets", targets},
           {"positions", positions_json(sample.tokens)},
+          {"axes", axes_json(sample.tokens)},
+          {"media", media},
           {"texts", texts_json(sample.tokens, tokenizer)}};
 }
 
@@ -137,7 +169,7 @@ Json page_json(const Preview& preview) {
   for (const auto& sample : preview.samples)
     samples.push_back(sample_json(sample, preview.vocabulary, vocabulary));
   for (const auto& row : preview.rows)
-    rows.push_back({{"samples", row.samples}, {"tokens", row.tokens}});
+    rows.push_back({{"samples", row.samples}, {"tokens", row.tokens}, {"patches", row.patches}});
   for (const auto& token : preview.vocabulary.added_tokens()) special.push_back(token.id);
   return {{"config", preview.config},
           {"evaluation", preview.evaluation},
@@ -147,6 +179,7 @@ Json page_json(const Preview& preview) {
           {"vocabulary_size", preview.vocabulary.vocab_size()},
           {"packing", preview.packing ? Json(*preview.packing) : Json(nullptr)},
           {"row_length", preview.row_length},
+          {"row_patches", preview.row_patches},
           {"open_rows", preview.open_rows},
           {"shuffle", preview.shuffle},
           {"sources", sources},

@@ -65,7 +65,106 @@ const weightsOf = sample => {
 };
 const textAt = (sample, t) => sample.texts[t] ?? data.vocabulary[sample.ids[t]] ?? '';
 const positionAt = (sample, t) => sample.positions ? sample.positions[t] : t;
+/** One number, or "time / height / width" where they differ. */
+const placeAt = (sample, t) => {
+  const p = positionAt(sample, t);
+  if (!sample.axes || (sample.axes[0][t] === p && sample.axes[1][t] === p)) return count(p);
+  return `${p} / ${sample.axes[0][t]} / ${sample.axes[1][t]}`;
+};
 const targetAt = (sample, t) => sample.targets[t] ?? sample.ids[t + 1];
+
+// ---- images and videos
+
+const kFold = 4;  // pads in a row that are shown as one
+
+/** The runs of pads that are shown as one, by their first token: {begin, end, medium}. */
+function foldsOf(sample) {
+  if (sample.folds) return sample.folds;
+  sample.folds = new Map();
+  sample.media.forEach((medium, m) => {
+    for (const [begin, end] of medium.runs) {
+      if (end - begin >= kFold) sample.folds.set(begin, { begin, end, medium: m });
+    }
+  });
+  return sample.folds;
+}
+
+/** The first token of the unit that a token is in: of its run of pads, or itself. */
+function unitOf(sample, t) {
+  for (const fold of foldsOf(sample).values()) if (t >= fold.begin && t < fold.end) return fold.begin;
+  return t;
+}
+
+const kindOf = medium => medium.video ? 'video' : 'image';
+
+/** "image 3", counted by kind. */
+function nameOfMedium(sample, m) {
+  const kind = kindOf(sample.media[m]);
+  return `${kind} ${sample.media.slice(0, m + 1).filter(one => kindOf(one) === kind).length}`;
+}
+
+/** The token of a cell of a picture; undefined where cells and tokens are not one to one. */
+function tokenOfCell(medium, picture, row, column) {
+  const cells = picture.rows * picture.columns * medium.grid[0];
+  if (cells !== medium.tokens) return undefined;
+  let k = (picture.time * picture.rows + row) * picture.columns + column;
+  for (const [begin, end] of medium.runs) {
+    if (k < end - begin) return begin + k;
+    k -= end - begin;
+  }
+  return undefined;
+}
+
+function pictureBox(index, m, p) {
+  const medium = data.samples[index].media[m], picture = medium.pictures[p];
+  const total = medium.pictures.length + medium.left_out;
+  picture.time = Math.floor(p * total / medium.pictures.length);  // as they were chosen
+  const grid = picture.rows > 0 ? make('span', { class: 'cells', style: `--rows: ${picture.rows}; --columns: ${picture.columns}` },
+    make('span', { class: 'cell', hidden: true })) : null;
+  const image = make('img', { src: picture.url, alt: `${nameOfMedium(data.samples[index], m)} as the model sees it`,
+    class: picture.width <= 160 ? 'coarse' : null, loading: 'lazy', decoding: 'async' });
+  const wanted = Math.max(picture.width, Math.min(picture.width * 8, 168));  // tiny ones are enlarged
+  const width = Math.round(Math.min(wanted, total > 1 ? 160 : 640, 480 * picture.width / picture.height));
+  const box = make('span', { class: 'picture', 'data-sample': index, 'data-medium': m, 'data-picture': p,
+    style: `aspect-ratio: ${picture.width} / ${picture.height}; width: ${width}px` }, image, grid);
+  return total > 1 || picture.label ? make('span', { class: 'frame' }, box, make('small', {}, visible(picture.label) || `${picture.time + 1}`)) : box;
+}
+
+function mediaStrip(index) {
+  const sample = data.samples[index];
+  if (!sample.media.length) return null;
+  return make('div', { class: 'media' }, sample.media.map((medium, m) => {
+    const [t, h, w] = medium.grid;
+    const size = medium.width ? `, ${count(medium.width)} × ${count(medium.height)}` : '';
+    const seen = medium.pictures.length === 1 ? `, seen as ${count(medium.pictures[0].width)} × ${count(medium.pictures[0].height)}` : '';
+    const cells = medium.pictures.length && medium.pictures[0].rows ? `, a cell is a token` : '';
+    return make('figure', { id: `medium-${index + 1}-${m + 1}` },
+      make('div', { class: medium.pictures.length > 1 ? 'pictures many' : 'pictures' }, medium.pictures.map((_, p) => pictureBox(index, m, p))),
+      make('figcaption', {}, make('b', {}, nameOfMedium(sample, m)), ` ${visible(medium.name)}${size}${seen}: grid ${t} × ${h} × ${w}, `,
+        plural(medium.tokens, 'token'), cells, medium.left_out ? `; ${medium.pictures.length} of ${medium.pictures.length + medium.left_out} shown` : ''));
+  }));
+}
+
+/** Shows which token a place in a picture is; hides it outside. */
+function pointAt(box, x, y) {
+  const sample = data.samples[box.dataset.sample], m = Number(box.dataset.medium);
+  const medium = sample.media[m], picture = medium.pictures[box.dataset.picture];
+  const mark = box.querySelector('.cell');
+  if (!mark) return;
+  const at = box.getBoundingClientRect();
+  const row = Math.min(picture.rows - 1, Math.max(0, Math.floor((y - at.top) / at.height * picture.rows)));
+  const column = Math.min(picture.columns - 1, Math.max(0, Math.floor((x - at.left) / at.width * picture.columns)));
+  mark.hidden = false;
+  mark.setAttribute('style', `left: ${100 * column / picture.columns}%; top: ${100 * row / picture.rows}%; ` +
+    `width: ${100 / picture.columns}%; height: ${100 / picture.rows}%`);
+  const t = tokenOfCell(medium, picture, row, column);
+  const list = [['cell', `row ${row + 1} of ${picture.rows}, column ${column + 1} of ${picture.columns}`]];
+  if (t !== undefined) list.push(['token', count(t)], [sample.axes ? 'position (t / h / w)' : 'position', placeAt(sample, t)]);
+  place(listOf(list), { left: x, right: x, top: y, bottom: y + 12 });
+  const chip = t === undefined ? null : page.querySelector(`.tokens[data-sample="${box.dataset.sample}"] > .t[data-t="${unitOf(sample, t)}"]`);
+  if (chip) { chip.classList.add('here'); marked.push(chip); }
+  marked.push(mark);
+}
 
 // ---- tokens of one sample
 
@@ -75,12 +174,14 @@ const kBlock = 1000;  // tokens, and on to a line break that is near
 /** The blocks of a sample as [begin, end]. */
 function blocksOf(sample) {
   const blocks = [];
+  const folds = foldsOf(sample);
   for (let begin = 0; begin < sample.ids.length;) {
     let end = Math.min(begin + kBlock, sample.ids.length);
     const last = Math.min(end + kBlock, sample.ids.length);
     for (let t = end; t < last; ++t) {
       if (t + 1 === sample.ids.length || textAt(sample, t).endsWith('\n')) { end = t + 1; break; }
     }
+    for (const fold of folds.values()) if (end > fold.begin && end < fold.end) end = fold.end;
     blocks.push([begin, end]);
     begin = end;
   }
@@ -88,7 +189,7 @@ function blocksOf(sample) {
 }
 
 function drawTokens(box, sample) {
-  const weights = weightsOf(sample);
+  const weights = weightsOf(sample), folds = foldsOf(sample);
   const parts = document.createDocumentFragment();
   for (let t = Number(box.dataset.begin); t < Number(box.dataset.end); ++t) {
     const position = positionAt(sample, t);
@@ -98,7 +199,12 @@ function drawTokens(box, sample) {
       mark.textContent = position;
       parts.append(mark);
     }
-    const id = sample.ids[t], text = textAt(sample, t);
+    const id = sample.ids[t], text = textAt(sample, t), fold = folds.get(t);
+    if (fold) {
+      parts.append(make('span', { class: 't special pads', 'data-t': t, 'data-id': id }, `${visible(text)} × ${count(fold.end - fold.begin)}`));
+      t = fold.end - 1;
+      continue;
+    }
     const token = document.createElement('span');
     const part = /^[\u200c\u200d]*$/.test(text);
     token.className = 't' + (t > 0 && weights[t - 1] > 0 ? ' trained' : '') + (special.has(id) ? ' special' : '') +
@@ -130,8 +236,10 @@ const near = new IntersectionObserver(entries => {
 function guessHeight(sample, begin, end) {
   const columns = Math.max(20, Math.min(page.clientWidth, 1100) / 8);
   let lines = 1, column = 0;
+  const folds = foldsOf(sample);
   for (let t = begin; t < end; ++t) {
     const text = textAt(sample, t);
+    if (folds.has(t)) t = folds.get(t).end - 1;
     column += text.length;
     if (text.includes('\n') || column > columns) { ++lines; column = 0; }
   }
@@ -165,15 +273,14 @@ function sampleCard(index, colour) {
   const sample = data.samples[index], n = sample.ids.length;
   const blocks = blocksOf(sample).map(([begin, end]) => make('div', { class: 'tokens', 'data-sample': index, 'data-begin': begin,
     'data-end': end, style: `min-height: ${guessHeight(sample, begin, end)}px` }));
-  const last = n ? positionAt(sample, n - 1) : 0;
   const beyond = n && sample.targets[n - 1] !== undefined
     ? make('div', { class: 'turns' }, 'The last position is trained to predict what was cut off: ',
         make('b', {}, nameOf(sample.targets[n - 1]))) : null;
   const card = make('article', { class: 'card sample', id: `sample-${index + 1}`, style: colour ? `--of-sample: ${colour}` : null },
     make('header', {}, make('h3', {}, `${index + 1} · ${visible(sample.origin)}`),
       n ? make('span', {}, `${plural(n, 'token')}, ${count(sample.trained)} trained (${percent(sample.trained, n)})`) : null,
-      sample.row !== null ? make('span', {}, `positions ${count(positionAt(sample, 0))} to ${count(last)}`) : null),
-    turnsLine(sample), verdictLine(sample), blocks, beyond);
+      sample.row !== null ? make('span', {}, `positions ${placeAt(sample, 0)} to ${placeAt(sample, n - 1)}`) : null),
+    turnsLine(sample), verdictLine(sample), mediaStrip(index), blocks, beyond);
   blocks.forEach(block => near.observe(block));
   return card;
 }
@@ -186,9 +293,11 @@ const colourOf = k => `var(--run-${k % kColours})`;
 function rowSection(row, r) {
   const length = data.packing ? data.row_length : row.tokens;
   const cards = row.samples.map((index, k) => sampleCard(index, colourOf(k)));
+  const limit = data.row_patches ? ` of ${count(data.row_patches)}` : '';
+  const patches = limit || row.patches ? `, ${count(row.patches)}${limit} patches` : '';
   const title = data.packing
-    ? `${count(row.tokens)} of ${count(length)} tokens, ${percent(row.tokens, length)} full, ${plural(row.samples.length, 'sample')}`
-    : plural(row.tokens, 'token');
+    ? `${count(row.tokens)} of ${count(length)} tokens, ${percent(row.tokens, length)} full, ${plural(row.samples.length, 'sample')}${patches}`
+    : plural(row.tokens, 'token') + patches;
   const fill = data.packing ? make('div', { class: 'fill', role: 'img', 'aria-label': title },
     row.samples.map((index, k) => {
       const n = data.samples[index].ids.length;
@@ -245,6 +354,7 @@ function legend() {
   return make('div', { class: 'legend' }, entry('t trained', 'text', 'the model is trained to predict it'),
     entry('t', 'text', 'only read'), entry('t special', '<|im_end|>', 'special token'),
     entry('at zero', '0', 'position, from 0 in every sample'), entry('t part', '·', 'part of the next character'),
+    data.samples.some(sample => sample.media.length) ? entry('t special pads', '<|image_pad|> × 64', 'the tokens of an image') : null,
     make('span', {}, 'Hover or tap a token for id, target and bytes; ← → go on from there.'));
 }
 
@@ -278,7 +388,7 @@ function applyFilter(nothing) {
 function tools(nothing) {
   const choose = (key, ...options) => make('select', { 'aria-label': key,
     onchange: event => { filter[key] = event.target.value; applyFilter(nothing); } }, options);
-  const switchOf = (name, style) => make('button', { type: 'button', 'aria-pressed': 'false', onclick: event => {
+  const switchOf = (name, style, on = false) => make('button', { type: 'button', 'aria-pressed': String(page.classList.toggle(style, on)), onclick: event => {
     const on = page.classList.toggle(style);
     event.target.setAttribute('aria-pressed', on);
   } }, name);
@@ -289,7 +399,8 @@ function tools(nothing) {
       make('option', { value: 'out' }, 'not trained')),
     make('input', { type: 'search', placeholder: 'find text or origin', 'aria-label': 'find',
       oninput: event => { filter.text = event.target.value; applyFilter(nothing); } }),
-    switchOf('ids', 'with-ids'));
+    switchOf('ids', 'with-ids'),
+    data.samples.some(sample => sample.media.length) ? switchOf('grid', 'with-grid', true) : null);
 }
 
 // ---- what a token is
@@ -297,24 +408,36 @@ function tools(nothing) {
 let marked = [];
 
 function describe(sample, t) {
-  const id = sample.ids[t], weight = sample.at[t];
-  const list = [['position', count(positionAt(sample, t))], ['id', id], ['text', visible(textAt(sample, t)).replaceAll(' ', '␣') || '(part of a character)'],
+  const id = sample.ids[t], weight = weightsOf(sample)[t], fold = foldsOf(sample).get(t);
+  const axes = sample.axes ? 'position (t / h / w)' : 'position';
+  if (fold) {
+    return listOf([['is', nameOfMedium(sample, fold.medium)], ['tokens', `${count(fold.end - fold.begin)} from ${count(t)} on`],
+      [axes, `${placeAt(sample, t)}  to  ${placeAt(sample, fold.end - 1)}`], ['id', id], ['target', 'none: not trained here']]);
+  }
+  const list = [[axes, placeAt(sample, t)], ['id', id], ['text', visible(textAt(sample, t)).replaceAll(' ', '␣') || '(part of a character)'],
     ['bytes', bytesOf(id)]];
   if (weight > 0) list.push(['target', `${targetAt(sample, t)}  ${nameOf(targetAt(sample, t))}`]);
   else list.push(['target', 'none: not trained here']);
   if (weight > 0 && weight !== 1) list.push(['weight', weight]);
-  return make('dl', {}, list.map(([name, value]) => [make('dt', {}, name), make('dd', {}, String(value))]));
+  return listOf(list);
 }
+
+const listOf = list => make('dl', {}, list.map(([name, value]) => [make('dt', {}, name), make('dd', {}, String(value))]));
 
 function hideTip() {
   tip.hidden = true;
-  for (const token of marked) token.classList.remove('here', 'target');
+  for (const token of marked) {
+    token.classList.remove('here', 'target');
+    if (token.classList.contains('cell')) token.hidden = true;
+  }
   marked = [];
 }
 
 /** The token before or behind; null at an end of the sample, or where its block is not drawn. */
 function nextToken(token, step) {
-  const t = Number(token.dataset.t) + step;
+  const sample = data.samples[token.parentElement.dataset.sample], at = Number(token.dataset.t);
+  const fold = foldsOf(sample).get(at);
+  const t = step > 0 && fold ? fold.end : unitOf(sample, at + step);
   for (const block of [token.parentElement, token.parentElement.nextElementSibling, token.parentElement.previousElementSibling]) {
     const next = block?.querySelector(`.t[data-t="${t}"]`);
     if (next) return next;
@@ -332,26 +455,41 @@ function showTip(token) {
     next.classList.add('target');
     marked.push(next);
   }
-  tip.replaceChildren(describe(sample, t));
+  place(describe(sample, t), token.getBoundingClientRect());
+}
+
+/** The tip with `content`, beside a place on the screen. */
+function place(content, at) {
+  tip.replaceChildren(content);
   tip.hidden = false;
-  const at = token.getBoundingClientRect(), size = tip.getBoundingClientRect();
+  const size = tip.getBoundingClientRect();
   tip.style.left = `${Math.max(8, Math.min(at.left, innerWidth - size.width - 8))}px`;
   const below = at.bottom + 8;
   tip.style.top = `${below + size.height < innerHeight ? below : Math.max(8, at.top - size.height - 8)}px`;
 }
 
 const tokenOf = event => event.target.closest?.('.tokens > .t');
+const pictureOf = event => event.target.closest?.('.picture');
 let pinned = null;
 page.addEventListener('pointerover', event => {
   if (event.pointerType === 'touch' || pinned) return;
   const token = tokenOf(event);
   if (token) showTip(token); else hideTip();
 });
+page.addEventListener('pointermove', event => {
+  if (event.pointerType === 'touch' || pinned) return;
+  const box = pictureOf(event);
+  if (!box) return;
+  hideTip();
+  pointAt(box, event.clientX, event.clientY);
+});
 page.addEventListener('pointerleave', () => { if (!pinned) hideTip(); });
 document.addEventListener('click', event => {
   const token = tokenOf(event);
   pinned = token && token !== pinned ? token : null;
   if (pinned) showTip(pinned); else hideTip();
+  const box = pinned ? null : pictureOf(event);
+  if (box) pointAt(box, event.clientX, event.clientY);
 });
 document.addEventListener('keydown', event => {
   if (event.key === 'Escape') { pinned = null; hideTip(); }

@@ -8,11 +8,13 @@
 #include "core/log.h"
 #include "data/collate.h"
 #include "data/head.h"
+#include "data/media_format.h"
 #include "data/mixture.h"
 #include "data/packer.h"
 #include "data/sample_reader.h"
-#include "train/data_setup.h"
+#include "media/thumbnail.h"
 #include "train/cost_model.h"
+#include "train/data_setup.h"
 
 namespace lmms::train::preview {
 namespace {
@@ -39,7 +41,6 @@ fs::path model_folder(const LoadedConfig& loaded, const fs::path& hub_cache) {
   return std::move(found).take();
 }
 
-std::vector<data::SourceConfig> sources_of(const LoadedConfig& loaded, bool evaluation) {
 /// What `balanced` evens; nothing else asks for it, and it alone needs a model.
 data::CostModel costs_of(const LoadedConfig& loaded, const fs::path& hub_cache) {
   const data::DataConfig& c = loaded.config.dataset;
@@ -55,6 +56,7 @@ data::CostModel costs_of(const LoadedConfig& loaded, const fs::path& hub_cache) 
   }
 }
 
+std::vector<data::SourceConfig> sources_of(const LoadedConfig& loaded, bool evaluation) {
   const data::DataConfig& c = loaded.config.dataset;
   if (!evaluation) return data::sources_of(c).take();
   if (!c.eval_dataset_path) {
@@ -120,11 +122,70 @@ void read_named(const std::vector<data::SourceConfig>& sources, const Options& o
 }
 
 Tokens slice(const data::Batch& batch, const data::Segment& segment) {
-  const auto cut = [&](const auto& values) {
-    const auto begin = values.begin() + segment.start;
+  const auto cut = [&](const auto& values, int64_t offset = 0) {
+    const auto begin = values.begin() + offset + segment.start;
     return std::vector(begin, begin + segment.length);
   };
-  return {cut(batch.input_ids), cut(batch.labels), cut(batch.weights), cut(batch.position_ids)};
+  Tokens out{
+      cut(batch.input_ids), cut(batch.labels), cut(batch.weights), cut(batch.position_ids), {}, {}};
+  if (batch.position_ids.size() > batch.input_ids.size()) {
+    out.heights = cut(batch.position_ids, batch.tokens());
+    out.widths = cut(batch.position_ids, 2 * batch.tokens());
+    // of a sample of text in a row with images
+    if (out.heights == out.positions && out.widths == out.positions) out.heights = out.widths = {};
+  }
+  return out;
+}
+
+constexpr int64_t kMostPictures = 24;  // of one video, or of the tiles of one image
+
+Picture picture_of(const data::Sight& sight, bool one_of_many) {
+  const media::ThumbnailOptions size =
+      one_of_many ? media::ThumbnailOptions{.side = 256, .most_bytes = 12'000}
+                  : media::ThumbnailOptions{.side = 768, .most_bytes = 64'000};
+  return {.url = media::thumbnail_url(sight.picture, size),
+          .width = sight.picture.width(),
+          .height = sight.picture.height(),
+          .rows = sight.rows,
+          .columns = sight.columns,
+          .label = sight.label};
+}
+
+/// "image/png in the record" of a data: URL; any other name as it is.
+std::string short_name(const std::string& name) {
+  constexpr std::string_view kData = "data:";
+  if (!name.starts_with(kData)) return name;
+  const size_t end = std::min(name.find_first_of(";,"), name.size());
+  return name.substr(kData.size(), end - kData.size()) + " in the record";
+}
+
+/// The media of a record; `tokens`: which of the sample's take features, ascending.
+std::vector<Medium> media_of(const std::vector<data::MediumView>& views,
+                             const std::vector<int32_t>& tokens) {
+  std::vector<Medium> out;
+  size_t next = 0;
+  for (const auto& view : views) {
+    Medium medium;
+    medium.video = view.medium.kind == data::Part::Kind::video;
+    medium.name = short_name(view.medium.name);
+    medium.width = view.medium.size.width;
+    medium.height = view.medium.size.height;
+    medium.grid = view.medium.grid;
+    for (const auto& run : view.medium.pads) medium.tokens += run.tokens;
+    for (int64_t k = 0; k < medium.tokens && next < tokens.size(); ++k, ++next) {
+      const int64_t t = tokens[next];
+      if (medium.runs.empty() || medium.runs.back().end != t) medium.runs.push_back({t, t});
+      ++medium.runs.back().end;
+    }
+    const auto count = static_cast<int64_t>(view.sights.size());
+    const int64_t shown = std::min(count, kMostPictures);
+    for (int64_t i = 0; i < shown; ++i)  // evenly over all of them
+      medium.pictures.push_back(
+          picture_of(view.sights[static_cast<size_t>(i * count / shown)], count > 1));
+    medium.pictures_left_out = count - shown;
+    out.push_back(std::move(medium));
+  }
+  return out;
 }
 
 std::string policy_of(const data::DataConfig& c, const data::Outcome& outcome) {
@@ -182,7 +243,8 @@ struct Judged {
 };
 
 Judged judge(const Read& read, int64_t ordinal, const data::DataConfig& c,
-             const data::SampleJudge& judge, const data::Processor& processor) {
+             const data::SampleJudge& judge, const data::Processor& processor,
+             data::Pixels pixels) {
   Judged judged;
   const data::Outcome outcome = judge.measure(read.record, ordinal);
   Sample& sample = judged.sample;
@@ -203,6 +265,8 @@ Judged judge(const Read& read, int64_t ordinal, const data::DataConfig& c,
     }
   }
   if (sample.fate != Fate::trained) sample.policy = policy_of(c, outcome);
+  if (judged.made && !judged.made->vision.grids.empty())
+    sample.media = media_of(processor.look(*read.record, pixels), judged.made->vision.tokens);
   return judged;
 }
 
@@ -261,9 +325,11 @@ Preview make_preview(const LoadedConfig& loaded, const Options& options,
   }
 
   const data::SampleJudge policies(made.processor, training.policies, training.costs);
+  const auto pixels = options.pictures ? data::Pixels::decoded : data::Pixels::none;
   std::vector<Judged> judged;
   for (size_t i = 0; i < reads.size(); ++i) {
-    judged.push_back(judge(reads[i], static_cast<int64_t>(i), c, policies, *made.processor));
+    judged.push_back(
+        judge(reads[i], static_cast<int64_t>(i), c, policies, *made.processor, pixels));
   }
   const bool chats = !c.plain_text();
   for (const auto& bin : pack(judged, packing)) {
@@ -274,6 +340,7 @@ Preview make_preview(const LoadedConfig& loaded, const Options& options,
       samples.push_back(judged[static_cast<size_t>(item.ordinal)].made);
     }
     row.tokens = bin.length;
+    row.patches = bin.patches;
     const data::Batch batch = data::collate({&samples, 1}, training.pad_multiple, training.pad_id);
     for (const auto& segment : batch.segments) {
       if (segment.sample < 0) continue;  // the pad
@@ -296,6 +363,7 @@ Preview make_preview(const LoadedConfig& loaded, const Options& options,
       if (entry.value == packing->strategy) preview.packing = entry.name;
     }
     preview.row_length = packing->length;
+    preview.row_patches = packing->patches;
     preview.open_rows =
         packing->strategy == data::PackingStrategy::sequential ? 1 : packing->num_open_bins;
   }

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "core/error.h"
+#include "core/patch_grid.h"
 #include "data/policy.h"
 #include "text/tokenizer.h"
 #include "train/config.h"
@@ -20,14 +21,16 @@ struct Options {
   std::optional<int64_t> rows_per_source = std::nullopt;
   std::vector<std::string> named_rows = {};  ///< instead: as data::NamedRows reads them
   bool evaluation = false;                   ///< of the evaluation data, which is never packed
+  bool pictures = false;                     ///< decode images and videos to show them
 };
 
 /// The positions of a sample, exactly as a batch holds them.
 struct Tokens {
-  std::vector<int32_t> ids;        ///< [n]
-  std::vector<int32_t> labels;     ///< [n] target of each position; 0 where it is not trained
-  std::vector<float> weights;      ///< [n] of each target in the loss; 0: not trained
-  std::vector<int32_t> positions;  ///< [n]
+  std::vector<int32_t> ids;              ///< [n]
+  std::vector<int32_t> labels;           ///< [n] target of each position; 0 where it is not trained
+  std::vector<float> weights;            ///< [n] of each target in the loss; 0: not trained
+  std::vector<int32_t> positions;        ///< [n]; with three axes (M-RoPE) those of time
+  std::vector<int32_t> heights, widths;  ///< [n] the other two axes; empty where there is one
   int64_t size() const { return static_cast<int64_t>(ids.size()); }
 };
 
@@ -37,6 +40,30 @@ struct Turn {
   std::string role;
   int64_t begin = 0, end = 0;  ///< tokens
   int64_t trained = 0;         ///< of its tokens, those that are targets
+};
+
+/// Tokens [begin, end) of one kind that take features of an image or video.
+struct PadRun {
+  int64_t begin = 0, end = 0;
+};
+
+/// A frame, tile or image as the vision tower sees it.
+struct Picture {
+  std::string url;  ///< data:image/..., small
+  int width = 0, height = 0;
+  int64_t rows = 0, columns = 0;  ///< of the cells that become a token each; 0: none do
+  std::string label;
+};
+
+struct Medium {
+  bool video = false;
+  std::string name;           ///< its path, or how many bytes it has
+  int width = 0, height = 0;  ///< of the file; 0: not known
+  PatchGrid grid;
+  int64_t tokens = 0;
+  std::vector<PadRun> runs;       ///< together `tokens`
+  std::vector<Picture> pictures;  ///< where Options::pictures asks for them; of many some
+  int64_t pictures_left_out = 0;
 };
 
 /// What training does with a record.
@@ -58,6 +85,7 @@ struct Sample {
   Tokens tokens;
   int64_t trained_tokens = 0;  ///< targets
   std::vector<Turn> turns;     ///< none for plain text
+  std::vector<Medium> media;   ///< in the order of their tokens
   std::optional<int64_t> row;  ///< in Preview::rows; absent: not trained
 };
 
@@ -65,6 +93,7 @@ struct Sample {
 struct Row {
   std::vector<int64_t> samples;  ///< in Preview::samples
   int64_t tokens = 0;
+  int64_t patches = 0;  ///< of images and videos
 };
 
 struct Source {
@@ -92,6 +121,7 @@ struct Preview {
   std::vector<Row> rows;
   std::optional<std::string> packing;  ///< the strategy
   int64_t row_length = 0;              ///< with packing
+  int64_t row_patches = 0;             ///< with packing_patches
   int64_t open_rows = 1;               ///< with packing: rows that training holds open
   bool shuffle = false;                ///< training takes the records in another order
 };

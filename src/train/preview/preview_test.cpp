@@ -5,6 +5,8 @@
 
 #include "data/data_testing.h"
 #include "data/loader.h"
+#include "media/thumbnail.h"
+#include "train/cost_model.h"
 #include "train/data_setup.h"
 #include "train/preview/page.h"
 #include "train/preview/terminal.h"
@@ -61,7 +63,7 @@ class Previewed : public testing::Test {
   }
 
   LoadedConfig load(const std::vector<std::string>& overrides = {}) const {
-    std::vector<std::string> words = {folder_.path("config.yaml")};
+    std::vector<std::string> words = {config_.empty() ? folder_.path("config.yaml") : config_};
     for (const auto& word : overrides) words.push_back("dataset_config." + word);
     return load_train_config(words);
   }
@@ -74,17 +76,26 @@ class Previewed : public testing::Test {
   }
 
   TempFolder folder_;
+  std::string config_;  ///< instead of the folder's
 };
 
 void expect_same(const Row& row, const Preview& preview, const data::Batch& batch) {
   Tokens all;
+  const bool three_axes = batch.position_ids.size() > batch.input_ids.size();
   for (const int64_t sample : row.samples) {
     const Tokens& one = preview.samples[static_cast<size_t>(sample)].tokens;
     all.ids.insert(all.ids.end(), one.ids.begin(), one.ids.end());
     all.labels.insert(all.labels.end(), one.labels.begin(), one.labels.end());
     all.weights.insert(all.weights.end(), one.weights.begin(), one.weights.end());
     all.positions.insert(all.positions.end(), one.positions.begin(), one.positions.end());
+    for (const auto& [to, from] :
+         {std::pair(&all.heights, &one.heights), {&all.widths, &one.widths}}) {
+      const auto& axis = from->empty() ? one.positions : *from;
+      if (three_axes) to->insert(to->end(), axis.begin(), axis.end());
+    }
   }
+  for (const auto* axis : {&all.heights, &all.widths})
+    all.positions.insert(all.positions.end(), axis->begin(), axis->end());
   EXPECT_EQ(all.ids, batch.input_ids);
   EXPECT_EQ(all.labels, batch.labels);
   EXPECT_EQ(all.weights, batch.weights);
@@ -367,6 +378,144 @@ TEST_F(Previewed, page_is_one_file_that_no_sample_can_break) {
   const auto data = page_data(page);
   EXPECT_THAT(data["samples"][1]["what"].get<std::string>(), HasSubstr("not valid JSON"));
   EXPECT_EQ(data["samples"][1]["fate"], "skipped");
+}
+
+/// Chats with none, one and two images, an image that is none, and a text about images.
+class PreviewedImages : public Previewed {
+ protected:
+  PreviewedImages() {
+    config_ = LMMS_SOURCE_DIR "/examples/quickstart/config.yaml";
+    folder_.write("eval.yaml", "datasets: [{path: " + folder_.path("eval.jsonl") + "}]\n");
+    media::Image wide(90, 60), tall(40, 120);
+    for (media::Image* image : {&wide, &tall}) {
+      for (int y = 0; y < image->height(); ++y) {
+        for (int x = 0; x < image->width() * 3; ++x)
+          image->row(y)[x] = static_cast<uint8_t>(x + 2 * y);
+      }
+    }
+    folder_.write("wide.png", media::encode_png(wide));
+    folder_.write("tall.png", media::encode_png(tall));
+    folder_.write("</script>.png", media::encode_png(tall));
+    folder_.write("torn.png", media::encode_png(wide).substr(0, 60));
+    const auto seen = [](const std::vector<std::string>& images) {
+      nlohmann::json parts = nlohmann::json::array();
+      for (const auto& image : images)
+        parts.push_back({{"type", "image_url"}, {"image_url", {{"url", image}}}});
+      parts.push_back({{"type", "text"}, {"text", "What?"}});
+      return nlohmann::json{{"messages",
+                             {{{"role", "user"}, {"content", parts}},
+                              {{"role", "assistant"}, {"content", "That."}}}}}
+                 .dump() +
+             "\n";
+    };
+    folder_.write("train.jsonl", seen({"wide.png"}) + chat("No image.", "None.") +
+                                     seen({"tall.png", "wide.png"}) + seen({"torn.png"}) +
+                                     chat("<|image_pad|>", "A word.") + seen({"</script>.png"}) +
+                                     seen({"wide.png", "wide.png", "wide.png"}));
+  }
+  std::vector<std::string> seeing(std::vector<std::string> more = {}) const {
+    std::vector<std::string> words{"dataset_format=yaml",
+                                   "dataset_path=null",
+                                   "eval_dataset_path=" + folder_.path("eval.yaml"),
+                                   "shuffle=false",
+                                   "packing=false",
+                                   "on_bad_sample=skip",
+                                   std::string("processor_config.processor_name=") +
+                                       LMMS_SOURCE_DIR + "/examples/quickstart/tokenizer",
+                                   "datasets=[{path: " + folder_.path("train.jsonl") +
+                                       ", data_folder: " + folder_.path(".") + "}]"};
+    words.insert(words.end(), more.begin(), more.end());
+    return words;
+  }
+};
+
+TEST_F(PreviewedImages, are_what_the_loader_trains) {
+  for (const auto& more : std::vector<std::vector<std::string>>{
+           {},
+           {"packing=true", "packing_length=200"},
+           {"packing=true", "packing_length=400", "packing_patches=80"},
+           {"packing=true", "packing_length=400", "packing_patches=60"},
+           {"packing=true", "packing_length=200", "packing_strategy=balanced"}}) {
+    SCOPED_TRACE(testing::PrintToString(more));
+    const LoadedConfig loaded = load(seeing(more));
+    const Preview preview = make_preview(loaded, {.rows_per_source = 100}, "");
+    const RunData run = open_data(loaded, "", "");
+    data::LoaderOptions options = loader_options(loaded.config, 1, 0, cost_model_of(loaded, {}));
+    options.rows_per_micro_step = 1;
+    options.epochs = 1;
+    data::Loader loader(run.training, run.processing.processor, options);
+    size_t rows = 0;
+    while (auto step = loader.next()) {
+      if (step->samples == 0) continue;
+      ASSERT_LT(rows, preview.rows.size());
+      int64_t patches = 0;
+      for (const PatchGrid& grid : step->micro_steps.front().vision.grids)
+        patches += grid.patches();
+      EXPECT_EQ(preview.rows[rows].patches, patches);
+      expect_same(preview.rows[rows++], preview, step->micro_steps.front());
+    }
+    EXPECT_EQ(rows, preview.rows.size());
+  }
+}
+
+TEST_F(PreviewedImages, are_told_by_size_grid_and_tokens) {
+  const std::string text = show(seeing(), {.rows_per_source = 100}, {.full = true});
+  EXPECT_THAT(text, HasSubstr("image 1: wide.png, 90x60 -> grid 1x4x6 -> 6 tokens\n"));
+  EXPECT_THAT(text, HasSubstr("image 1: tall.png, 40x120 -> grid 1x8x2 -> 4 tokens\n"
+                              "  image 2: wide.png, 90x60 -> grid 1x4x6 -> 6 tokens\n"));
+  EXPECT_THAT(text, HasSubstr("<|vision_start|><|image_pad|> x 4<|vision_end|>"));
+  EXPECT_THAT(text, HasSubstr("torn.png"));
+  const std::string table = show(seeing(), {.named_rows = {"1"}}, {.ids = true});
+  EXPECT_THAT(table, HasSubstr("<|image_pad|> x 6"));
+  const std::string limited =
+      show(seeing({"packing=true", "packing_patches=60"}), {.rows_per_source = 100});
+  EXPECT_THAT(limited, HasSubstr("patches packed by first_fit"));
+  EXPECT_THAT(limited,
+              HasSubstr("72 patches of images and videos, a row takes 60 (on_overlong: drop"));
+  EXPECT_THAT(limited, HasSubstr(" / 60 patches"));
+}
+
+TEST_F(PreviewedImages, stand_in_the_page_as_the_model_sees_them) {
+  const Preview preview = this->preview(seeing(), {.rows_per_source = 100, .pictures = true});
+  const std::string page = render_page(preview);
+  EXPECT_EQ(page.find("</script>.png"), std::string::npos);
+  const auto data = page_data(page);
+  const auto& two = data["samples"][2];
+  ASSERT_EQ(two["media"].size(), 2u);
+  const auto& wide = two["media"][1];
+  EXPECT_EQ(wide["name"], "wide.png");
+  EXPECT_EQ(wide["grid"], (std::vector<int>{1, 4, 6}));
+  EXPECT_EQ(wide["tokens"], 6);
+  ASSERT_EQ(wide["runs"].size(), 1u);
+  const int32_t pad = *preview.vocabulary.id("<|image_pad|>");
+  int64_t pads = 0;
+  for (const auto& medium : two["media"]) {
+    for (const auto& run : medium["runs"]) {
+      for (size_t t = run[0]; t < run[1]; ++t, ++pads) EXPECT_EQ(two["ids"][t], pad);
+    }
+  }
+  EXPECT_EQ(pads, 10);
+  ASSERT_EQ(wide["pictures"].size(), 1u);
+  const auto& picture = wide["pictures"][0];
+  EXPECT_EQ(picture["width"], 84);
+  EXPECT_EQ(picture["height"], 56);
+  EXPECT_EQ(picture["rows"], 2);
+  EXPECT_EQ(picture["columns"], 3);
+  EXPECT_THAT(picture["url"].get<std::string>(), testing::StartsWith("data:image/"));
+  // M-RoPE: the tokens of the image have a place in height and width
+  EXPECT_EQ(two["axes"].size(), 2u);
+  const Tokens& tokens = preview.samples[2].tokens;
+  const size_t first = wide["runs"][0][0];
+  EXPECT_EQ(tokens.positions[first + 5], tokens.positions[first]);
+  EXPECT_EQ(tokens.heights[first + 5], tokens.heights[first] + 1);
+  EXPECT_EQ(tokens.widths[first + 5], tokens.widths[first] + 2);
+  EXPECT_TRUE(data["samples"][1]["axes"].is_null());
+  EXPECT_TRUE(data["samples"][1]["media"].empty());
+  EXPECT_TRUE(data["samples"][3]["media"].empty()) << "it cannot be read";
+}
+
+TEST_F(PreviewedImages, without_a_page_are_not_decoded) {
+  EXPECT_TRUE(preview(seeing()).samples[0].media[0].pictures.empty());
 }
 
 TEST(TokenText, gives_a_character_to_the_last_of_its_tokens) {

@@ -1,6 +1,7 @@
 #include "train/preview/terminal.h"
 
 #include <algorithm>
+#include <span>
 
 #include "core/format.h"
 #include "core/units.h"
@@ -12,9 +13,18 @@ namespace {
 constexpr int kNarrowest = 40, kWidest = 120;
 /// Tokens of a long sample that are shown from its beginning and its end.
 constexpr int64_t kHead = 400, kTail = 160;
+/// Fewer pads of an image in a row than this are shown one by one.
+constexpr int64_t kFold = 4;
+constexpr size_t kMostMedia = 12;
 constexpr size_t kMostTurns = 6;
 
 enum class Style { plain, trained, special, trained_special, title, soft, good, warn, bad };
+
+/// One token, or the pads of an image in a row.
+struct Unit {
+  size_t begin = 0, end = 0;
+  int64_t tokens() const { return static_cast<int64_t>(end - begin); }
+};
 
 /// Text in a style, for a screen with colours or without.
 class Painter {
@@ -121,13 +131,18 @@ class Renderer {
   }
 
   void head() {
-    wrapped(
-        Style::title,
-        fmt::format("{}: {}, {}", preview_.config.empty() ? "config" : shown_path(preview_.config),
-                    preview_.evaluation ? "evaluation data" : "training data",
-                    preview_.packing ? fmt::format("rows of up to {} tokens packed by {}",
-                                                   grouped(preview_.row_length), *preview_.packing)
-                                     : "a sample is a row"));
+    wrapped(Style::title,
+            fmt::format(
+                "{}: {}, {}", preview_.config.empty() ? "config" : shown_path(preview_.config),
+                preview_.evaluation ? "evaluation data" : "training data",
+                preview_.packing
+                    ? fmt::format(
+                          "rows of up to {} tokens{} packed by {}", grouped(preview_.row_length),
+                          preview_.row_patches > 0
+                              ? fmt::format(" and {} patches", grouped(preview_.row_patches))
+                              : "",
+                          *preview_.packing)
+                    : "a sample is a row"));
     wrapped(Style::plain,
             fmt::format("processor {}, tokenizer {} ({} tokens)", preview_.processor_type,
                         shown_path(preview_.tokenizer), grouped(preview_.vocabulary.vocab_size())));
@@ -170,12 +185,13 @@ class Renderer {
     const Sample& sample = preview_.samples[i];
     title(i, sample);
     facts(sample);
+    media(sample);
     verdict(sample);
     if (sample.tokens.size() > 0) {
       if (shown_.ids) {
-        table(sample.tokens);
+        table(sample);
       } else {
-        text(sample.tokens);
+        text(sample);
       }
     }
     out_ += '\n';
@@ -195,8 +211,9 @@ class Renderer {
         fmt::format("{}, {} trained ({})", counted(n, "token"), grouped(sample.trained_tokens),
                     percent(sample.trained_tokens, n));
     if (sample.row) {
-      text += fmt::format(" · row {} · positions {} to {}", *sample.row + 1,
-                          sample.tokens.positions.front(), grouped(sample.tokens.positions.back()));
+      text +=
+          fmt::format(" · row {} · positions {} to {}", *sample.row + 1, position(sample.tokens, 0),
+                      position(sample.tokens, sample.tokens.ids.size() - 1));
     }
     for (size_t t = 0; t < sample.turns.size(); ++t) {
       if (t == kMostTurns && sample.turns.size() > kMostTurns + 1) {
@@ -210,6 +227,34 @@ class Renderer {
       if (turn.trained > 0) text += fmt::format(" ({} trained)", grouped(turn.trained));
     }
     wrapped(Style::plain, text);
+  }
+
+  /// "image 3: cat.jpg, 500x333 -> grid 1x24x36 -> 216 tokens"
+  void media(const Sample& sample) {
+    size_t images = 0, videos = 0;
+    for (size_t i = 0; i < sample.media.size(); ++i) {
+      const Medium& medium = sample.media[i];
+      const size_t number = medium.video ? ++videos : ++images;
+      if (i == kMostMedia && sample.media.size() > kMostMedia + 1 && !shown_.full) {
+        wrapped(Style::soft, fmt::format("and {} more images and videos; --full shows them",
+                                         sample.media.size() - i));
+        return;
+      }
+      std::string text = fmt::format("{} {}: {}", medium.video ? "video" : "image", number,
+                                     visible(medium.name, Newline::marked));
+      if (medium.width > 0) text += fmt::format(", {}x{}", medium.width, medium.height);
+      text += fmt::format(" -> grid {}x{}x{} -> {}", medium.grid.t, medium.grid.h, medium.grid.w,
+                          counted(medium.tokens, "token"));
+      wrapped(Style::plain, text, "  ");
+    }
+  }
+
+  /// Of a token: one number, or "time/height/width" where they differ.
+  static std::string position(const Tokens& tokens, size_t t) {
+    if (tokens.heights.empty() ||
+        (tokens.heights[t] == tokens.positions[t] && tokens.widths[t] == tokens.positions[t]))
+      return grouped(tokens.positions[t]);
+    return fmt::format("{}/{}/{}", tokens.positions[t], tokens.heights[t], tokens.widths[t]);
   }
 
   /// What becomes of a record that is not simply trained.
@@ -247,26 +292,54 @@ class Renderer {
     return trained ? Style::trained : Style::plain;
   }
 
-  /// The tokens that are shown: all, or two spans around the middle that is left out.
+  /// The tokens in order, pads of an image in a row together.
+  std::vector<Unit> units_of(const Sample& sample) const {
+    std::vector<Unit> units;
+    size_t t = 0;
+    const auto singles = [&](size_t end) {
+      for (; t < end; ++t) units.push_back({t, t + 1});
+    };
+    for (const Medium& medium : sample.media) {
+      for (const PadRun& run : medium.runs) {
+        if (run.end - run.begin < kFold) continue;
+        singles(static_cast<size_t>(run.begin));
+        units.push_back({t, static_cast<size_t>(run.end)});
+        t = static_cast<size_t>(run.end);
+      }
+    }
+    singles(sample.tokens.ids.size());
+    return units;
+  }
+
+  /// The units that are shown: all, or two spans around the middle that is left out.
   struct Extent {
-    size_t head, tail;  ///< [0, head) and [tail, n)
+    std::span<const Unit> head, tail;
+    int64_t left_out = 0;  ///< tokens
   };
-  Extent extent_of(const Tokens& tokens) const {
-    const int64_t n = tokens.size();
-    const bool whole = shown_.full || n <= kHead + kTail;
-    return {static_cast<size_t>(whole ? n : kHead), static_cast<size_t>(whole ? n : n - kTail)};
+  Extent extent_of(std::span<const Unit> units) const {
+    if (shown_.full || units.size() <= kHead + kTail) return {units, {}, 0};
+    const auto tail = units.last(kTail);
+    return {units.first(kHead), tail,
+            static_cast<int64_t>(tail.front().begin - units[kHead].begin)};
   }
 
   std::string left_out(const Extent& extent) const {
-    return paint_(Style::soft,
-                  fmt::format("[{} not shown; --full shows them]",
-                              counted(static_cast<int64_t>(extent.tail - extent.head), "token")));
+    return paint_(Style::soft, fmt::format("[{} not shown; --full shows them]",
+                                           counted(extent.left_out, "token")));
+  }
+
+  /// The text of a unit: "<|image_pad|> x 216".
+  static std::string text_of(const Unit& unit, const std::vector<std::string>& texts) {
+    return unit.tokens() == 1 ? texts[unit.begin]
+                              : fmt::format("{} x {}", texts[unit.begin], grouped(unit.tokens()));
   }
 
   /// The text, neighbours of one style together.
-  void text(const Tokens& tokens) {
+  void text(const Sample& sample) {
+    const Tokens& tokens = sample.tokens;
     const auto texts = token_texts(tokens.ids, preview_.vocabulary);
-    const auto extent = extent_of(tokens);
+    const auto units = units_of(sample);
+    const auto extent = extent_of(units);
     std::string run;
     Style style = Style::plain;
     const auto end_run = [&] {
@@ -281,20 +354,20 @@ class Renderer {
       if (!paint_.colour()) out_ += paint_(style, shown);
       run.clear();
     };
-    const auto span = [&](size_t begin, size_t end) {
-      for (size_t t = begin; t < end; ++t) {
-        if (const Style next = style_of(tokens, t); next != style) {
+    const auto show = [&](std::span<const Unit> span) {
+      for (const Unit& unit : span) {
+        if (const Style next = style_of(tokens, unit.begin); next != style) {
           end_run();
           style = next;
         }
-        run += texts[t];
+        run += text_of(unit, texts);
       }
       end_run();
     };
-    span(0, extent.head);
-    if (extent.tail > extent.head) {
+    show(extent.head);
+    if (extent.left_out > 0) {
       out_ += '\n' + left_out(extent) + '\n';
-      span(extent.tail, tokens.ids.size());
+      show(extent.tail);
     }
     beyond_the_cut(tokens);
     if (!out_.ends_with('\n')) out_ += '\n';
@@ -311,15 +384,16 @@ class Renderer {
   }
 
   /// Columns of text, id and target, as many as fit, with the position of the first beside them.
-  void table(const Tokens& tokens) {
-    const auto texts = token_texts(tokens.ids, preview_.vocabulary);
-    const auto extent = extent_of(tokens);
-    block(tokens, texts, 0, extent.head);
-    if (extent.tail > extent.head) {
+  void table(const Sample& sample) {
+    const auto texts = token_texts(sample.tokens.ids, preview_.vocabulary);
+    const auto units = units_of(sample);
+    const auto extent = extent_of(units);
+    block(sample.tokens, texts, extent.head);
+    if (extent.left_out > 0) {
       line(left_out(extent));
-      block(tokens, texts, extent.tail, tokens.ids.size());
+      block(sample.tokens, texts, extent.tail);
     }
-    beyond_the_cut(tokens);
+    beyond_the_cut(sample.tokens);
   }
 
   struct Cell {
@@ -327,13 +401,15 @@ class Renderer {
     int width = 0;
   };
 
-  Cell cell(const Tokens& tokens, const std::vector<std::string>& texts, size_t t) const {
+  Cell cell(const Tokens& tokens, const std::vector<std::string>& texts, const Unit& unit) const {
     Cell cell;
+    const size_t t = unit.begin;
     cell.text = visible(texts[t], Newline::marked);
     if (width_of(cell.text) == 0)  // part of a character, or one that shows nothing by itself
       cell.text = "<" + hex(preview_.vocabulary.bytes(tokens.ids[t])) + ">";
     for (size_t at = 0; (at = cell.text.find(' ', at)) != std::string::npos;)
       cell.text.replace(at, 1, "␣");
+    if (unit.tokens() > 1) cell.text += " x " + grouped(unit.tokens());
     cell.id = std::to_string(tokens.ids[t]);
     if (tokens.weights[t] > 0) {
       cell.target = std::to_string(tokens.labels[t]);
@@ -345,17 +421,21 @@ class Renderer {
     return cell;
   }
 
-  void block(const Tokens& tokens, const std::vector<std::string>& texts, size_t begin,
-             size_t end) {
+  void block(const Tokens& tokens, const std::vector<std::string>& texts,
+             std::span<const Unit> units) {
     constexpr int kLabels = 9;
-    for (size_t t = begin; t < end;) {
+    for (size_t u = 0; u < units.size();) {
       const auto name = [&](std::string_view text) {
         return paint_(Style::soft, fmt::format("{:<{}}", text, kLabels));
       };
-      std::string text = name(fmt::format("{}", tokens.positions[t]));
+      const std::string first = tokens.heights.empty()
+                                    ? fmt::format("{}", tokens.positions[units[u].begin])
+                                    : position(tokens, units[u].begin);
+      std::string text = name(first + (first.size() >= kLabels ? " " : ""));
       std::string ids = name("  id"), targets = name("  target");
-      for (int used = kLabels; t < end; ++t) {
-        const Cell next = cell(tokens, texts, t);
+      for (int used = kLabels; u < units.size(); ++u) {
+        const size_t t = units[u].begin;
+        const Cell next = cell(tokens, texts, units[u]);
         if (used > kLabels && used + next.width > screen_width_) break;
         used += next.width + 1;
         const auto pad = [&](std::string_view shown) {
@@ -373,7 +453,7 @@ class Renderer {
       for (auto* row : {&text, &ids, &targets}) {
         line(std::string_view(*row).substr(0, row->find_last_not_of(' ') + 1));
       }
-      if (t < end) out_ += '\n';
+      if (u < units.size()) out_ += '\n';
     }
   }
 
@@ -407,6 +487,17 @@ class Renderer {
                             : ""));
   }
 
+  /// "4,096 tokens, 1,200 / 16,384 patches"
+  std::string patches_of(const Row& row) const {
+    std::string text = grouped(preview_.row_length) + " tokens";
+    if (preview_.row_patches > 0) {
+      text += fmt::format(", {} / {} patches", grouped(row.patches), grouped(preview_.row_patches));
+    } else if (row.patches > 0) {
+      text += fmt::format(", {} patches", grouped(row.patches));
+    }
+    return text;
+  }
+
   void row(size_t r) {
     const Row& row = preview_.rows[r];
     constexpr int64_t kBar = 32;
@@ -420,10 +511,10 @@ class Renderer {
     for (; drawn < kBar; ++drawn) bar += "░";
     std::string names;
     for (const int64_t sample : row.samples) names += fmt::format(" {}", sample + 1);
-    const std::string text = fmt::format("row {:<3} {} {:>4}  {} / {} tokens  {}{}", r + 1, bar,
-                                         percent(row.tokens, preview_.row_length),
-                                         grouped(row.tokens), grouped(preview_.row_length),
-                                         row.samples.size() == 1 ? "sample" : "samples", names);
+    const std::string text =
+        fmt::format("row {:<3} {} {:>4}  {} / {}  {}{}", r + 1, bar,
+                    percent(row.tokens, preview_.row_length), grouped(row.tokens), patches_of(row),
+                    row.samples.size() == 1 ? "sample" : "samples", names);
     line(text);
   }
 
