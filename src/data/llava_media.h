@@ -1,7 +1,7 @@
 #pragma once
 /// Images and videos as LLaVA-OneVision takes them: square views of one size, cut into flat
 /// patches.
-#include "data/media_format.h"
+#include "data/file_media.h"
 #include "media/image.h"
 #include "media/patches.h"
 #include "media/video_sampling.h"
@@ -21,24 +21,26 @@ struct LlavaMediaOptions {
   bool tiles_in_company = false;
 };
 
-/// A video part may say which part of the film it is: `video_start`, `video_end`, in seconds.
-class LlavaMedia final : public MediaFormat {
+class LlavaMedia final : public FileMedia {
  public:
-  explicit LlavaMedia(LlavaMediaOptions options) : options_(std::move(options)) {}
+  explicit LlavaMedia(LlavaMediaOptions options)
+      : FileMedia(options.decode, options.sampling), options_(std::move(options)) {}
 
-  Result<Medium> open(const Part& part, const MediaContext& context) const override;
   int64_t patch_values() const override;
-  std::optional<Fault> write(const Medium& medium, std::span<float> out) const override;
-  std::optional<Fault> check_pixels(const Medium& medium) const override;
+  std::vector<Sight> sights(const Medium& medium, std::span<const float> values) const override;
   bool is_pad(int32_t id) const override;
   /// Empty: positions count on.
   std::vector<int32_t> positions(std::span<const int32_t> ids, std::span<const Medium> media,
                                  const std::string& where) const override;
 
  private:
-  Result<Medium> open_image(Medium medium, const MediaContext& context) const;
-  Result<Medium> open_video(Medium medium, const nlohmann::json& options) const;
-  media::VideoOptions video_options() const;
+  std::optional<Fault> lay_out_image(Medium& medium, const MediaContext& context) const override;
+  std::optional<Fault> lay_out_video(Medium& medium, const media::VideoInfo& info,
+                                     const nlohmann::json& options) const override;
+  std::optional<Fault> write_image(const Medium& medium, const media::Image& image,
+                                   std::span<float> out) const override;
+  void write_frame(const Medium& medium, size_t position, const media::Image& frame,
+                   std::span<float> out) const override;
 
   LlavaMediaOptions options_;
 };

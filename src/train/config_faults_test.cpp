@@ -27,11 +27,12 @@ INSTANTIATE_TEST_SUITE_P(
         Rejection{"{}", "", "trainer_type: sit_trainer\n",
                   "a.yaml:2:15: not built yet: trainer_type=sit_trainer; expected one of "
                   "fsdp2_trainer, hf_trainer"},
-        Rejection{"{}", "", "compat: [labels, los]\n",
-                  "a.yaml:2:18: compat[1]: got 'los'; expected one of labels, loss, decay, exif, "
-                  "schedule, "
-                  "lmms_engine; did you mean "
-                  "'loss'?"},
+        Rejection{
+            "{}", "", "compat: [labels, los]\n",
+            "a.yaml:2:18: compat[1]: got 'los'; expected one of labels, loss, decay, exif, tiles, "
+            "schedule, "
+            "lmms_engine; did you mean "
+            "'loss'?"},
         Rejection{"{}", "", "monkey_patch: [liger, nsa]\n",
                   "a.yaml:2:23: not built yet: monkey_patch[1]=nsa; expected one of liger, rmpad"},
         Rejection{"{}", "", "plugins: [a.so]\n",
@@ -241,12 +242,12 @@ TEST_F(TrainConfigTest, names_of_other_models_are_not_built_yet) {
   EXPECT_EQ(
       faults("model_config: {load_from_pretrained_path: m}\n"
              "dataset_config: {dataset_type: qwen_omni, dataset_format: json, dataset_path: a,\n"
-             "  processor_config: {processor_type: llava}}\n"),
+             "  processor_config: {processor_type: bagel}}\n"),
       "a.yaml:2:32: not built yet: dataset_config.dataset_type=qwen_omni; expected one of vision, "
       "vision_iterable, "
       "qwen3_vl, qwen3_vl_iterable, fineweb_edu\n"
-      "a.yaml:3:38: not built yet: dataset_config.processor_config.processor_type=llava; "
-      "expected one of qwen2, pure_text, qwen2_5_vl, qwen3_vl");
+      "a.yaml:3:38: not built yet: dataset_config.processor_config.processor_type=bagel; "
+      "expected one of qwen2, pure_text, qwen2_5_vl, qwen3_vl, llava");
 }
 
 }  // namespace

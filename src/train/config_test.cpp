@@ -180,7 +180,12 @@ TEST_F(TrainConfigTest, compat_is_a_list_of_names_or_all_of_them) {
   EXPECT_EQ(load(right("{}", "", "compat: [loss]\n")).config.compat, (Compat{.loss = true}));
   EXPECT_EQ(load(right("{}", "", "compat: decay\n")).config.compat, (Compat{.decay = true}));
   EXPECT_EQ(load(right("{}", "", "compat: lmms_engine\n")).config.compat,
-            (Compat{.labels = true, .loss = true, .decay = true, .exif = true, .schedule = true}));
+            (Compat{.labels = true,
+                    .loss = true,
+                    .decay = true,
+                    .exif = true,
+                    .tiles = true,
+                    .schedule = true}));
 }
 
 TEST_F(TrainConfigTest, resuming_is_automatic_or_off_or_from_a_folder) {

@@ -121,10 +121,9 @@ double LlavaOnevision::train_flops(const Workload& work) const {
   nn::ChainFlops chain;
   bool vision_trains = false;
   if (!work.grids.empty()) {
-    double views = 0;
-    for (const PatchGrid& g : work.grids) views += static_cast<double>(g.t);
-    tower_.count(chain, views);
-    const double patches = views * static_cast<double>(settings_.vision.view_patches());
+    double patches = 0;
+    for (const PatchGrid& g : work.grids) patches += static_cast<double>(g.patches());
+    tower_.count(chain, patches / static_cast<double>(settings_.vision.view_patches()));
     chain.product(*projector_in_.weight, patches);
     chain.product(*projector_out_.weight, patches);
     vision_trains = tower_.trains() || projector_trains();
