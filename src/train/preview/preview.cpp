@@ -224,8 +224,9 @@ std::vector<Turn> turns_of(const Tokens& tokens, const text::Tokenizer& tokenize
     constexpr int64_t kLongestRole = 16;  // tokens
     for (int64_t t = turn.begin + 1; t < std::min(turn.end, turn.begin + kLongestRole); ++t) {
       turn.role += tokenizer.bytes(tokens.ids[static_cast<size_t>(t)]);
-      if (const size_t newline = turn.role.find('\n'); newline != std::string::npos) {
-        turn.role.resize(newline);
+      // a line break, or in LLaVA's layout a space or an image
+      if (const size_t end = turn.role.find_first_of("\n <"); end != std::string::npos) {
+        turn.role.resize(end);
         break;
       }
     }
