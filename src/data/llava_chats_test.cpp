@@ -3,14 +3,12 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <bit>
 #include <nlohmann/json.hpp>
 
-#include "core/files.h"
-#include "core/format.h"
 #include "data/collate.h"
 #include "data/llava_media.h"
 #include "data/preprocessor_config.h"
+#include "data/stored_chats_testing.h"
 #include "data/vision_chat_processor.h"
 
 namespace lmms::data {
@@ -19,22 +17,6 @@ namespace {
 using testing::HasSubstr;
 
 const std::string kData = std::string(LMMS_SOURCE_DIR) + "/tests/parity/data";
-
-nlohmann::json read_json(const std::string& path) {
-  return nlohmann::json::parse(read_file(path).take());
-}
-
-std::vector<int32_t> unrolled(const nlohmann::json& runs) {
-  std::vector<int32_t> out;
-  for (const auto& run : runs) out.insert(out.end(), run[1].get<size_t>(), run[0].get<int32_t>());
-  return out;
-}
-
-std::string fnv(std::span<const float> words) {
-  uint64_t hash = 0xcbf29ce484222325;
-  for (const float word : words) hash = (hash ^ std::bit_cast<uint32_t>(word)) * 0x100000001b3;
-  return fmt::format("{:016x}", hash);
-}
 
 /// The tokenizer of tokenizer/chat with the tokens of images and videos.
 text::Tokenizer tokenizer() {
@@ -108,7 +90,7 @@ TEST_P(LlavaChats, become_what_the_python_project_makes_of_them) {
       EXPECT_EQ(sample.vision.layouts[i], wanted);
     }
     ASSERT_EQ(sample.vision.patches.size(), c["images"]["values"].get<size_t>());
-    EXPECT_EQ(fnv(sample.vision.patches), c["images"]["fnv"]);
+    EXPECT_EQ(fnv<float>(sample.vision.patches), c["images"]["fnv"]);
     const Measured measured = processor.measure(record).take();
     EXPECT_EQ(measured.length, sample.length());
   }

@@ -2,36 +2,17 @@
 // tests/parity/make_vision_chats.py.
 #include <gtest/gtest.h>
 
-#include <bit>
 #include <nlohmann/json.hpp>
 
-#include "core/files.h"
-#include "core/format.h"
 #include "data/preprocessor_config.h"
 #include "data/qwen_media.h"
+#include "data/stored_chats_testing.h"
 #include "data/vision_chat_processor.h"
 
 namespace lmms::data {
 namespace {
 
 const std::string kData = std::string(LMMS_SOURCE_DIR) + "/tests/parity/data";
-
-nlohmann::json read_json(const std::string& path) {
-  return nlohmann::json::parse(read_file(path).take());
-}
-
-std::vector<int32_t> unrolled(const nlohmann::json& runs) {
-  std::vector<int32_t> out;
-  for (const auto& run : runs) out.insert(out.end(), run[1].get<size_t>(), run[0].get<int32_t>());
-  return out;
-}
-
-template <class T>
-std::string fnv(std::span<const T> words) {
-  uint64_t hash = 0xcbf29ce484222325;
-  for (const T word : words) hash = (hash ^ std::bit_cast<uint32_t>(word)) * 0x100000001b3;
-  return fmt::format("{:016x}", hash);
-}
 
 VisionChatProcessor processor(const std::string& type) {
   text::Tokenizer tokenizer = text::Tokenizer::load(kData + "/tokenizer/chat").take();

@@ -10,6 +10,13 @@ const nlohmann::json& ConfigReader::value(const char* key) const {
   return found == config_.end() ? null : *found;
 }
 
+const nlohmann::json& ConfigReader::section(const char* key) const {
+  static const nlohmann::json empty = nlohmann::json::object();
+  const nlohmann::json& inner = value(key);
+  if (!inner.is_null() && !inner.is_object()) fail(key, "expected a map, got " + inner.dump());
+  return inner.is_null() ? empty : inner;
+}
+
 void ConfigReader::fail(const std::string& key, const std::string& what) const {
   throw Error(where_, key + ": " + what,
               "correct the model's config, or set model_config.overwrite_config." + key);

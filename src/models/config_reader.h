@@ -22,6 +22,8 @@ class ConfigReader {
   std::string text(const char* key, const std::string& fallback) const;
   /// The value; null if absent.
   const nlohmann::json& value(const char* key) const;
+  /// A map inside; an empty one if it is absent or null.
+  const nlohmann::json& section(const char* key) const;
   bool has(const char* key) const { return !value(key).is_null(); }
   /// Whether the key stands there, be it with null.
   bool stated(const char* key) const { return config_.contains(key); }

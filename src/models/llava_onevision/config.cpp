@@ -10,14 +10,6 @@ namespace {
 
 using nlohmann::json;
 
-const json& section(const ConfigReader& config, const char* key) {
-  static const json empty = json::object();
-  const json& value = config.value(key);
-  if (!value.is_null() && !value.is_object())
-    config.fail(key, "expected a map, got " + value.dump());
-  return value.is_null() ? empty : value;
-}
-
 // SiglipVisionConfig's own defaults, or where there is no vision_config at all, those of
 // LlavaOnevisionConfig.
 siglip::Config vision_defaults(bool stated) {
@@ -96,13 +88,13 @@ int32_t token(const ConfigReader& top, const char* key, const char* other, int32
 Config read_config(const json& config, const std::string& where) {
   const ConfigReader top(config, where);
   Config c;
-  const ConfigReader text(section(top, "text_config"), where + ": text_config");
+  const ConfigReader text(top.section("text_config"), where + ": text_config");
   const std::string type = text.text("model_type", "qwen2");
   if (type != "qwen2") text.fail("model_type", "not built yet: '" + type + "' (qwen2 is)");
   c.text = qwen::read_config(text, qwen::Generation::qwen2);
   c.tied = top.boolean("tie_word_embeddings", false) || text.boolean("tie_word_embeddings", false);
 
-  const ConfigReader vision(section(top, "vision_config"), where + ": vision_config");
+  const ConfigReader vision(top.section("vision_config"), where + ": vision_config");
   c.vision = siglip::read_config(vision, vision_defaults(top.has("vision_config")));
   c.vision.layers_run = layers_run(top, c.vision.layers);
   const std::string strategy = top.text("vision_feature_select_strategy", "full");

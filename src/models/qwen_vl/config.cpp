@@ -8,14 +8,6 @@ namespace {
 
 using nlohmann::json;
 
-const json& section(const ConfigReader& config, const char* key) {
-  static const json empty = json::object();
-  const json& value = config.value(key);
-  if (!value.is_null() && !value.is_object())
-    config.fail(key, "expected a map, got " + value.dump());
-  return value.is_null() ? empty : value;
-}
-
 // The text half as a config of Qwen2 or Qwen3, with the defaults of Qwen2_5_VLTextConfig or
 // Qwen3VLTextConfig, which are others.
 json text_keys(const json& config, const ConfigReader& reader, Generation generation) {
@@ -28,7 +20,7 @@ json text_keys(const json& config, const ConfigReader& reader, Generation genera
             {"num_hidden_layers", 32}, {"num_attention_heads", 32}, {"num_key_value_heads", 32},
             {"rms_norm_eps", 1e-6},    {"rope_theta", 5e5}};
   }
-  text.update(third || reader.has("text_config") ? section(reader, "text_config") : config);
+  text.update(third || reader.has("text_config") ? reader.section("text_config") : config);
   if (third) {  // the class knows no window
     text["use_sliding_window"] = false;
     text.erase("layer_types");
@@ -126,7 +118,7 @@ VisionConfig read_vision(const ConfigReader& vision, Generation generation, int6
   const std::string activation = vision.text("hidden_act", wanted);
   if (activation != wanted)
     vision.fail("hidden_act", "not built yet: '" + activation + "' (" + wanted + " is)");
-  const json& rope = section(vision, "rope_parameters");
+  const json& rope = vision.section("rope_parameters");
   c.rope_theta =
       ConfigReader(rope, vision.where() + ": rope_parameters").number("rope_theta", 10000.0);
   if (!(c.rope_theta > 1)) vision.fail("rope_parameters", "rope_theta: expected a number above 1");
@@ -152,7 +144,7 @@ Config read_config(const nlohmann::json& config, const std::string& where, Gener
   c.tied = top.boolean("tie_word_embeddings", false) ||
            (!third && text_reader.boolean("tie_word_embeddings", false));
 
-  const ConfigReader vision(section(top, "vision_config"), where + ": vision_config");
+  const ConfigReader vision(top.section("vision_config"), where + ": vision_config");
   c.vision = read_vision(vision, generation, c.text.layers);
   if (c.vision.out_hidden_size != c.text.hidden_size) {
     vision.fail("out_hidden_size", std::to_string(c.vision.out_hidden_size) +
