@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <sstream>
+
 #include "data/data_testing.h"
 #include "data/loader.h"
 #include "media/thumbnail.h"
@@ -38,6 +40,14 @@ std::string chat(const std::string& question, const std::string& answer) {
                           {{"role", "assistant"}, {"content", answer}}}}}
              .dump() +
          "\n";
+}
+
+/// `text` with the breaks and indents of its lines as single spaces.
+std::string unwrapped(const std::string& text) {
+  std::istringstream in(text);
+  std::string words;
+  for (std::string word; in >> word;) words += (words.empty() ? "" : " ") + word;
+  return words;
 }
 
 /// Chats of many lengths; line 3 is broken, 5 has no answer, 7 has no message.
@@ -467,9 +477,10 @@ TEST_F(PreviewedImages, are_told_by_size_grid_and_tokens) {
   EXPECT_THAT(text, HasSubstr("torn.png"));
   const std::string table = show(seeing(), {.named_rows = {"1"}}, {.ids = true});
   EXPECT_THAT(table, HasSubstr("<|image_pad|> x 6"));
+  // Paths stand in these lines, so that where they break depends on the folder of the sources.
   const std::string limited =
-      show(seeing({"packing=true", "packing_patches=60"}), {.rows_per_source = 100});
-  EXPECT_THAT(limited, testing::ContainsRegex("60 patches[ \n]packed by first_fit"));
+      unwrapped(show(seeing({"packing=true", "packing_patches=60"}), {.rows_per_source = 100}));
+  EXPECT_THAT(limited, HasSubstr("60 patches packed by first_fit"));
   EXPECT_THAT(limited,
               HasSubstr("72 patches of images and videos, a row takes 60 (on_overlong: drop"));
   EXPECT_THAT(limited, HasSubstr(" / 60 patches"));
