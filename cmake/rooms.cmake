@@ -3,6 +3,7 @@
 #   *_gpu_test.cpp    one program NAME_gpu_test with CUDA, label gpu, built by the target gpu_tests
 #   *_testing.cpp     what both kinds of test share
 #   *_bench.cpp       one program NAME_bench, built by the target benchmarks
+#   *_gpu_bench.cpp   one program NAME_gpu_bench with CUDA and its own main in *_benching.cpp, built by the target gpu_benchmarks
 #   *_none.cpp        what a build without CUDA links for a *_cuda.cpp of the same name; in lmms_NAME_none
 #   *_cuda.cpp, *.cu  in lmms_NAME_cuda; no other object depends on CUDA, so nothing is compiled twice
 #   *_module.cpp      a shared library of its own that the program opens when it needs it: lmms_module()
@@ -10,6 +11,7 @@
 #                     user declares: namespace lmms::train::embedded { extern const std::string_view report_page_js; }
 set(LMMS_ROOMS "" CACHE INTERNAL "")
 add_custom_target(benchmarks)
+add_custom_target(gpu_benchmarks)
 if(LMMS_HAS_CUDA)
   add_custom_target(gpu_tests)
 else()
@@ -35,12 +37,15 @@ function(lmms_room name)
   list(FILTER testing INCLUDE REGEX "_testing\\.cpp$")
   set(benches ${sources})
   list(FILTER benches INCLUDE REGEX "_bench\\.cpp$")
+  set(gpu_benches ${sources})
+  list(FILTER gpu_benches INCLUDE REGEX "_gpu_bench\\.cpp$|_benching\\.cpp$")
+  list(FILTER benches EXCLUDE REGEX "_gpu_bench\\.cpp$")
   set(parts_none ${sources})
   list(FILTER parts_none INCLUDE REGEX "_none\\.cpp$")
   set(parts_cuda ${sources})
   list(FILTER parts_cuda INCLUDE REGEX "_cuda\\.cpp$")
   list(APPEND parts_cuda ${kernels})
-  list(FILTER sources EXCLUDE REGEX "_(test|testing|bench|none|cuda|module)\\.cpp$")
+  list(FILTER sources EXCLUDE REGEX "_(test|testing|bench|benching|none|cuda|module)\\.cpp$")
 
   file(GLOB_RECURSE texts CONFIGURE_DEPENDS "${dir}/*.css" "${dir}/*.js" "${dir}/*.html")
   foreach(text ${texts})
@@ -91,6 +96,13 @@ function(lmms_room name)
     target_compile_definitions(${name}_bench PRIVATE LMMS_SOURCE_DIR="${CMAKE_SOURCE_DIR}")
     lmms_link_flavour(${name}_bench none)
     add_dependencies(benchmarks ${name}_bench)
+  endif()
+  if(LMMS_TESTS AND LMMS_HAS_CUDA AND gpu_benches)
+    add_executable(${name}_gpu_bench EXCLUDE_FROM_ALL ${gpu_benches})
+    target_compile_options(${name}_gpu_bench PRIVATE ${LMMS_WARNINGS})
+    target_link_libraries(${name}_gpu_bench PRIVATE lmms_${name})
+    lmms_link_flavour(${name}_gpu_bench cuda)
+    add_dependencies(gpu_benchmarks ${name}_gpu_bench)
   endif()
 endfunction()
 
