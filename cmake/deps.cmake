@@ -87,4 +87,8 @@ if(LMMS_HAS_CUDA)
   # libtorch_cuda registers its operators when it is loaded: it is needed even where no symbol of it is named.
   target_link_options(sdk::torch_cuda INTERFACE -Wl,--allow-shlib-undefined
     "LINKER:--push-state,--no-as-needed,${SITE}/torch/lib/libtorch_cuda.so,--pop-state")
+  # cudnn-frontend is headers alone, and opens the libcudnn that libtorch_cuda brings: no library is linked.
+  find_path(CUDNN_INCLUDES cudnn.h HINTS ${CUDAToolkit_INCLUDE_DIRS} "${SITE}/nvidia/cudnn/include" REQUIRED)
+  add_library(sdk::cudnn_frontend INTERFACE IMPORTED GLOBAL)
+  target_include_directories(sdk::cudnn_frontend SYSTEM INTERFACE "${SITE}/include" "${CUDNN_INCLUDES}")
 endif()

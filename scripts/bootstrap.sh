@@ -14,7 +14,7 @@ LINT_PACKAGES=(clang-format-14)
 TAGS=(--only-binary=:all: --no-deps --python-version 3.12 --implementation cp --abi cp312 --abi abi3 --abi none
   --platform manylinux_2_28_x86_64 --platform manylinux_2_27_x86_64 --platform manylinux_2_25_x86_64
   --platform manylinux_2_17_x86_64 --platform manylinux2014_x86_64 --platform any)
-LAYOUT=2  # counts up when the list of unpacked parts below changes
+LAYOUT=3  # counts up when the list of unpacked parts below changes
 
 say() { printf 'bootstrap: %s\n' "$*"; }
 fail() { printf 'bootstrap: %s\n' "$@" >&2; exit 1; }
@@ -82,6 +82,7 @@ install_wheels() {
   take pyarrow 'pyarrow/libarrow.so.*' 'pyarrow/libparquet.so.*' 'pyarrow/include/*'
   take nvidia_cuda_cupti '*/lib/*'
   take nvidia_cuda_runtime '*/lib/*' '*/include/*'
+  take nvidia_cudnn_frontend 'include/*'
   ln -s ../torch/include/fmt .deps/unpack/fmt/fmt
   echo "$stamp" >.deps/unpack/stamp
   if [ -e .deps/site ]; then mv .deps/site .deps/site-old; fi

@@ -1,15 +1,16 @@
 #include "kernels/attention/attention.h"
 
 #include <ATen/TensorOperators.h>
-#include <ATen/ops/_flash_attention_forward.h>
 #include <ATen/ops/arange.h>
 #include <ATen/ops/cat.h>
+#include <ATen/ops/empty.h>
 #include <ATen/ops/scaled_dot_product_attention.h>
+#include <torch/csrc/autograd/custom_function.h>
 
 #include <algorithm>
 
+#include "kernels/attention/attention_rule.h"
 #include "kernels/dims.h"
-#include "kernels/on_device.h"
 
 namespace lmms::kernels {
 namespace {
@@ -95,22 +96,45 @@ at::Tensor bidirectional_by_run(const at::Tensor& q, const at::Tensor& k, const 
   return at::cat(out, 0);
 }
 
-bool takes_flash(at::Device device, at::ScalarType dtype) {
-  return device.is_cuda() && (dtype == at::kBFloat16 || dtype == at::kHalf);
+// What the fused core reads; a copy where x is laid out otherwise (a gradient that was expanded).
+at::Tensor packed(const at::Tensor& x) {
+  const bool as_is = x.stride(2) == 1 && x.stride(1) == x.size(2) && x.stride(0) % 8 == 0 &&
+                     x.storage_offset() % 8 == 0;
+  return as_is ? x : x.contiguous();
 }
+
+// What backward needs beside tensors.
+struct Kept : torch::CustomClassHolder {
+  Kept(const AttentionPlan& plan, const AttentionShape& shape) : plan(plan), shape(shape) {}
+  AttentionPlan plan;
+  AttentionShape shape;
+};
+
+struct FusedAttention : torch::autograd::Function<FusedAttention> {
+  static at::Tensor forward(torch::autograd::AutogradContext* ctx, const at::Tensor& q,
+                            const at::Tensor& k, const at::Tensor& v, const AttentionPlan& plan,
+                            const AttentionShape& shape) {
+    const at::Tensor qp = packed(q), kp = packed(k), vp = packed(v);
+    const AttentionOutput output = attention_forward(qp, kp, vp, plan, shape);
+    ctx->save_for_backward({qp, kp, vp, output.out, output.lse});
+    ctx->saved_data["plan"] = c10::IValue::make_capsule(c10::make_intrusive<Kept>(plan, shape));
+    return output.out;
+  }
+  static torch::autograd::tensor_list backward(torch::autograd::AutogradContext* ctx,
+                                               const torch::autograd::tensor_list& grads) {
+    const auto saved = ctx->get_saved_variables();
+    const auto kept = c10::static_intrusive_pointer_cast<Kept>(ctx->saved_data["plan"].toCapsule());
+    const AttentionPlan& plan = kept->plan;
+    at::Tensor dq = at::empty(saved[0].sizes(), saved[0].options()),
+               dk = at::empty(saved[1].sizes(), saved[1].options()),
+               dv = at::empty(saved[2].sizes(), saved[2].options());
+    attention_backward(packed(grads[0]), saved[0], saved[1], saved[2], {saved[3], saved[4]}, plan,
+                       kept->shape, dq, dk, dv);
+    return {dq, dk, dv, {}, {}};
+  }
+};
 
 }  // namespace
-
-AttentionPlan attention_plan(std::vector<int64_t> lengths, at::Device device) {
-  AttentionPlan plan{std::move(lengths), {}, 0};
-  std::vector<int32_t> ends{0};
-  for (int64_t n : plan.lengths) {
-    ends.push_back(ends.back() + static_cast<int32_t>(n));
-    plan.max_length = std::max(plan.max_length, n);
-  }
-  plan.cu_seqlens = on_device(ends, at::kInt, device);
-  return plan;
-}
 
 at::Tensor causal_attention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
                             const AttentionPlan& plan, double scale, int64_t window) {
@@ -118,11 +142,9 @@ at::Tensor causal_attention(const at::Tensor& q, const at::Tensor& k, const at::
   const auto [Tk, Nkv, Dk] = dims<3>(k, "k");
   TORCH_INTERNAL_ASSERT(T == Tk && D == Dk && k.sizes() == v.sizes() && Nq % Nkv == 0,
                         "attention: q ", q.sizes(), ", k ", k.sizes(), ", v ", v.sizes());
-  if (!takes_flash(q.device(), q.scalar_type())) return by_segment(q, k, v, plan, scale, window);
-  const int64_t left = window > 0 ? window - 1 : -1, right = window > 0 ? 0 : -1;  // -1: all
-  return std::get<0>(at::_flash_attention_forward(q, k, v, plan.cu_seqlens, plan.cu_seqlens,
-                                                  plan.max_length, plan.max_length, 0.0,
-                                                  /*is_causal=*/true, false, scale, left, right));
+  if (!attention_is_fused(q.device(), q.scalar_type(), D))
+    return by_segment(q, k, v, plan, scale, window);
+  return FusedAttention::apply(q, k, v, plan, AttentionShape{Mask::causal, window, scale});
 }
 
 at::Tensor segment_attention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
@@ -131,12 +153,9 @@ at::Tensor segment_attention(const at::Tensor& q, const at::Tensor& k, const at:
   const auto [Tk, Nkv, Dk] = dims<3>(k, "k");
   TORCH_INTERNAL_ASSERT(T == Tk && D == Dk && k.sizes() == v.sizes() && Nq % Nkv == 0,
                         "attention: q ", q.sizes(), ", k ", k.sizes(), ", v ", v.sizes());
-  // the flash kernel loads heads in pieces of 8 numbers
-  if (!takes_flash(q.device(), q.scalar_type()) || D % 8 != 0)
+  if (!attention_is_fused(q.device(), q.scalar_type(), D))
     return bidirectional_by_run(q, k, v, plan, scale);
-  return std::get<0>(at::_flash_attention_forward(q, k, v, plan.cu_seqlens, plan.cu_seqlens,
-                                                  plan.max_length, plan.max_length, 0.0,
-                                                  /*is_causal=*/false, false, scale));
+  return FusedAttention::apply(q, k, v, plan, AttentionShape{Mask::full, 0, scale});
 }
 
 at::Tensor cached_attention(const at::Tensor& q, const at::Tensor& keys, const at::Tensor& values,
@@ -160,9 +179,8 @@ at::Tensor cached_attention(const at::Tensor& q, const at::Tensor& keys, const a
   return out.view({B, Nkv, group, n, D}).permute({0, 3, 1, 2, 4}).reshape({B, n, Nq, D});
 }
 
-const char* causal_attention_kernel(at::Device device, at::ScalarType dtype) {
-  return takes_flash(device, dtype) ? "FlashAttention-2 over cu_seqlens (ATen)"
-                                    : "ATen fused attention, segment by segment";
+std::string causal_attention_kernel(at::Device device, at::ScalarType dtype) {
+  return attention_choice(attention_device(device), dtype).kernel;
 }
 
 }  // namespace lmms::kernels

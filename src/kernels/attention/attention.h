@@ -1,31 +1,52 @@
 #pragma once
 /// Attention over packed sequences: every segment attends within itself, never a dense [T, T] mask.
+/// T tokens, Nq query heads on Nkv key and value heads of D numbers each, S segments.
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
+#include <memory>
+#include <string>
 #include <vector>
 
 namespace lmms::kernels {
+
+struct AttentionOffsets;
+
+/// What compiled kernels are sized for: the true numbers may be any that are not larger.
+struct AttentionCapacity {
+  int64_t segments = 0;
+  int64_t length = 0;  ///< of the longest segment
+};
 
 /// Which tokens see which, built on the host from the segments of a batch.
 struct AttentionPlan {
   std::vector<int64_t> lengths;  ///< [S] tokens of each segment, in order; together T
   at::Tensor cu_seqlens;         ///< [S + 1] int32 on the device: prefix sums of lengths
   int64_t max_length = 0;
+  int64_t equal_length = 0;  ///< of every segment; 0 if they differ
+  AttentionCapacity capacity;
+  /// int32 on the device: where each of capacity.segments segments begins and at last T, then, at
+  /// the next multiple of 32, their lengths. Segments beyond S are empty.
+  at::Tensor padded;
+  std::shared_ptr<AttentionOffsets> offsets;  ///< made at need, once for all layers of a batch
 };
 
-/// The plan of segments of these lengths.
+/// The plan of segments of these lengths: one asynchronous copy from pinned memory.
 AttentionPlan attention_plan(std::vector<int64_t> lengths, at::Device device);
+/// The same with a capacity of one's own, at least what the lengths need.
+AttentionPlan attention_plan(std::vector<int64_t> lengths, at::Device device,
+                             const AttentionCapacity& capacity);
 
 /// softmax(scale * q k^T) v, causal within each segment; query i sees key j iff j <= i and, if
 /// window > 0, i - window < j. q [T, Nq, D], k and v [T, Nkv, D], Nq a multiple of Nkv -> [T, Nq,
-/// D]. KV head g serves query heads g * Nq / Nkv and on. CPU, and fp32 on any device: segment by
-/// segment through ATen's fused attention. CUDA in bf16 or fp16: FlashAttention-2.
+/// D]. KV head g serves query heads g * Nq / Nkv and on. The fused core where it takes them
+/// (below), else segment by segment through ATen's fused attention: CPU, and fp32 on any device.
 at::Tensor causal_attention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
                             const AttentionPlan& plan, double scale, int64_t window);
 
 /// softmax(scale * q k^T) v within each segment, every query seeing all keys of its segment: vision
-/// towers. Shapes and number types as above; runs of equally long segments are one product.
+/// towers. Shapes and number types as above; without the core, runs of equally long segments are
+/// one product.
 at::Tensor segment_attention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
                              const AttentionPlan& plan, double scale);
 
@@ -36,7 +57,51 @@ at::Tensor segment_attention(const at::Tensor& q, const at::Tensor& k, const at:
 at::Tensor cached_attention(const at::Tensor& q, const at::Tensor& keys, const at::Tensor& values,
                             const at::Tensor& visible, double scale);
 
-/// The name of the kernel that causal_attention would take, for the start-up table.
-const char* causal_attention_kernel(at::Device device, at::ScalarType dtype);
+/// The kernels that causal_attention would take, for the start-up table.
+std::string causal_attention_kernel(at::Device device, at::ScalarType dtype);
+
+// The fused core, without autograd, for wider ops to build on. Two kernels stand behind it, cuDNN's
+// and FlashAttention-2; attention_rule.h says which takes what.
+
+enum class Mask { full, causal };
+
+struct AttentionShape {
+  Mask mask = Mask::causal;
+  int64_t window = 0;  ///< keys that a causal query sees, itself among them; 0: all before it
+  double scale = 1;
+};
+
+struct AttentionOutput {
+  at::Tensor out;  ///< [T, Nq, D] contiguous
+  at::Tensor lse;  ///< fp32, Nq * T numbers in an order of the kernel's own: for backward alone
+};
+
+/// Whether the core takes these: CUDA or meta, bf16 or fp16, D a multiple of 8 and at most 256.
+bool attention_is_fused(at::Device device, at::ScalarType dtype, int64_t head_dim);
+
+/// Reads q, k, v that may be strided: unit stride in D, D between heads, any multiple of 8 between
+/// tokens, 16-byte aligned (parts of rows of one [T, (Nq + 2 Nkv) D] buffer, for example).
+/// FLOPs: 4 Nq D a visible pair of tokens. Source: Dao 2023, arXiv 2307.08691.
+AttentionOutput attention_forward(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
+                                  const AttentionPlan& plan, const AttentionShape& shape);
+
+/// Writes dq [T, Nq, D], dk and dv [T, Nkv, D], which may be strided as q, k and v may; dout too.
+/// FLOPs: 10 Nq D a visible pair. dq is summed in fp32 in an order that varies: not the same bits
+/// every run, unless ATen is asked for deterministic algorithms, which takes FlashAttention-2's
+/// ordered sum: backward then takes 3.8 times as long (H200, D=128, 32k tokens packed). cuDNN's
+/// workspace holds dq once and, under grouped queries, dk and dv for every query head, all in fp32
+/// and at the gradient's distance between tokens: contiguous gradients cost least.
+void attention_backward(const at::Tensor& dout, const at::Tensor& q, const at::Tensor& k,
+                        const at::Tensor& v, const AttentionOutput& output,
+                        const AttentionPlan& plan, const AttentionShape& shape, at::Tensor& dq,
+                        at::Tensor& dk, at::Tensor& dv);
+
+/// Builds what forward and backward with these would build on `device` at their first call, and
+/// runs nothing. Only sizes, strides and types of the tensors are read: meta tensors will do. Meant
+/// for a thread beside the one that loads the weights: 1.6 s for the first of a process, 0.1 s for
+/// others.
+void warm_attention(at::Device device, const at::Tensor& q, const at::Tensor& k,
+                    const at::Tensor& v, const at::Tensor& dq, const at::Tensor& dk,
+                    const at::Tensor& dv, const AttentionPlan& plan, const AttentionShape& shape);
 
 }  // namespace lmms::kernels

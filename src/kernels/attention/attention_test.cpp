@@ -3,6 +3,7 @@
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/arange.h>
 #include <ATen/ops/cat.h>
+#include <ATen/ops/empty.h>
 #include <ATen/ops/full.h>
 #include <ATen/ops/matmul.h>
 #include <ATen/ops/softmax.h>
@@ -11,6 +12,7 @@
 
 #include <limits>
 
+#include "kernels/attention/attention_rule.h"
 #include "kernels/op_testing.h"
 
 namespace lmms::kernels {
@@ -132,6 +134,78 @@ TEST(CachedAttention, equals_causal_attention_over_whole_sequences) {
       EXPECT_LE((ours - at::stack(expected)).abs().max().item<double>(), 1e-6)
           << n << " new, window " << window;
     }
+  }
+}
+
+AttentionBackend chosen(const AttentionDevice& device, const AttentionProblem& problem) {
+  return attention_backend(device, problem);
+}
+constexpr AttentionDevice kHopper{9, 91900, false}, kAmpere{8, 91900, false};
+
+TEST(AttentionRule, takes_cudnn_on_hopper_and_blackwell_and_flash_elsewhere) {
+  const AttentionProblem usual;
+  EXPECT_EQ(chosen(kHopper, usual), AttentionBackend::cudnn);
+  EXPECT_EQ(chosen({10, 91900, false}, usual), AttentionBackend::cudnn);
+  EXPECT_EQ(chosen(kAmpere, usual), AttentionBackend::flash2);
+  EXPECT_EQ(chosen({12, 91900, false}, usual), AttentionBackend::flash2);
+  EXPECT_EQ(chosen({9, 90800, false}, usual), AttentionBackend::flash2);
+  EXPECT_EQ(chosen({7, 91900, false}, usual), AttentionBackend::by_segment);
+  EXPECT_EQ(chosen({}, usual), AttentionBackend::by_segment);
+  EXPECT_EQ(chosen({9, 91900, true}, usual), AttentionBackend::flash2);
+}
+
+TEST(AttentionRule, looks_at_type_head_size_and_lengths) {
+  EXPECT_EQ(chosen(kHopper, {.dtype = at::kFloat}), AttentionBackend::by_segment);
+  for (const int64_t D : {64, 72, 80, 128, 256})
+    EXPECT_EQ(chosen(kHopper, {.head_dim = D}), AttentionBackend::cudnn) << D;
+  EXPECT_EQ(chosen(kHopper, {.head_dim = 36}), AttentionBackend::by_segment);
+  EXPECT_EQ(chosen(kHopper, {.head_dim = 264}), AttentionBackend::by_segment);
+  EXPECT_EQ(chosen({10, 91900, false}, {.head_dim = 256}), AttentionBackend::flash2);
+  EXPECT_EQ(chosen(kHopper, {.max_length = 64}), AttentionBackend::flash2);
+  EXPECT_EQ(chosen(kHopper, {.max_length = 729, .equal_length = 729}), AttentionBackend::cudnn);
+  EXPECT_EQ(chosen(kHopper, {.max_length = 512, .equal_length = 512}),
+            AttentionBackend::cudnn_dense);
+  EXPECT_EQ(chosen(kHopper, {.largest_offset = int64_t{1} << 31}), AttentionBackend::flash2);
+}
+
+TEST(AttentionRule, says_what_it_takes_and_why) {
+  const AttentionChoice hopper = attention_choice(kHopper, at::kBFloat16);
+  EXPECT_NE(hopper.kernel.find("cuDNN 9.19.0"), std::string::npos) << hopper.kernel;
+  EXPECT_NE(attention_choice(kHopper, at::kFloat).why.find("bf16: true"), std::string::npos);
+  EXPECT_NE(attention_choice(kAmpere, at::kBFloat16).kernel.find("FlashAttention-2"),
+            std::string::npos);
+  EXPECT_NE(attention_choice({}, at::kBFloat16).why.find("GPUs"), std::string::npos);
+}
+
+TEST(AttentionPlan, knows_where_segments_begin_within_a_capacity) {
+  const AttentionPlan plan = attention_plan({3, 0, 4}, at::kCPU, {5, 8});
+  EXPECT_TRUE(plan.cu_seqlens.equal(at::tensor({0, 3, 3, 7}, at::kInt)));
+  EXPECT_TRUE(plan.padded.narrow(0, 0, 6).equal(at::tensor({0, 3, 3, 7, 7, 7}, at::kInt)));
+  EXPECT_TRUE(plan.padded.narrow(0, 32, 5).equal(at::tensor({3, 0, 4, 0, 0}, at::kInt)));
+  EXPECT_EQ(plan.equal_length, 0);
+  EXPECT_EQ(attention_plan({6, 6}, at::kCPU).equal_length, 6);
+  const AttentionPlan usual = attention_plan(std::vector<int64_t>(17, 300), at::kCPU);
+  EXPECT_EQ(usual.capacity.segments, 32);
+  EXPECT_EQ(usual.capacity.length, 1024);
+}
+
+// The planner runs a step on these: the way of the fused core, results without numbers.
+TEST(AttentionOnMeta, goes_the_way_of_cuda) {
+  const auto options = at::TensorOptions().dtype(at::kBFloat16).device(at::kMeta);
+  for (const auto& lengths : std::vector<std::vector<int64_t>>{{300, 33}, {20, 64}, {256, 256}}) {
+    const AttentionPlan plan = attention_plan(lengths, at::kMeta);
+    const int64_t T = lengths[0] + lengths[1];
+    const at::Tensor row = at::empty({T, 8 * 128}, options).set_requires_grad(true);
+    const auto part = [&](int64_t head, int64_t count) {
+      return row.narrow(1, head * 128, count * 128).view({T, count, 128});
+    };
+    const at::Tensor q = part(0, 4), k = part(4, 2), v = part(6, 2);
+    EXPECT_TRUE(attention_is_fused(q.device(), q.scalar_type(), 128));
+    const at::Tensor out = causal_attention(q, k, v, plan, 0.1, 0);
+    EXPECT_TRUE(out.is_meta());
+    EXPECT_EQ(out.sizes(), q.sizes());
+    out.sum().backward();
+    EXPECT_EQ(row.grad().sizes(), row.sizes());
   }
 }
 

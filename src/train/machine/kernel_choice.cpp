@@ -4,7 +4,6 @@
 #include <ATen/ops/isfinite.h>
 #include <ATen/ops/mm.h>
 #include <ATen/ops/ones.h>
-#include <ATen/ops/tensor.h>
 #include <ATen/ops/zeros.h>
 #include <c10/util/Exception.h>
 
@@ -13,6 +12,7 @@
 
 #include "core/format.h"
 #include "kernels/attention/attention.h"
+#include "kernels/attention/attention_rule.h"
 #include "kernels/device.h"
 #include "kernels/linear_loss/linear_loss.h"
 #include "optim/adamw.h"
@@ -38,17 +38,14 @@ bool finite(const at::Tensor& t) {
   return at::isfinite(t).all().item<bool>();
 }
 
-// Two segments of 24 and 40 tokens, 2 query heads on 1 KV head of 64.
+// Two segments of 100 and 156 tokens, 2 query heads on 1 KV head of 64.
 bool try_attention(const at::TensorOptions& options) {
   const auto ones = [&](int64_t heads) {
-    return at::full({64, heads, 64}, 0.5, options).set_requires_grad(true);
+    return at::full({256, heads, 64}, 0.5, options).set_requires_grad(true);
   };
   const at::Tensor q = ones(2), k = ones(1), v = ones(1);
-  kernels::AttentionPlan plan;
-  plan.lengths = {24, 40};
-  plan.cu_seqlens = at::tensor({0, 24, 64}, at::kInt).to(options.device());
-  plan.max_length = 40;
-  const at::Tensor out = kernels::causal_attention(q, k, v, plan, 0.125, 0);  // [64, 2, 64]
+  const kernels::AttentionPlan plan = kernels::attention_plan({100, 156}, options.device());
+  const at::Tensor out = kernels::causal_attention(q, k, v, plan, 0.125, 0);  // [256, 2, 64]
   out.sum().backward();
   return finite(out) && finite(q.grad());
 }
@@ -73,18 +70,14 @@ bool try_optimizer(const at::TensorOptions& options, at::ScalarType dtype) {
   return adamw.control().applied == 1 && finite(buckets.front().weights());
 }
 
-const char* why_attention(c10::Device device, c10::ScalarType dtype) {
-  if (device.is_cpu()) return "FlashAttention-2 is for GPUs";
-  return dtype == c10::kFloat ? "FlashAttention-2 has no fp32; trainer_args.bf16: true takes it"
-                              : "a GPU, and no fp32";
-}
-
 }  // namespace
 
 std::vector<KernelChoice> kernel_choices(c10::Device device, c10::ScalarType dtype) {
   const auto options = at::TensorOptions().device(device).dtype(dtype);
   const std::string numbers = dtype == c10::kFloat ? "fp32" : "bf16";
   const bool cuda = device.is_cuda();
+  const kernels::AttentionChoice attention =
+      kernels::attention_choice(kernels::attention_device(device), dtype);
   Peak peak;
   const std::string products = tried([&] {
     peak = peak_of(device, dtype);
@@ -95,8 +88,8 @@ std::vector<KernelChoice> kernel_choices(c10::Device device, c10::ScalarType dty
       {"matrix products", numbers,
        fmt::format("ATen, {:.3g} TFLOP/s at most", peak.flops_per_second / 1e12),
        peak.source + "; MFU is a share of it", products},
-      {"attention", numbers, kernels::causal_attention_kernel(device, dtype),
-       why_attention(device, dtype), tried([&] { return try_attention(options); })},
+      {"attention", numbers, attention.kernel, attention.why,
+       tried([&] { return try_attention(options); })},
       {"head and loss", numbers, "chunked linear cross entropy over ATen's matrix products",
        "the logits of all tokens never exist at once", tried([&] { return try_head(options); })},
       {"AdamW", numbers,

@@ -11,7 +11,7 @@ namespace lmms::train {
 struct KernelChoice {
   std::string op;       ///< "attention"
   std::string numbers;  ///< "bf16", "bf16, fp32"
-  std::string kernel;   ///< "FlashAttention-2 over cu_seqlens (ATen)"
+  std::string kernel;   ///< "own CUDA kernel, one pass over the buckets"
   std::string why;      ///< "a GPU in bf16"
   std::string trouble;  ///< what it said when it was tried on a few numbers; empty if it ran
 };

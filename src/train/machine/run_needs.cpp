@@ -68,14 +68,15 @@ RunNeeds needs_of(const nn::ParamTable& params, const TrainerArgs& args, int64_t
   needs.bf16 = args.bf16;
   const int64_t element = args.bf16 ? kHalf : kFloat;
   const int64_t gradient = args.bf16 && micro_steps == 1 ? kHalf : kFloat;  // make_network
+  const int64_t state = args.bf16 && !args.master_weights ? kHalf : kFloat;
   for (const nn::Param& p : params.all()) {
     const int64_t n = padded(p.elements());
     needs.weights += n * element;
     (p.trainable ? needs.trained : needs.frozen) += p.elements();
     if (!p.trainable) continue;
-    needs.masters += args.bf16 ? n * kFloat : 0;
+    needs.masters += args.bf16 && args.master_weights ? n * kFloat : 0;
     needs.gradients += n * gradient;
-    needs.moments += 2 * n * kFloat;
+    needs.moments += 2 * n * state;
   }
   const Averaged averaged = averaged_of(params, args.ema);
   needs.averages = averaged.padded * kFloat;
@@ -85,10 +86,10 @@ RunNeeds needs_of(const nn::ParamTable& params, const TrainerArgs& args, int64_t
   const bool other_files = args.save_dtype && *args.save_dtype != trained_as;
   needs.model_bytes = (needs.trained + needs.frozen) * (fp32_files ? kFloat : kHalf);
   if (averaged.padded > 0) needs.model_bytes *= 2;  // and ema/ beside it
-  needs.checkpoint_bytes = needs.model_bytes + needs.trained * 2 * kFloat;
+  needs.checkpoint_bytes = needs.model_bytes + needs.trained * 2 * state;
   if (!fp32_files) {
     needs.checkpoint_bytes += averaged.elements * kFloat;
-    needs.checkpoint_bytes += needs.trained * kFloat;
+    if (args.master_weights || other_files) needs.checkpoint_bytes += needs.trained * state;
     if (other_files) needs.checkpoint_bytes += needs.frozen * element;
   }
   needs.saves = args.save_strategy != Every::no;

@@ -54,6 +54,9 @@ TEST(RunNeeds, are_what_a_run_takes) {
       {},
       {"trainer_args.bf16=true"},
       {"trainer_args.bf16=true", accumulate},
+      {"trainer_args.bf16=true", "trainer_args.master_weights=false"},
+      {"trainer_args.bf16=true", "trainer_args.master_weights=false",
+       "trainer_args.ema_enabled=true"},
       {accumulate, "trainer_args.freeze_modules=[model.embed_tokens]"},
       {"trainer_args.bf16=true", "trainer_args.freeze_modules=[model.layers.0]"},
       {"trainer_args.ema_enabled=true", "trainer_args.freeze_modules=[model.layers.0]"}};

@@ -1,0 +1,335 @@
+// The core of attention.h: memory, offsets and the choice of a kernel. A meta tensor goes the way
+// of CUDA and takes the same memory; nothing is launched.
+#include "kernels/attention/attention_fused.h"
+
+#include <ATen/TensorOperators.h>
+#include <ATen/ops/_flash_attention_backward.h>
+#include <ATen/ops/_flash_attention_forward.h>
+#include <ATen/ops/empty.h>
+
+#include <bit>
+#include <map>
+#include <mutex>
+
+#include "kernels/attention/attention_cudnn.h"
+#include "kernels/dims.h"
+#include "kernels/on_device.h"
+
+namespace lmms::kernels {
+
+// Where segments begin, in elements of an operand: prefix sums times the distance between its
+// tokens.
+struct AttentionOffsets {
+  std::mutex mutex;
+  std::map<int64_t, at::Tensor> by_row;  // [capacity.segments + 1] int32
+};
+
+namespace {
+
+// A few sizes an octave, so that few graphs are built and little is allocated beyond need.
+int64_t token_capacity(int64_t tokens) {
+  const auto step = static_cast<int64_t>(
+      std::max<uint64_t>(1024, std::bit_floor(static_cast<uint64_t>(tokens)) / 8));
+  return (tokens + step - 1) / step * step;
+}
+
+bool readable(const at::Tensor& x) {
+  if (x.numel() == 0) return true;
+  return x.stride(2) == 1 && x.stride(1) == x.size(2) && x.stride(0) % 8 == 0 &&
+         (x.is_meta() || reinterpret_cast<uintptr_t>(x.const_data_ptr()) % 16 == 0);
+}
+
+void check_layout(const at::Tensor& x, const char* name) {
+  TORCH_INTERNAL_ASSERT(readable(x), "attention: ", name, " ", x.sizes(), " with strides ",
+                        x.strides(), " or its address is not what the fused core reads");
+}
+
+int64_t end_of(const at::Tensor& x) {
+  return x.size(0) * x.stride(0);
+}
+
+// Where `lengths` begin in AttentionPlan::padded: 128-byte aligned, as all that kernels read.
+int64_t lengths_begin(int64_t capacity) {
+  return (capacity + 32) / 32 * 32;
+}
+
+at::Tensor offsets_of(const AttentionPlan& plan, int64_t row) {
+  const at::Tensor starts = plan.padded.narrow(0, 0, plan.capacity.segments + 1);
+  const std::lock_guard lock(plan.offsets->mutex);
+  at::Tensor& kept = plan.offsets->by_row[row];
+  if (!kept.defined()) kept = starts * row;
+  return kept;
+}
+
+CudnnAttentionKey forward_key(bool dense, const at::Tensor& q, const at::Tensor& k,
+                              const at::Tensor& v, const AttentionPlan& plan,
+                              const AttentionShape& shape, at::Device device) {
+  CudnnAttentionKey key;
+  key.dense = dense;
+  key.bf16 = q.scalar_type() == at::kBFloat16;
+  key.causal = shape.mask == Mask::causal;
+  key.device = device.index();
+  // a window that no segment exceeds is none
+  key.window = key.causal && shape.window < plan.max_length ? shape.window : 0;
+  key.scale = shape.scale;
+  key.heads = q.size(1);
+  key.kv_heads = k.size(1);
+  key.head_dim = q.size(2);
+  key.segments = dense ? static_cast<int64_t>(plan.lengths.size()) : plan.capacity.segments;
+  key.length = dense ? plan.equal_length : plan.capacity.length;
+  key.rows = {q.stride(0), k.stride(0), v.stride(0), q.size(1) * q.size(2)};
+  return key;
+}
+
+CudnnAttentionKey backward_key(CudnnAttentionKey key, int64_t dout, const at::Tensor& dq,
+                               const at::Tensor& dk, const at::Tensor& dv) {
+  key.backward = true;
+  if (!key.dense) key.tokens = token_capacity(dq.size(0));
+  const std::array<int64_t, 4> rows{dout, dq.stride(0), dk.stride(0), dv.stride(0)};
+  std::copy(rows.begin(), rows.end(), key.rows.begin() + 4);
+  return key;
+}
+
+// Addresses of what both directions read and forward writes.
+class Arguments {
+ public:
+  Arguments(const AttentionPlan& plan, bool dense) : plan_(plan), dense_(dense) {
+    all.lengths = plan.padded.const_data_ptr<int32_t>() + lengths_begin(plan.capacity.segments);
+  }
+  CudnnAttentionArgs::Operand operand(const at::Tensor& x) const {
+    return {const_cast<void*>(x.const_data_ptr()),
+            dense_ ? nullptr : offsets_of(plan_, x.stride(0)).const_data_ptr()};
+  }
+  void set(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
+           const AttentionOutput& output) {
+    all.q = operand(q);
+    all.k = operand(k);
+    all.v = operand(v);
+    all.out = operand(output.out);
+    all.lse = operand(output.lse);
+  }
+  CudnnAttentionArgs all;
+
+ private:
+  const AttentionPlan& plan_;
+  bool dense_;
+};
+
+at::Tensor workspace(int64_t bytes, const at::Tensor& like) {
+  return at::empty({bytes}, like.options().dtype(at::kByte));
+}
+
+AttentionOutput cudnn_forward(bool dense, const at::Tensor& q, const at::Tensor& k,
+                              const at::Tensor& v, const AttentionPlan& plan,
+                              const AttentionShape& shape) {
+  const auto [T, Nq, D] = dims<3>(q, "q");
+  AttentionOutput output{at::empty({T, Nq, D}, q.options()),
+                         at::empty({T, Nq}, q.options().dtype(at::kFloat))};
+  if (!q.is_cuda() || T == 0) return output;
+  const CudnnAttentionGraph& graph =
+      cudnn_attention_graph(forward_key(dense, q, k, v, plan, shape, q.device()));
+  const at::Tensor scratch = workspace(workspace_bytes(graph), q);
+  Arguments args(plan, dense);
+  args.set(q, k, v, output);
+  args.all.workspace = scratch.mutable_data_ptr();
+  cudnn_attention_run(graph, args.all);
+  return output;
+}
+
+void cudnn_backward(bool dense, const at::Tensor& dout, const at::Tensor& q, const at::Tensor& k,
+                    const at::Tensor& v, const AttentionOutput& output, const AttentionPlan& plan,
+                    const AttentionShape& shape, at::Tensor& dq, at::Tensor& dk, at::Tensor& dv) {
+  if (q.size(0) == 0) return;
+  if (!q.is_cuda()) {
+    workspace(cudnn_backward_workspace(dense, dq, dk, dv), q);
+    return;
+  }
+  const CudnnAttentionGraph& graph = cudnn_attention_graph(backward_key(
+      forward_key(dense, q, k, v, plan, shape, q.device()), dout.stride(0), dq, dk, dv));
+  const at::Tensor scratch = workspace(workspace_bytes(graph), q);
+  Arguments args(plan, dense);
+  args.set(q, k, v, output);
+  args.all.dout = args.operand(dout);
+  args.all.dq = args.operand(dq);
+  args.all.dk = args.operand(dk);
+  args.all.dv = args.operand(dv);
+  args.all.workspace = scratch.mutable_data_ptr();
+  cudnn_attention_run(graph, args.all);
+}
+
+AttentionProblem problem_of(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
+                            const AttentionPlan& plan) {
+  AttentionProblem problem;
+  problem.dtype = q.scalar_type();
+  problem.head_dim = q.size(2);
+  problem.max_length = plan.max_length;
+  problem.equal_length = plan.equal_length;
+  problem.largest_offset = std::max({end_of(q), end_of(k), end_of(v)});
+  return problem;
+}
+
+struct FlashWindow {
+  bool causal;
+  int64_t left, right;  // -1: all
+};
+FlashWindow flash_window(const AttentionShape& shape) {
+  const bool windowed = shape.mask == Mask::causal && shape.window > 0;
+  return {shape.mask == Mask::causal, windowed ? shape.window - 1 : -1, windowed ? 0 : -1};
+}
+
+AttentionOutput flash_forward(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
+                              const AttentionPlan& plan, const AttentionShape& shape) {
+  const auto [T, Nq, D] = dims<3>(q, "q");
+  if (!q.is_cuda() || T == 0)
+    return {at::empty({T, Nq, D}, q.options()), at::empty({Nq, T}, q.options().dtype(at::kFloat))};
+  const FlashWindow w = flash_window(shape);
+  const auto result = at::_flash_attention_forward(
+      q, k, v, plan.cu_seqlens, plan.cu_seqlens, plan.max_length, plan.max_length, 0.0, w.causal,
+      /*return_debug_mask=*/false, shape.scale, w.left, w.right);
+  return {std::get<0>(result), std::get<1>(result)};
+}
+
+void flash_backward(const at::Tensor& dout, const at::Tensor& q, const at::Tensor& k,
+                    const at::Tensor& v, const AttentionOutput& output, const AttentionPlan& plan,
+                    const AttentionShape& shape, at::Tensor& dq, at::Tensor& dk, at::Tensor& dv) {
+  const auto [T, Nq, D] = dims<3>(q, "q");
+  if (T == 0) return;
+  if (!q.is_cuda()) {  // its own dq, dk, dv, and those of every query head; sums in fp32
+    const at::Tensor own[] = {at::empty(q.sizes(), q.options()), at::empty(k.sizes(), q.options()),
+                              at::empty(v.sizes(), q.options())};
+    const int64_t rows = T + 128 * static_cast<int64_t>(plan.lengths.size());
+    const int64_t width = (D + 31) / 32 * 32;
+    workspace(4 * rows * Nq * (width + 1) + (Nq == k.size(1) ? 0 : 4 * T * Nq * D), q);
+    return;
+  }
+  const FlashWindow w = flash_window(shape);
+  const at::Tensor no_dropout = at::empty({0}, q.options().dtype(at::kLong));
+  const auto [gq, gk, gv] = at::_flash_attention_backward(
+      dout, q, k, v, output.out, output.lse, plan.cu_seqlens, plan.cu_seqlens, plan.max_length,
+      plan.max_length, 0.0, w.causal, no_dropout, no_dropout, shape.scale, w.left, w.right);
+  dq.copy_(gq);
+  dk.copy_(gk);
+  dv.copy_(gv);
+}
+
+}  // namespace
+
+// Room beyond need costs little (kernels leave empty tiles at once: 2 % at six times as many
+// segments and six times the length) and another size costs 0.1 s to build: few sizes.
+AttentionPlan attention_plan(std::vector<int64_t> lengths, at::Device device) {
+  AttentionCapacity capacity{16, 256};
+  while (capacity.segments < static_cast<int64_t>(lengths.size())) capacity.segments *= 2;
+  for (const int64_t n : lengths)
+    while (capacity.length < n) capacity.length *= 4;
+  return attention_plan(std::move(lengths), device, capacity);
+}
+
+AttentionPlan attention_plan(std::vector<int64_t> lengths, at::Device device,
+                             const AttentionCapacity& capacity) {
+  const auto S = static_cast<int64_t>(lengths.size());
+  TORCH_INTERNAL_ASSERT(capacity.segments >= S, S, " segments, capacity ", capacity.segments);
+  AttentionPlan plan;
+  plan.lengths = std::move(lengths);
+  plan.capacity = capacity;
+  std::vector<int32_t> numbers(
+      static_cast<size_t>(lengths_begin(capacity.segments) + capacity.segments), 0);
+  int32_t begin = 0;
+  for (int64_t s = 0; s < capacity.segments; ++s) {
+    const int64_t n = s < S ? plan.lengths[static_cast<size_t>(s)] : 0;
+    plan.max_length = std::max(plan.max_length, n);
+    numbers[static_cast<size_t>(s)] = begin;
+    numbers[static_cast<size_t>(lengths_begin(capacity.segments) + s)] = static_cast<int32_t>(n);
+    begin += static_cast<int32_t>(n);
+  }
+  numbers[static_cast<size_t>(capacity.segments)] = begin;
+  if (S > 0 && plan.max_length * S == begin) plan.equal_length = plan.max_length;
+  TORCH_INTERNAL_ASSERT(capacity.length >= plan.max_length, "a segment of ", plan.max_length,
+                        ", capacity ", capacity.length);
+  plan.padded = on_device(numbers, at::kInt, device);
+  plan.cu_seqlens = plan.padded.narrow(0, 0, S + 1);
+  plan.offsets = std::make_shared<AttentionOffsets>();
+  return plan;
+}
+
+bool attention_is_fused(at::Device device, at::ScalarType dtype, int64_t head_dim) {
+  AttentionProblem problem;
+  problem.dtype = dtype;
+  problem.head_dim = head_dim;
+  return attention_backend(attention_device(device), problem) != AttentionBackend::by_segment;
+}
+
+AttentionBackend backend_of(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
+                            const AttentionPlan& plan) {
+  return attention_backend(attention_device(q.device()), problem_of(q, k, v, plan));
+}
+
+int64_t cudnn_backward_workspace(bool dense, const at::Tensor& dq, const at::Tensor& dk,
+                                 const at::Tensor& dv) {
+  const int64_t Nq = dq.size(1), D = dq.size(2), group = Nq / dk.size(1);
+  const int64_t tokens = dense ? dq.size(0) : token_capacity(dq.size(0));
+  int64_t a_token = Nq + (dense ? Nq * D : dq.stride(0));  // the sums of out * dout, and dq
+  // keys and values of every query head: dense ones in bf16
+  if (group > 1) a_token += dense ? Nq * D : group * (dk.stride(0) + dv.stride(0));
+  return 4 * tokens * a_token;
+}
+
+AttentionOutput attention_forward_by(AttentionBackend backend, const at::Tensor& q,
+                                     const at::Tensor& k, const at::Tensor& v,
+                                     const AttentionPlan& plan, const AttentionShape& shape) {
+  const auto [T, Nq, D] = dims<3>(q, "q");
+  const auto [Tk, Nkv, Dk] = dims<3>(k, "k");
+  TORCH_INTERNAL_ASSERT(T == Tk && D == Dk && k.sizes() == v.sizes() && Nq % Nkv == 0,
+                        "attention: q ", q.sizes(), ", k ", k.sizes(), ", v ", v.sizes());
+  check_layout(q, "q");
+  check_layout(k, "k");
+  check_layout(v, "v");
+  TORCH_INTERNAL_ASSERT(plan.offsets != nullptr, "attention_plan() makes plans");
+  if (backend == AttentionBackend::flash2) return flash_forward(q, k, v, plan, shape);
+  return cudnn_forward(backend == AttentionBackend::cudnn_dense, q, k, v, plan, shape);
+}
+
+void attention_backward_by(AttentionBackend backend, const at::Tensor& dout, const at::Tensor& q,
+                           const at::Tensor& k, const at::Tensor& v, const AttentionOutput& output,
+                           const AttentionPlan& plan, const AttentionShape& shape, at::Tensor& dq,
+                           at::Tensor& dk, at::Tensor& dv) {
+  TORCH_INTERNAL_ASSERT(dout.sizes() == q.sizes() && dq.sizes() == q.sizes() &&
+                            dk.sizes() == k.sizes() && dv.sizes() == v.sizes(),
+                        "attention: dout ", dout.sizes(), ", dq ", dq.sizes(), ", dk ", dk.sizes());
+  check_layout(dout, "dout");
+  check_layout(dq, "dq");
+  check_layout(dk, "dk");
+  check_layout(dv, "dv");
+  if (backend == AttentionBackend::flash2) {
+    flash_backward(dout, q, k, v, output, plan, shape, dq, dk, dv);
+  } else {
+    cudnn_backward(backend == AttentionBackend::cudnn_dense, dout, q, k, v, output, plan, shape, dq,
+                   dk, dv);
+  }
+}
+
+AttentionOutput attention_forward(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
+                                  const AttentionPlan& plan, const AttentionShape& shape) {
+  return attention_forward_by(backend_of(q, k, v, plan), q, k, v, plan, shape);
+}
+
+void attention_backward(const at::Tensor& dout, const at::Tensor& q, const at::Tensor& k,
+                        const at::Tensor& v, const AttentionOutput& output,
+                        const AttentionPlan& plan, const AttentionShape& shape, at::Tensor& dq,
+                        at::Tensor& dk, at::Tensor& dv) {
+  attention_backward_by(backend_of(q, k, v, plan), dout, q, k, v, output, plan, shape, dq, dk, dv);
+}
+
+void warm_attention(at::Device device, const at::Tensor& q, const at::Tensor& k,
+                    const at::Tensor& v, const at::Tensor& dq, const at::Tensor& dk,
+                    const at::Tensor& dv, const AttentionPlan& plan, const AttentionShape& shape) {
+  if (!device.is_cuda() || q.size(0) == 0) return;
+  const AttentionBackend backend =
+      attention_backend(attention_device(device), problem_of(q, k, v, plan));
+  if (backend != AttentionBackend::cudnn && backend != AttentionBackend::cudnn_dense) return;
+  const CudnnAttentionKey key =
+      forward_key(backend == AttentionBackend::cudnn_dense, q, k, v, plan, shape, device);
+  cudnn_attention_graph(key);
+  cudnn_attention_graph(backward_key(key, q.size(1) * q.size(2), dq, dk, dv));
+}
+
+}  // namespace lmms::kernels

@@ -1,0 +1,82 @@
+#include "kernels/attention/attention_rule.h"
+
+#include <ATen/Context.h>
+
+#include <limits>
+
+#include "core/format.h"
+#include "kernels/attention/attention_cudnn.h"
+
+namespace lmms::kernels {
+namespace {
+
+constexpr int kAmpere = 8, kHopper = 9, kBlackwell = 10;
+constexpr int64_t kTestedCudnn = 91900;  // what torch 2.11 brings; older ones lack parts of it
+constexpr int64_t kLargestHead = 256, kLargestHeadOfBlackwell = 128;
+// A tile of cuDNN has 128 rows: up to half of one, FlashAttention-2's smaller ones waste less.
+constexpr int64_t kShortSegment = 64;
+// Equal lengths of this grain come by design (a cut-off length), so that few graphs are built for
+// them.
+constexpr int64_t kDenseGrain = 256;
+
+bool is_half(at::ScalarType dtype) {
+  return dtype == at::kBFloat16 || dtype == at::kHalf;
+}
+
+// Whether cuDNN's kernels serve heads of this size there.
+bool has_cudnn(const AttentionDevice& device, int64_t head_dim) {
+  if (device.cudnn_version < kTestedCudnn) return false;
+  return device.compute_major == kHopper ||
+         (device.compute_major == kBlackwell && head_dim <= kLargestHeadOfBlackwell);
+}
+
+}  // namespace
+
+AttentionDevice attention_device(at::Device device) {
+  if (device.is_meta()) return {kHopper, kTestedCudnn, false};
+  if (!device.is_cuda()) return {};
+  return {compute_major(device.index()), cudnn_attention_version(),
+          at::globalContext().deterministicAlgorithms()};
+}
+
+AttentionBackend attention_backend(const AttentionDevice& device, const AttentionProblem& x) {
+  if (device.compute_major < kAmpere || !is_half(x.dtype) || x.head_dim % 8 != 0 ||
+      x.head_dim > kLargestHead)
+    return AttentionBackend::by_segment;
+  // cuDNN's ordered sum of dq needs memory of the order of segments * length^2.
+  if (!has_cudnn(device, x.head_dim) || device.deterministic) return AttentionBackend::flash2;
+  if (x.equal_length > 0 && x.equal_length % kDenseGrain == 0) return AttentionBackend::cudnn_dense;
+  const bool fits = x.largest_offset <= std::numeric_limits<int32_t>::max();
+  return fits && x.max_length > kShortSegment ? AttentionBackend::cudnn : AttentionBackend::flash2;
+}
+
+AttentionChoice attention_choice(const AttentionDevice& device, at::ScalarType dtype) {
+  AttentionProblem usual;
+  usual.dtype = dtype;
+  switch (attention_backend(device, usual)) {
+    case AttentionBackend::cudnn:
+    case AttentionBackend::cudnn_dense:
+      return {
+          fmt::format("cuDNN {}.{}.{} fused over ragged segments; FlashAttention-2 (ATen) where "
+                      "none exceeds {} tokens",
+                      device.cudnn_version / 10000, device.cudnn_version % 10000 / 100,
+                      device.cudnn_version % 100, kShortSegment),
+          "the fastest measured for each"};
+    case AttentionBackend::flash2:
+      return {"FlashAttention-2 over cu_seqlens (ATen)",
+              device.deterministic ? "deterministic algorithms were asked for"
+              : device.cudnn_version < kTestedCudnn
+                  ? "cuDNN's faster kernels need cuDNN 9.19 or later"
+                  : "cuDNN's faster kernels need compute capability 9 or 10"};
+    case AttentionBackend::by_segment:
+      break;
+  }
+  std::string why = "fused kernels need compute capability 8.0 or later";
+  if (device.compute_major == 0)
+    why = "fused kernels over packed rows are for GPUs";
+  else if (!is_half(dtype))
+    why = "fused kernels have no fp32; trainer_args.bf16: true takes them";
+  return {"ATen fused attention, segment by segment", why};
+}
+
+}  // namespace lmms::kernels
