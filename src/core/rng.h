@@ -28,7 +28,8 @@ enum class Purpose : uint32_t {
   shuffle = 2,
   mixture = 3,
   corruption = 4,
-  sampling = 5
+  sampling = 5,
+  rounding = 6
 };
 
 constexpr Key key(uint64_t seed, Purpose purpose) {

@@ -75,7 +75,10 @@ ModelMemory allocate(ParamTable& params, const MemoryOptions& options) {
   std::vector<size_t> group_of;
   for (const Param& p : params.all()) {
     const auto [at, fresh] = index.try_emplace({p.unit, p.trainable}, groups.size());
-    if (fresh) groups.push_back({{p.unit, options.dtype, options.gradient_dtype, p.trainable}, {}});
+    if (fresh) {
+      groups.push_back(
+          {{p.unit, options.dtype, options.gradient_dtype, p.trainable, options.masters}, {}});
+    }
     groups[at->second].entries.push_back({p.name, p.shape, p.decays()});
     group_of.push_back(at->second);
   }

@@ -14,6 +14,7 @@ struct MemoryOptions {
   at::Device device = at::kCPU;
   at::ScalarType dtype = at::kFloat;  ///< of the weights that the forward reads
   at::ScalarType gradient_dtype = at::kFloat;
+  bool masters = true;  ///< fp32 masters of trained weights that are not fp32
 };
 
 /// Where a Param lives.

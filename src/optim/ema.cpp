@@ -10,7 +10,8 @@ Ema::Ema(const std::vector<parallel::Bucket>& buckets, std::vector<std::vector<S
     : buckets_(buckets), followed_(std::move(followed)), config_(config) {
   averages_.resize(buckets_.size());
   for (size_t b = 0; b < buckets_.size(); ++b) {
-    if (!followed_[b].empty()) averages_[b] = buckets_[b].masters().clone();
+    if (!followed_[b].empty())
+      averages_[b] = buckets_[b].masters().to(at::kFloat, /*non_blocking=*/false, /*copy=*/true);
   }
 }
 
@@ -32,7 +33,7 @@ void Ema::after_update(int64_t step, const at::Tensor& skipped) {
     for (const auto& [offset, length] : followed_[b]) {
       averages_[b]
           .narrow(0, offset, length)
-          .lerp_(buckets_[b].masters().narrow(0, offset, length), weight);
+          .lerp_(buckets_[b].masters().narrow(0, offset, length).to(at::kFloat), weight);
     }
   }
 }

@@ -31,7 +31,9 @@ Bucket::Bucket(BucketLayout layout, std::vector<BucketEntry> entries, at::Device
   const auto options = at::TensorOptions().device(device);
   weights_ = at::zeros({size_}, options.dtype(layout_.dtype));
   if (!layout_.trainable) return;
-  masters_ = layout_.dtype == at::kFloat ? weights_ : at::zeros({size_}, options.dtype(at::kFloat));
+  masters_ = layout_.dtype == at::kFloat || !layout_.masters
+                 ? weights_
+                 : at::zeros({size_}, options.dtype(at::kFloat));
   gradients_ = at::zeros({size_}, options.dtype(layout_.gradient_dtype));
 }
 

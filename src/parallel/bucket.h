@@ -38,6 +38,8 @@ struct BucketLayout {
   at::ScalarType dtype = at::kFloat;  ///< of the weights that the forward reads
   at::ScalarType gradient_dtype = at::kFloat;
   bool trainable = true;  ///< a frozen bucket has no master, no gradient and no optimiser state
+  /// fp32 masters where the weights are not fp32; false: the weights are their own masters
+  bool masters = true;
 };
 
 class Bucket {
@@ -53,7 +55,8 @@ class Bucket {
   int64_t size() const { return size_; }
 
   const at::Tensor& weights() const { return weights_; }  ///< [size] of layout().dtype
-  /// [size] fp32; the same tensor as weights() where these are fp32. Undefined if frozen.
+  /// [size] fp32; the same tensor as weights() where these are fp32 or layout().masters is false.
+  /// Undefined if frozen.
   const at::Tensor& masters() const { return masters_; }
   const at::Tensor& gradients() const {
     return gradients_;

@@ -77,7 +77,9 @@ struct TrainerArgs {
   int64_t max_skipped_steps = 10;  ///< steps in a row with a non-finite loss or gradient that are
                                    ///< skipped before the run ends
 
-  bool bf16 = false;                               ///< false: fp32
+  bool bf16 = false;  ///< false: fp32
+  bool master_weights =
+      true;  ///< fp32 masters and moments under bf16; false: bf16, stochastic rounding
   NumberType reduce_dtype = NumberType::bfloat16;  ///< of gradients between ranks
   std::optional<NumberType> save_dtype;            ///< of saved weights; absent: as trained
   GradientCheckpointing gradient_checkpointing = GradientCheckpointing::off;

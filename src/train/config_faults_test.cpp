@@ -44,6 +44,9 @@ INSTANTIATE_TEST_SUITE_P(
                   "paged_adamw_32bit"},
         Rejection{"{fp16: true}", "", "",
                   "a.yaml:1:22: not built yet: trainer_args.fp16=true; expected false"},
+        Rejection{"{master_weights: false}", "", "",
+                  "a.yaml:1:16: trainer_args.master_weights: false without bf16: fp32 weights are "
+                  "their own masters; expected bf16: true"},
         Rejection{"{sp_ulysses_degree: 2}", "", "",
                   "a.yaml:1:35: not built yet: trainer_args.sp_ulysses_degree=2; expected 1"},
         Rejection{"{tp_degree: x}", "", "",

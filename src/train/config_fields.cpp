@@ -81,6 +81,8 @@ void batch_fields(Fields& f, TrainerArgs& c) {
 
 void number_fields(Fields& f, TrainerArgs& c) {
   f("bf16", c.bf16, "bf16 with fp32 master weights; false: fp32");
+  f("master_weights", c.master_weights,
+    "under bf16: fp32 master weights and moments; false: bf16 ones, rounded at random");
   f.unbuilt("fp16", Type::boolean, {"false"}, "half precision with loss scaling");
   f("reduce_dtype", c.reduce_dtype, "number type of gradients between ranks", Rule().or_null());
   f("save_dtype", c.save_dtype, "number type of saved weights; absent: as trained");

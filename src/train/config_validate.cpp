@@ -248,6 +248,10 @@ void check_trainer(const TrainerArgs& args, const data::DataConfig& data, const 
                   fmt::format("got {}; expected at most 1e15 steps", value));
     }
   }
+  if (!args.master_weights && !args.bf16) {
+    check.fault({"trainer_args.master_weights", "trainer_args.bf16"},
+                "false without bf16: fp32 weights are their own masters; expected bf16: true");
+  }
   check_learning_rates(args.optimizer.learning_rates, check);
   if (const auto pattern = args.ema.ema_param_filter.broken_pattern()) {
     check.fault({"trainer_args.ema_param_filter"},

@@ -133,6 +133,7 @@ Network make_network(ModelSource source, const LoadedConfig& loaded, int64_t mic
   memory.device = device;
   memory.dtype = args.bf16 ? at::kBFloat16 : at::kFloat;
   memory.gradient_dtype = args.bf16 && micro_steps == 1 ? at::kBFloat16 : at::kFloat;
+  memory.masters = args.master_weights;
   network.memory = nn::allocate(params, memory);
   if (!load) {
     // a checkpoint fills them
@@ -146,7 +147,8 @@ Network make_network(ModelSource source, const LoadedConfig& loaded, int64_t mic
                                             loaded.where("trainer_args.learning_rates"));
   network.groups = std::move(groups.groups);
   network.optimizer = std::make_unique<optim::Adamw>(network.memory.buckets, args.optimizer,
-                                                     loaded.config.compat.decay, groups.stretches);
+                                                     loaded.config.compat.decay, groups.stretches,
+                                                     static_cast<uint64_t>(args.seed));
   if (args.ema.ema_enabled) network.ema = make_ema(network, loaded);
   return network;
 }

@@ -151,7 +151,13 @@ RunState Saver::read_state(const checkpoint::Checkpoint& from) {
 }
 
 bool Saver::files_hold_masters() const {
-  return saved_as_ == at::kFloat;
+  const TrainerArgs& args = loaded_.config.trainer;
+  return saved_as_ == at::kFloat ||
+         (args.bf16 && !args.master_weights && saved_as_ == at::kBFloat16);
+}
+
+bool Saver::files_hold_averages() const {
+  return saved_as_ == at::kFloat;  // as they are
 }
 
 checkpoint::ResumeState Saver::resume_state(Beside beside,
@@ -172,7 +178,8 @@ checkpoint::ResumeState Saver::resume_state(Beside beside,
     // a run that averages no more reads over them
     auto tensors = models::slots(params, memory, [&](size_t b) {
       if (network_.ema) return network_.ema->stored(b);
-      return memory.buckets[b].masters();
+      const at::Tensor& masters = memory.buckets[b].masters();  // bf16 without masters of their own
+      return masters.defined() ? masters.to(at::kFloat) : masters;
     });
     if (!network_.ema) {
       for (checkpoint::TensorSlot& slot : tensors) slot.load = [](std::span<const std::byte>) {};
@@ -272,7 +279,7 @@ checkpoint::Checkpoint Saver::save(const RunState& state) {
   beside.masters = !files_hold_masters();
   beside.frozen =  // frozen weights have no masters
       network_.memory.buckets.front().layout().dtype != saved_as_ && !files_hold_masters();
-  beside.ema = network_.ema != nullptr && !files_hold_masters();
+  beside.ema = network_.ema != nullptr && !files_hold_averages();
   resume_state(beside, [&] { return state; }).save(pending.resume_path());
   const checkpoint::Checkpoint done = pending.commit();
   if (const auto limit = loaded_.config.trainer.save_total_limit)

@@ -66,6 +66,7 @@ class Saver {
   /// Registers it, and optimiser states.
   checkpoint::ResumeState resume_state(Beside beside, const std::function<RunState()>& state) const;
   bool files_hold_masters() const;
+  bool files_hold_averages() const;
 
   const LoadedConfig& loaded_;
   Network& network_;

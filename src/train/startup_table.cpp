@@ -6,6 +6,7 @@
 #include "core/units.h"
 #include "kernels/attention/attention.h"
 #include "kernels/device.h"
+#include "train/kernel_patches.h"
 
 namespace lmms::train {
 namespace {
@@ -91,17 +92,20 @@ TableRows describe_run(const RunParts& parts, const RunState& state,
   rows.emplace_back("peak", fmt::format("{:.3g} TFLOP/s ({})",
                                         parts.machine.peak_flops_per_second / 1e12, peak_source));
   const at::ScalarType dtype = args.bf16 ? at::kBFloat16 : at::kFloat;
-  rows.emplace_back("numbers",
-                    args.bf16 ? "bf16, fp32 master weights and optimiser states" : "fp32");
+  rows.emplace_back("numbers", !args.bf16 ? "fp32"
+                               : args.master_weights
+                                   ? "bf16, fp32 master weights and optimiser states"
+                                   : "bf16, weights and optimiser states too (rounded at "
+                                     "random)");
   rows.emplace_back(
       "kernels",
-      fmt::format("attention: {}; head: chunked linear cross entropy; AdamW: one pass over buckets",
+      fmt::format("{}; attention: {}; head: chunked linear cross entropy; AdamW: one pass over "
+                  "buckets",
+                  text_of(kernel_set(config)),
                   kernels::causal_attention_kernel(parts.device, dtype)));
   std::string layout;
   for (const auto& [key, value] : args.layout) layout += (layout.empty() ? "" : ", ") + key;
-  if (!layout.empty())
-    rows.emplace_back("speed or layout",
-                      layout + ": accepted; the fused set that the device has is used");
+  if (!layout.empty()) rows.emplace_back("speed or layout", layout + ": accepted");
   return rows;
 }
 

@@ -119,6 +119,7 @@ TEST(Doctor, predicts_the_size_of_a_checkpoint) {
   const Project project;
   for (const Words& words :
        {Words{}, Words{"trainer_args.bf16=true", "trainer_args.ema_enabled=true"},
+        Words{"trainer_args.bf16=true", "trainer_args.master_weights=false"},
         Words{"trainer_args.bf16=true", "trainer_args.save_dtype=float16",
               "trainer_args.freeze_modules=[model.embed_tokens]"}}) {
     Words train = words;

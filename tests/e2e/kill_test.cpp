@@ -112,6 +112,9 @@ INSTANTIATE_TEST_SUITE_P(
                                   "trainer_args.per_device_train_batch_size=1",
                                   "trainer_args.gradient_accumulation_steps=2",
                                   "dataset_config.packing_strategy=balanced"}},
+        KilledRun{"bf16_without_masters", 2,
+                  kPacked + Words{"trainer_args.bf16=true", "trainer_args.master_weights=false",
+                                  "trainer_args.save_steps=3"}},
         // the learning rate follows the evaluations: it falls after each that brings less than 90 %
         KilledRun{"fp32_rows_with_evaluation",
                   1,

@@ -4,6 +4,9 @@
 #include <c10/util/BFloat16.h>
 
 #include <algorithm>
+#include <bit>
+#include <cstring>
+#include <type_traits>
 
 namespace lmms::kernels {
 namespace {
@@ -33,30 +36,61 @@ void squares(const T* gradient, int64_t count, double* partials) {
   });
 }
 
-template <class T>
-void update(const AdamwControl& c, const AdamwRange& r, const T* gradient) {
+// How a number of type T is read into fp32 and written back with random bits (which fp32 leaves
+// unused).
+float load(float x) {
+  return x;
+}
+float load(c10::BFloat16 x) {
+  return static_cast<float>(x);
+}
+void store(float& to, float x, uint32_t) {
+  to = x;
+}
+void store(c10::BFloat16& to, float x, uint32_t half) {
+  to.x = round_at_random(std::bit_cast<uint32_t>(x), half);
+}
+
+template <class S, class G>
+void update(const AdamwControl& c, const AdamwRange& r) {
   const double learning_rate = c.learning_rates[r.group];
   const float step_size = c.step_sizes[r.group];
   const float decay = static_cast<float>(1.0 - learning_rate * static_cast<double>(r.weight_decay));
   const auto beta1 = static_cast<float>(c.beta1), beta2 = static_cast<float>(c.beta2);
   const auto epsilon = static_cast<float>(c.epsilon);
+  auto* p = static_cast<S*>(r.master);
+  auto *first = static_cast<S*>(r.first_moment), *second = static_cast<S*>(r.second_moment);
+  const auto* gradient = static_cast<const G*>(r.gradient);
   auto* bf16 = static_cast<c10::BFloat16*>(r.bf16_weights);
   at::parallel_for(0, r.count, kGrain, [&](int64_t begin, int64_t end) {
+    RoundingBits bits{};
     for (int64_t i = begin; i < end; ++i) {
-      adamw_element(r.master[i], r.first_moment[i], r.second_moment[i],
-                    static_cast<float>(gradient[i]) * c.clip, decay, beta1, beta2, step_size,
+      const int64_t element = r.first + i;
+      if (std::is_same_v<S, c10::BFloat16> && (element % 2 == 0 || i == begin)) {
+        bits = rounding_bits(static_cast<uint64_t>(element / 2), static_cast<uint64_t>(c.applied),
+                             c.rounding_key[0], c.rounding_key[1]);
+      }
+      float w = load(p[i]), m = load(first[i]), v = load(second[i]);
+      adamw_element(w, m, v, load(gradient[i]) * c.clip, decay, beta1, beta2, step_size,
                     c.inverse_correction, epsilon);
+      store(p[i], w, bits.half(0, element));
+      store(first[i], m, bits.half(1, element));
+      store(second[i], v, bits.half(2, element));
     }
     if (bf16 != nullptr) {
-      for (int64_t i = begin; i < end; ++i) bf16[i] = r.master[i];
+      for (int64_t i = begin; i < end; ++i) bf16[i] = load(p[i]);
     }
   });
 }
 
+size_t bytes_of(Stored type) {
+  return type == Stored::bf16 ? sizeof(c10::BFloat16) : sizeof(float);
+}
+
 }  // namespace
 
-void sum_of_squares_cpu(const void* gradient, GradientType type, int64_t count, double* partials) {
-  if (type == GradientType::bf16) {
+void sum_of_squares_cpu(const void* gradient, Stored type, int64_t count, double* partials) {
+  if (type == Stored::bf16) {
     squares(static_cast<const c10::BFloat16*>(gradient), count, partials);
   } else {
     squares(static_cast<const float*>(gradient), count, partials);
@@ -69,13 +103,29 @@ void adamw_decide_cpu(AdamwControl& control, const double* partials, int64_t cou
   adamw_decide(control, sum);
 }
 
-void adamw_update_cpu(const AdamwControl& control, const AdamwRange& range) {
-  if (control.skip) return;
-  if (range.gradient_type == GradientType::bf16) {
-    update(control, range, static_cast<const c10::BFloat16*>(range.gradient));
-  } else {
-    update(control, range, static_cast<const float*>(range.gradient));
+void adamw_update_cpu(const AdamwControl& control, const AdamwRange& range, GradientSlots slots) {
+  const bool wide = range.state == Stored::f32, wide_gradient = range.gradient_type == Stored::f32;
+  if (!control.skip) {
+    if (wide) {
+      (wide_gradient ? update<float, float> : update<float, c10::BFloat16>)(control, range);
+    } else {
+      (wide_gradient ? update<c10::BFloat16, float> : update<c10::BFloat16, c10::BFloat16>)(control,
+                                                                                            range);
+    }
   }
+  if (slots == GradientSlots::zeroed && range.count > 0) {
+    std::memset(range.gradient, 0,
+                static_cast<size_t>(range.count) * bytes_of(range.gradient_type));
+  }
+}
+
+std::vector<Tile> tiles_of(std::span<const int64_t> counts, int64_t tile) {
+  std::vector<Tile> out;
+  for (size_t r = 0; r < counts.size(); ++r) {
+    for (int64_t i = 0; i * tile < counts[r]; ++i)
+      out.push_back({static_cast<int32_t>(r), static_cast<int32_t>(i)});
+  }
+  return out;
 }
 
 }  // namespace lmms::kernels

@@ -4,6 +4,8 @@
 /// Loshchilov & Hutter 2019, Algorithm 2, in torch.optim.AdamW's order of operations.
 #include <cmath>
 #include <cstdint>
+#include <span>
+#include <vector>
 
 struct CUstream_st;
 
@@ -18,8 +20,9 @@ struct AdamwControl {
   double learning_rates[kAdamwGroups] = {};  ///< by group
   int64_t groups = 1;                        ///< how many of them are given
   double beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8;
-  double max_norm = 0;  ///< clip the global norm to this; 0: never
-  double loss = 0;      ///< of this step; a non-finite one skips the update
+  double max_norm = 0;            ///< clip the global norm to this; 0: never
+  uint32_t rounding_key[2] = {};  ///< of Philox, where bf16 states are rounded at random
+  double loss = 0;                ///< of this step; a non-finite one skips the update
 
   int64_t applied = 0;  ///< Adam's t: updates that were made
   double norm = 0;      ///< global gradient norm before clipping
@@ -57,21 +60,30 @@ LMMS_HOST_DEVICE inline void adamw_decide(AdamwControl& c, double sum_of_squares
   c.inverse_correction = static_cast<float>(1.0 / sqrt(1.0 - pow(c.beta2, t)));
 }
 
-enum class GradientType : int32_t { f32, bf16 };
+enum class Stored : int32_t { f32, bf16 };
 
 /// A range of `count` elements that share a learning rate and a weight decay. All pointers on one
-/// device.
+/// device. Bytes moved for an element: fp32 state, bf16 gradient and bf16 weights 28 (read 14,
+/// write 14); bf16 state and gradient 14; a bf16 gradient that is zeroed 2 more.
 struct AdamwRange {
-  float* master = nullptr;  ///< fp32 weights
-  float* first_moment = nullptr;
-  float* second_moment = nullptr;
-  const void* gradient = nullptr;  ///< of type gradient_type
-  void* bf16_weights = nullptr;    ///< if not null, receives the new weights rounded to bf16
-  GradientType gradient_type = GradientType::f32;
+  void* master = nullptr;  ///< the weights that are updated, of type `state`
+  void* first_moment = nullptr;
+  void* second_moment = nullptr;
+  void* gradient = nullptr;      ///< of type gradient_type
+  void* bf16_weights = nullptr;  ///< if not null, receives the new fp32 weights rounded to bf16
+  Stored gradient_type = Stored::f32;
   float weight_decay = 0;
   int64_t count = 0;
   int32_t group = 0;  ///< whose learning rate it has
+  /// Of the weights and both moments. bf16: the update is made in fp32 and each of the three is
+  /// rounded up or down at random, so that the expected value is exact.
+  Stored state = Stored::f32;
+  int64_t first = 0;  ///< number of its first element among all of a model's; keys the rounding
 };
+
+/// Whether an update leaves the gradient as it is, or sets it to zero behind itself (also in a step
+/// that is skipped).
+enum class GradientSlots { left, zeroed };
 
 /// Elements that one partial sum of squares covers. Blocks are fixed, so that the norm's bits do
 /// not depend on threads.
@@ -81,26 +93,104 @@ inline int64_t norm_blocks(int64_t count) {
 }
 
 /// partials[i] = sum of squares of the i-th block of the gradient, in double.
-void sum_of_squares_cpu(const void* gradient, GradientType type, int64_t count, double* partials);
+void sum_of_squares_cpu(const void* gradient, Stored type, int64_t count, double* partials);
 /// adamw_decide over the sum of `count` partials, added in order.
 void adamw_decide_cpu(AdamwControl& control, const double* partials, int64_t count);
-void adamw_update_cpu(const AdamwControl& control, const AdamwRange& range);
+void adamw_update_cpu(const AdamwControl& control, const AdamwRange& range,
+                      GradientSlots slots = GradientSlots::left);
 
-void sum_of_squares_cuda(const void* gradient, GradientType type, int64_t count, double* partials,
-                         CUstream_st* stream);
+/// On a GPU one launch serves all ranges: a table on the device says which block of threads works
+/// on which piece of which range.
+struct Tile {
+  int32_t range = 0;
+  int32_t index = 0;  ///< its elements begin at index * (elements of a tile)
+};
+inline constexpr int64_t kAdamwTile = 8192;
+/// The tiles of ranges with these counts, in order.
+std::vector<Tile> tiles_of(std::span<const int64_t> counts, int64_t tile);
+
+struct GradientSpan {
+  const void* gradient = nullptr;
+  int64_t count = 0;
+  Stored type = Stored::f32;
+};
+
+/// partials[i] = sum of squares of tile i (tiles of kNormBlock), the same bits in every run.
+/// Spans and tiles are on the device. Bytes moved: the gradients once.
+void sum_of_squares_cuda(const GradientSpan* spans, const Tile* tiles, int64_t tile_count,
+                         double* partials, CUstream_st* stream);
 void adamw_decide_cuda(AdamwControl* control, const double* partials, int64_t count,
                        CUstream_st* stream);
-void adamw_update_cuda(const AdamwControl* control, const AdamwRange& range, CUstream_st* stream);
+/// Ranges and tiles (of kAdamwTile) are on the device.
+void adamw_update_cuda(const AdamwControl* control, const AdamwRange* ranges, const Tile* tiles,
+                       int64_t tile_count, GradientSlots slots, CUstream_st* stream);
+
+// Products and sums that no compiler joins into one rounding, so that CPU and GPU give the same
+// bits.
+#ifdef __CUDA_ARCH__
+__device__ inline float times(float a, float b) {
+  return __fmul_rn(a, b);
+}
+__device__ inline float plus(float a, float b) {
+  return __fadd_rn(a, b);
+}
+#else
+inline float times(float a, float b) {
+  return a * b;
+}
+inline float plus(float a, float b) {
+  return a + b;
+}
+#endif
 
 /// The update of one element. p, m, v in fp32, g already clipped.
 LMMS_HOST_DEVICE inline void adamw_element(float& p, float& m, float& v, float g,
                                            float decay_factor, float beta1, float beta2,
                                            float step_size, float inverse_correction,
                                            float epsilon) {
-  p *= decay_factor;                       // 1 - lr * weight_decay
-  m += (g - m) * (1.0f - beta1);           // m_t = b1 m + (1 - b1) g
-  v = v * beta2 + (1.0f - beta2) * g * g;  // v_t = b2 v + (1 - b2) g^2
-  p -= step_size * m / (sqrtf(v) * inverse_correction + epsilon);
+  p = times(p, decay_factor);  // 1 - lr * weight_decay
+  // m_t = b1 m + (1 - b1) g
+  m = plus(m, times(plus(g, -m), 1.0f - beta1));
+  // v_t = b2 v + (1 - b2) g^2
+  v = plus(times(v, beta2), times(times(1.0f - beta2, g), g));
+  p = plus(p, -(times(step_size, m) / plus(times(sqrtf(v), inverse_correction), epsilon)));
+}
+
+/// Random bits of the elements 2 * pair and 2 * pair + 1 in update `t`: Philox4x32-10 (the integers
+/// of core/rng.h). Words 0, 1, 2 are for weight, first and second moment, the low half of each for
+/// the even element.
+struct RoundingBits {
+  uint32_t words[3];
+  LMMS_HOST_DEVICE uint32_t half(int which, int64_t element) const {
+    return element % 2 == 0 ? words[which] & 0xffffu : words[which] >> 16;
+  }
+};
+
+LMMS_HOST_DEVICE inline RoundingBits rounding_bits(uint64_t pair, uint64_t t, uint32_t key0,
+                                                   uint32_t key1) {
+  uint32_t c0 = static_cast<uint32_t>(pair), c1 = static_cast<uint32_t>(pair >> 32),
+           c2 = static_cast<uint32_t>(t), c3 = static_cast<uint32_t>(t >> 32);
+#ifdef __CUDACC__
+#pragma unroll
+#endif
+  for (int round = 0; round < 10; ++round) {
+    const uint64_t a = uint64_t{0xD2511F53u} * c0, b = uint64_t{0xCD9E8D57u} * c2;
+    c0 = static_cast<uint32_t>(b >> 32) ^ c1 ^ key0;
+    c1 = static_cast<uint32_t>(b);
+    c2 = static_cast<uint32_t>(a >> 32) ^ c3 ^ key1;
+    c3 = static_cast<uint32_t>(a);
+    key0 += 0x9E3779B9u;
+    key1 += 0xBB67AE85u;
+  }
+  return {{c0, c1, c2}};
+}
+
+/// The bits of a bf16 near the float whose bits are given: of its two neighbours the one away from
+/// zero with the probability of the cut-off fraction, `half` being uniform in [0, 65536).
+LMMS_HOST_DEVICE inline uint16_t round_at_random(uint32_t bits, uint32_t half) {
+  if ((bits & 0x7f800000u) == 0x7f800000u)  // infinity, or a NaN, which stays one
+    return static_cast<uint16_t>((bits >> 16) | ((bits & 0x007fffffu) != 0 ? 0x40u : 0u));
+  return static_cast<uint16_t>((bits + half) >> 16);
 }
 
 }  // namespace lmms::kernels

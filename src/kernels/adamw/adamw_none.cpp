@@ -1,21 +1,16 @@
-#include "core/error.h"
 #include "kernels/adamw/adamw.h"
+#include "kernels/no_cuda.h"
 
 namespace lmms::kernels {
-namespace {
-[[noreturn]] void no_cuda() {
-  throw Error("", "this build of lmms has no CUDA kernels",
-              "build with nvcc on the path (make build), then run bin/cuda/lmms", Exit::failed);
-}
-}  // namespace
 
-void sum_of_squares_cuda(const void*, GradientType, int64_t, double*, CUstream_st*) {
+void sum_of_squares_cuda(const GradientSpan*, const Tile*, int64_t, double*, CUstream_st*) {
   no_cuda();
 }
 void adamw_decide_cuda(AdamwControl*, const double*, int64_t, CUstream_st*) {
   no_cuda();
 }
-void adamw_update_cuda(const AdamwControl*, const AdamwRange&, CUstream_st*) {
+void adamw_update_cuda(const AdamwControl*, const AdamwRange*, const Tile*, int64_t, GradientSlots,
+                       CUstream_st*) {
   no_cuda();
 }
 

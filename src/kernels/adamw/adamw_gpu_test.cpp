@@ -1,0 +1,195 @@
+#include <ATen/TensorOperators.h>
+#include <ATen/ops/empty.h>
+#include <ATen/ops/zeros.h>
+#include <gtest/gtest.h>
+
+#include <cstring>
+#include <limits>
+#include <type_traits>
+
+#include "core/rng.h"
+#include "kernels/adamw/adamw.h"
+#include "kernels/device.h"
+#include "kernels/on_device.h"
+#include "kernels/op_testing.h"
+
+namespace lmms::kernels {
+namespace {
+
+using testing::random;
+
+class AdamwCuda : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    if (!best_device(0).is_cuda()) GTEST_SKIP() << "no CUDA device";
+    use_own_stream(best_device(0));
+  }
+};
+
+// Flat memory of all ranges, on one device.
+struct Problem {
+  at::Tensor p, m, v, g, bf16;
+};
+
+Stored stored(const at::Tensor& t) {
+  return t.scalar_type() == at::kBFloat16 ? Stored::bf16 : Stored::f32;
+}
+
+Problem problem(int64_t n, at::ScalarType state, at::ScalarType gradient, at::Device device) {
+  return {random("p", {n}).to(state).to(device), random("m", {n}).to(state).to(device),
+          (random("v", {n}).abs()).to(state).to(device),
+          (random("g", {n}) * 3.0).to(gradient).to(device),
+          at::zeros({n}, at::kBFloat16).to(device)};
+}
+
+void* at_element(const at::Tensor& t, int64_t i) {
+  return static_cast<char*>(t.mutable_data_ptr()) + i * static_cast<int64_t>(t.element_size());
+}
+
+// One range behind the other, of these lengths.
+std::vector<AdamwRange> ranges(const Problem& x, const std::vector<int64_t>& lengths) {
+  std::vector<AdamwRange> out;
+  int64_t at = 0;
+  for (int64_t length : lengths) {
+    AdamwRange r{at_element(x.p, at),
+                 at_element(x.m, at),
+                 at_element(x.v, at),
+                 at_element(x.g, at),
+                 nullptr,
+                 stored(x.g),
+                 0.1f,
+                 length};
+    r.state = stored(x.p);
+    if (r.state == Stored::f32) r.bf16_weights = at_element(x.bf16, at);
+    r.first = at;
+    out.push_back(r);
+    at += length;
+  }
+  return out;
+}
+
+template <class T>
+at::Tensor uploaded(const std::vector<T>& rows) {
+  static_assert(std::is_trivially_copyable_v<T>);
+  std::vector<uint8_t> bytes(rows.size() * sizeof(T));
+  std::memcpy(bytes.data(), rows.data(), bytes.size());
+  return on_device(bytes, at::kByte, at::Device(at::kCUDA, 0));
+}
+
+template <class T>
+T* rows(const at::Tensor& bytes) {
+  return static_cast<T*>(bytes.mutable_data_ptr());
+}
+
+AdamwControl settings() {
+  AdamwControl c;
+  c.learning_rates[0] = 1e-2;
+  c.max_norm = 1.0;
+  const rng::Key key = rng::key(42, rng::Purpose::rounding);
+  c.rounding_key[0] = key[0];
+  c.rounding_key[1] = key[1];
+  return c;
+}
+
+AdamwControl read(const at::Tensor& control) {
+  AdamwControl back;
+  const at::Tensor copied = control.cpu();
+  std::memcpy(&back, copied.const_data_ptr(), sizeof(back));
+  return back;
+}
+
+at::Tensor bits(const at::Tensor& t) {
+  return t.cpu().view(t.element_size() == 2 ? at::kShort : at::kInt);
+}
+
+TEST_F(AdamwCuda, updates_to_the_bits_of_the_cpu) {
+  // the second range begins where no 16-byte access can
+  const std::vector<std::vector<int64_t>> cases{
+      {1}, {1000}, {16385}, {8191, 13, 70000}, {3000017, 256}};
+  for (const at::ScalarType state : {at::kFloat, at::kBFloat16}) {
+    for (const at::ScalarType gradient : {at::kFloat, at::kBFloat16}) {
+      for (const std::vector<int64_t>& lengths : cases) {
+        int64_t n = 0;
+        for (int64_t length : lengths) n += length;
+        const Problem host = problem(n, state, gradient, at::kCPU),
+                      device = problem(n, state, gradient, at::Device(at::kCUDA, 0));
+        AdamwControl c = settings();
+        adamw_decide(c, 4.0);
+        for (const AdamwRange& r : ranges(host, lengths))
+          adamw_update_cpu(c, r, GradientSlots::zeroed);
+        const at::Tensor control = uploaded(std::vector<AdamwControl>{c}),
+                         table = uploaded(ranges(device, lengths));
+        const auto tiles = tiles_of(lengths, kAdamwTile);
+        const at::Tensor tile_table = uploaded(tiles);
+        adamw_update_cuda(rows<AdamwControl>(control), rows<AdamwRange>(table),
+                          rows<Tile>(tile_table), static_cast<int64_t>(tiles.size()),
+                          GradientSlots::zeroed, current_stream());
+        check_last_launch("AdamW");
+        EXPECT_TRUE(bits(device.p).equal(bits(host.p))) << n;
+        EXPECT_TRUE(bits(device.m).equal(bits(host.m))) << n;
+        EXPECT_TRUE(bits(device.v).equal(bits(host.v))) << n;
+        EXPECT_TRUE(bits(device.bf16).equal(bits(host.bf16))) << n;
+        EXPECT_EQ(device.g.abs().max().item<float>(), 0.0f) << n;
+      }
+    }
+  }
+}
+
+TEST_F(AdamwCuda, finds_the_norm_of_many_buckets_with_the_same_bits_each_time) {
+  const std::vector<int64_t> counts{1, 16384, 5000001, 300};
+  std::vector<at::Tensor> gradients;
+  std::vector<GradientSpan> spans;
+  std::vector<double> expected;
+  for (size_t i = 0; i < counts.size(); ++i) {
+    const at::Tensor g =
+        random("g" + std::to_string(i), {counts[i]}).to(i % 2 == 0 ? at::kFloat : at::kBFloat16);
+    std::vector<double> partials(static_cast<size_t>(norm_blocks(counts[i])));
+    sum_of_squares_cpu(g.const_data_ptr(), stored(g), counts[i], partials.data());
+    expected.insert(expected.end(), partials.begin(), partials.end());
+    gradients.push_back(g.to(at::Device(at::kCUDA, 0)));
+    spans.push_back({gradients.back().const_data_ptr(), counts[i], stored(g)});
+  }
+  AdamwControl c = settings();
+  adamw_decide_cpu(c, expected.data(), static_cast<int64_t>(expected.size()));
+  const auto tiles = tiles_of(counts, kNormBlock);
+  ASSERT_EQ(tiles.size(), expected.size());
+  const at::Tensor table = uploaded(spans), tile_table = uploaded(tiles);
+  std::vector<double> norms;
+  for (int run = 0; run < 3; ++run) {
+    const at::Tensor control = uploaded(std::vector<AdamwControl>{settings()});
+    const at::Tensor partials =
+        at::zeros({static_cast<int64_t>(tiles.size())}, at::kDouble).to(table.device());
+    sum_of_squares_cuda(rows<GradientSpan>(table), rows<Tile>(tile_table),
+                        static_cast<int64_t>(tiles.size()), partials.mutable_data_ptr<double>(),
+                        current_stream());
+    adamw_decide_cuda(rows<AdamwControl>(control), partials.const_data_ptr<double>(),
+                      partials.numel(), current_stream());
+    check_last_launch("the gradient norm");
+    const AdamwControl back = read(control);
+    EXPECT_NEAR(back.norm, c.norm, 1e-12 * c.norm);
+    EXPECT_EQ(back.applied, 1);
+    EXPECT_EQ(back.clip, c.clip);
+    norms.push_back(back.norm);
+  }
+  EXPECT_EQ(norms[0], norms[1]);
+  EXPECT_EQ(norms[0], norms[2]);
+}
+
+TEST_F(AdamwCuda, skips_a_step_that_is_not_finite_and_still_zeroes_the_gradient) {
+  const Problem x = problem(1000, at::kFloat, at::kFloat, at::Device(at::kCUDA, 0));
+  const at::Tensor before = x.p.clone();
+  AdamwControl c = settings();
+  adamw_decide(c, std::numeric_limits<double>::quiet_NaN());
+  const at::Tensor control = uploaded(std::vector<AdamwControl>{c}),
+                   table = uploaded(ranges(x, {1000})),
+                   tiles = uploaded(tiles_of(std::vector<int64_t>{1000}, kAdamwTile));
+  for (const GradientSlots slots : {GradientSlots::left, GradientSlots::zeroed}) {
+    adamw_update_cuda(rows<AdamwControl>(control), rows<AdamwRange>(table), rows<Tile>(tiles), 1,
+                      slots, current_stream());
+    EXPECT_TRUE(x.p.equal(before));
+    EXPECT_EQ(x.g.abs().max().item<float>() == 0.0f, slots == GradientSlots::zeroed);
+  }
+}
+
+}  // namespace
+}  // namespace lmms::kernels
