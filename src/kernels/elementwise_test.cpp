@@ -3,11 +3,10 @@
 #include <ATen/ops/cat.h>
 #include <ATen/ops/silu.h>
 
-#include "kernels/add_norm/add_norm.h"
-#include "kernels/glu/glu.h"
+#include "kernels/activation/activation.h"
+#include "kernels/norm/norm.h"
 #include "kernels/op_testing.h"
 #include "kernels/qk_norm_rope/qk_norm_rope.h"
-#include "kernels/rms_norm/rms_norm.h"
 #include "kernels/rope/rope.h"
 
 namespace lmms::kernels {
@@ -33,11 +32,15 @@ at::Tensor plain_rope(const at::Tensor& x, const at::Tensor& cos, const at::Tens
   return x * c + rotated * s;
 }
 
+NormWeights weights(const at::Tensor& w) {
+  return {{w, {}}, {}, kEps};
+}
+
 class Elementwise : public ::testing::TestWithParam<at::ScalarType> {};
 
 TEST_P(Elementwise, rms_norm_matches_its_definition) {
   for (const auto& [rows, D] : {std::pair<int64_t, int64_t>{1, 1}, {3, 7}, {65, 128}, {2, 1000}}) {
-    expect_as_good_as([](const Tensors& t) { return rms_norm(t[0], t[1], kEps); },
+    expect_as_good_as([](const Tensors& t) { return norm(t[0], weights(t[1])); },
                       [](const Tensors& t) { return plain_norm(t[0], t[1]); },
                       {random("x", {rows, D}, GetParam()), random("w", {D}, GetParam())});
   }
@@ -45,7 +48,7 @@ TEST_P(Elementwise, rms_norm_matches_its_definition) {
 
 TEST_P(Elementwise, rms_norm_survives_rows_of_zeros) {
   const at::Tensor x = random("x", {4, 16}, GetParam()) * 0.0;
-  const auto out = testing::run([](const Tensors& t) { return rms_norm(t[0], t[1], kEps); },
+  const auto out = testing::run([](const Tensors& t) { return norm(t[0], weights(t[1])); },
                                 {x, random("w", {16}, GetParam())});
   EXPECT_EQ(out.value.abs().max().item<double>(), 0.0);
   EXPECT_TRUE(out.gradients[0].isfinite().all().item<bool>());
@@ -67,7 +70,7 @@ TEST_P(Elementwise, rope_matches_rotate_half) {
 
 TEST_P(Elementwise, silu_glu_matches_its_definition) {
   for (const auto& [T, I] : {std::pair<int64_t, int64_t>{1, 1}, {3, 7}, {33, 96}}) {
-    expect_as_good_as([](const Tensors& t) { return silu_glu(t[0]); },
+    expect_as_good_as([](const Tensors& t) { return activation(t[0], Activation::silu_glu); },
                       [I = I](const Tensors& t) {
                         return at::silu(t[0].narrow(-1, 0, I)) * t[0].narrow(-1, I, I);
                       },
@@ -80,8 +83,8 @@ TEST_P(Elementwise, add_norm_returns_norm_and_sum) {
                    random("w", {24}, GetParam())};
   expect_as_good_as(
       [](const Tensors& t) {
-        const auto [y, sum] = add_norm(t[0], t[1], t[2], kEps);
-        return at::cat({y, sum}, -1);
+        const Normed n = add_norm(t[0], t[1], weights(t[2]));
+        return at::cat({n.y, n.sum}, -1);
       },
       [](const Tensors& t) {
         const at::Tensor sum = t[0] + t[1];
@@ -94,7 +97,7 @@ TEST_P(Elementwise, qk_norm_rope_norms_each_head_then_rotates) {
   const at::Tensor angle = random("angle", {6, 8});
   expect_as_good_as(
       [&](const Tensors& t) {
-        return qk_norm_rope(t[0], t[1], kEps, angle.cos().to(t[0].scalar_type()),
+        return qk_norm_rope(t[0], {t[1], {}}, kEps, angle.cos().to(t[0].scalar_type()),
                             angle.sin().to(t[0].scalar_type()));
       },
       [&](const Tensors& t) {

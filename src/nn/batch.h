@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "kernels/attention/attention.h"
+#include "kernels/embedding/embedding.h"
 #include "nn/vision_input.h"
 
 namespace lmms::nn {
@@ -12,8 +13,9 @@ namespace lmms::nn {
 class KvCache;
 
 struct Batch {
-  at::Tensor input_ids;     ///< [T] int32
-  at::Tensor position_ids;  ///< [T] int32, or [3, T]: time, height, width (M-RoPE)
+  at::Tensor input_ids;              ///< [T] int32
+  kernels::EmbeddingPlan embedding;  ///< of input_ids, where the device has a use for it
+  at::Tensor position_ids;           ///< [T] int32, or [3, T]: time, height, width (M-RoPE)
   kernels::AttentionPlan attention;
   at::Tensor supervised;  ///< [N] int64: positions that have a target
   at::Tensor targets;     ///< [N] int64: their targets

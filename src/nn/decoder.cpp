@@ -1,15 +1,15 @@
 #include "nn/decoder.h"
 
 #include <ATen/TensorOperators.h>
-#include <ATen/ops/index_add.h>
+#include <c10/core/GradMode.h>
 
 #include <algorithm>
 #include <cmath>
 #include <tuple>
 #include <utility>
 
-#include "kernels/add_norm/add_norm.h"
-#include "kernels/qk_norm_rope/qk_norm_rope.h"
+#include "kernels/qkv_attention/qkv_attention.h"
+#include "kernels/scatter_rows/scatter_rows.h"
 #include "nn/param_builder.h"
 
 namespace lmms::nn {
@@ -18,6 +18,7 @@ namespace {
 DecoderLayer make_layer(ParamBuilder build, const DecoderConfig& c, size_t slot) {
   const int64_t q = c.heads * c.head_dim, kv = c.kv_heads * c.head_dim;
   DecoderLayer layer;
+  layer.name = build.unit;
   layer.input_norm = build.norm("input_layernorm", c.hidden_size);
   Attention& a = layer.attention;
   a.qkv = build.stacked("self_attn.qkv_proj",
@@ -41,31 +42,51 @@ DecoderLayer make_layer(ParamBuilder build, const DecoderConfig& c, size_t slot)
 
 }  // namespace
 
-at::Tensor Attention::operator()(const at::Tensor& x, const DecoderState& state) const {
-  const int64_t T = x.size(0), q_width = heads * head_dim, kv_width = kv_heads * head_dim;
-  const auto parts = qkv(x).split_with_sizes({q_width, kv_width, kv_width}, 1);
-  const at::Tensor none;
-  const at::Tensor q = kernels::qk_norm_rope(parts[0].view({T, heads, head_dim}),
-                                             q_norm != nullptr ? q_norm->value : none, eps,
-                                             state.cos, state.sin);  // [T, Nq, D]
-  const at::Tensor k =
-      kernels::qk_norm_rope(parts[1].view({T, kv_heads, head_dim}),
-                            k_norm != nullptr ? k_norm->value : none, eps, state.cos, state.sin);
-  const at::Tensor v = parts[2].view({T, kv_heads, head_dim});
-  const double scale = 1.0 / std::sqrt(static_cast<double>(head_dim));
-  const at::Tensor seen =
-      state.cache == nullptr
-          ? kernels::causal_attention(q, k, v, *state.attention, scale, window)
-          : state.cache->attend(slot, q, k, v, *state.attention, scale, window);  // [T, Nq, D]
-  return output(seen.reshape({T, q_width}));
+void DecoderState::settle() {
+  if (!delta.defined()) return;
+  hidden = hidden + delta;
+  delta = at::Tensor();
+}
+
+at::Tensor Attention::operator()(const kernels::Normed& x, const DecoderState& state) const {
+  const at::Tensor projected = qkv(x, state.how);  // [T, (Nq + 2 Nkv) D]
+  kernels::QkvAttention how;
+  how.treatment = {heads, kv_heads, head_dim, {}, {}, eps, state.cos, state.sin};
+  if (q_norm != nullptr) {
+    how.treatment.q_norm = q_norm->handle();
+    how.treatment.k_norm = k_norm->handle();
+  }
+  how.shape = {kernels::Mask::causal, window, 1.0 / std::sqrt(static_cast<double>(head_dim))};
+  how.keep_treated = state.how.keep == Keep::everything;
+  how.form = state.how.kernels.rope;
+  if (state.cache == nullptr)
+    return output(kernels::qkv_attention(projected, *state.attention, how));
+  const kernels::QkvHeads h = kernels::treated_heads(projected, how);
+  const at::Tensor seen = state.cache->attend(slot, h.q, h.k, h.v, *state.attention,
+                                              how.shape.scale, window);  // [T, Nq, D]
+  return output(seen.reshape({projected.size(0), heads * head_dim}));
 }
 
 DecoderState DecoderLayer::operator()(const DecoderState& state) const {
-  const at::Tensor a = attention(input_norm(state.hidden), state);
-  const auto [normed, residual] = kernels::add_norm(
-      a, state.hidden, post_attention_norm.weight->value, post_attention_norm.eps);
+  const UnitRun& how = state.how;
   DecoderState out = state;
-  out.hidden = residual + mlp(normed);
+  const kernels::Normed first = input_norm(state.hidden, state.delta, how);
+  out.delta = attention(first, state);
+  out.hidden = first.sum;
+  if (how.keep == Keep::attention && c10::GradMode::is_enabled()) {
+    out.settle();
+    out.delta = detail::run_recomputed(
+        [this, how](const detail::Tensors& in) {
+          UnitRun again = how;
+          again.keep = Keep::everything;  // for one backward
+          return detail::Tensors{mlp(post_attention_norm(in.front(), {}, again), again)};
+        },
+        {out.hidden})[0];
+    return out;
+  }
+  const kernels::Normed second = post_attention_norm(out.hidden, out.delta, how);
+  out.hidden = second.sum;
+  out.delta = mlp(second, how);
   return out;
 }
 
@@ -88,15 +109,18 @@ at::Tensor Decoder::from_embeddings(at::Tensor embeddings, const Batch& batch,
                                     const RunContext& context, const Injection& injection) const {
   DecoderState state;
   state.hidden = std::move(embeddings);
-  std::tie(state.cos, state.sin) = rotary_.tables(batch.position_ids, state.hidden.scalar_type());
+  const bool wide = kernels::has_kernels(state.hidden);  // the kernels take tables in fp32
+  std::tie(state.cos, state.sin) =
+      rotary_.tables(batch.position_ids, wide ? at::kFloat : state.hidden.scalar_type());
   state.attention = &batch.attention;
   state.cache = batch.cache;
   for (size_t i = 0; i < layers_.size(); ++i) {
     state = run(context, layers_[i], state);
-    if (i < injection.after_layer.size())
-      state.hidden = at::index_add(state.hidden, 0, injection.rows, injection.after_layer[i]);
+    if (i >= injection.after_layer.size()) continue;
+    state.settle();
+    state.hidden = kernels::add_rows(state.hidden, injection.rows, injection.after_layer[i]);
   }
-  return norm_(state.hidden);
+  return norm_(state.hidden, state.delta, context.of("")).y;
 }
 
 bool Decoder::trains() const {

@@ -32,17 +32,22 @@ struct DecoderConfig {
 
 /// What crosses the units of a decoder.
 struct DecoderState {
-  at::Tensor hidden;    ///< [T, H] the residual stream
+  at::Tensor hidden;    ///< [T, H] the residual stream, without
+  at::Tensor delta;     ///< [T, H] what the last layer adds to it; undefined: nothing
   at::Tensor cos, sin;  ///< [T, D / 2]
   const kernels::AttentionPlan* attention = nullptr;
   KvCache* cache = nullptr;  ///< generation: of the sequences that the tokens belong to
+  UnitRun how;
 
   template <class F>
   void each(F f) {
     f(hidden);
+    f(delta);
     f(cos);
     f(sin);
   }
+  /// Adds delta to the residual stream.
+  void settle();
 };
 
 /// Grouped-query attention with rotary positions.
@@ -54,12 +59,13 @@ struct Attention {
   size_t slot = 0;  ///< of this layer in a cache
 
   /// x [T, H] -> [T, H].
-  at::Tensor operator()(const at::Tensor& x, const DecoderState& state) const;
+  at::Tensor operator()(const kernels::Normed& x, const DecoderState& state) const;
 };
 
 /// x += attention(norm(x)); x += mlp(norm(x)).
 struct DecoderLayer {
-  RmsNorm input_norm, post_attention_norm;
+  std::string name;
+  Norm input_norm, post_attention_norm;
   Attention attention;
   GluMlp mlp;
   DecoderState operator()(const DecoderState& state) const;
@@ -81,7 +87,7 @@ class Decoder {
 
   /// batch of T tokens -> [T, H] after the final norm.
   at::Tensor operator()(const Batch& batch, const RunContext& context) const {
-    return from_embeddings(embedding_(batch.input_ids), batch, context);
+    return from_embeddings(embedding_(batch.input_ids, batch.embedding), batch, context);
   }
   /// The same, where some rows of the embeddings [T, H] come from elsewhere (features of images).
   at::Tensor from_embeddings(at::Tensor embeddings, const Batch& batch, const RunContext& context,
@@ -102,7 +108,7 @@ class Decoder {
   DecoderConfig config_;
   Embedding embedding_;
   std::vector<DecoderLayer> layers_;
-  RmsNorm norm_;
+  Norm norm_;
   Rotary rotary_;
 };
 

@@ -1,11 +1,9 @@
 #include "nn/glu_mlp.h"
 
-#include "kernels/glu/glu.h"
-
 namespace lmms::nn {
 
-at::Tensor GluMlp::operator()(const at::Tensor& x) const {
-  return down(kernels::silu_glu(gate_up(x)));
+at::Tensor GluMlp::operator()(const kernels::Normed& x, const UnitRun& how) const {
+  return down.after(kernels::Activation::silu_glu, gate_up(x, how), how);
 }
 
 }  // namespace lmms::nn

@@ -7,7 +7,7 @@ namespace lmms::nn {
 /// down(silu(gate(x)) * up(x)).
 struct GluMlp {
   Linear gate_up, down;
-  at::Tensor operator()(const at::Tensor& x) const;
+  at::Tensor operator()(const kernels::Normed& x, const UnitRun& how) const;
 };
 
 }  // namespace lmms::nn

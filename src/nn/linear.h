@@ -3,7 +3,11 @@
 /// else.
 #include <ATen/core/Tensor.h>
 
+#include "kernels/activation/activation.h"
+#include "kernels/embedding/embedding.h"
+#include "kernels/norm/norm.h"
 #include "nn/param.h"
+#include "nn/run.h"
 
 namespace lmms::nn {
 
@@ -14,21 +18,29 @@ struct Linear {
 
   /// x [..., in] -> [..., out].
   at::Tensor operator()(const at::Tensor& x) const;
+  /// Of a normalised tensor, which backward makes again unless everything is kept.
+  at::Tensor operator()(const kernels::Normed& x, const UnitRun& how) const;
+  /// Of an activation, which backward makes again.
+  at::Tensor after(kernels::Activation kind, const at::Tensor& u, const UnitRun& how) const;
   bool trains() const { return weight->trainable || (bias != nullptr && bias->trainable); }
 };
 
 struct Embedding {
   const Param* weight = nullptr;  ///< [V, H]
 
-  /// ids [T] int32 -> [T, H].
-  at::Tensor operator()(const at::Tensor& ids) const;
+  /// ids [T] int32 -> [T, H]. `plan`: that of `ids`, or none.
+  at::Tensor operator()(const at::Tensor& ids, const kernels::EmbeddingPlan& plan = {}) const;
 };
 
-struct RmsNorm {
-  const Param* weight = nullptr;  ///< [D]
+/// RMSNorm, or LayerNorm where there is a bias.
+struct Norm {
+  const Param *weight = nullptr, *bias = nullptr;  ///< [D]
   double eps = 1e-6;
 
-  at::Tensor operator()(const at::Tensor& x) const;
+  /// Of hidden + delta; `delta` may be undefined. `sum` of the result is what was normalised.
+  kernels::Normed operator()(const at::Tensor& hidden, const at::Tensor& delta,
+                             const UnitRun& how) const;
+  bool trains() const { return weight->trainable || (bias != nullptr && bias->trainable); }
 };
 
 }  // namespace lmms::nn

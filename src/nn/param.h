@@ -11,6 +11,8 @@
 #include <utility>
 #include <vector>
 
+#include "kernels/remake.h"
+
 namespace lmms::nn {
 
 /// How a parameter is drawn when a model starts from its config.
@@ -47,6 +49,8 @@ struct Param {
 
   at::Tensor value;  ///< autograd leaf; its .grad is the slot in the bucket
   int64_t elements() const;
+  /// The leaf with the slot of its gradient, as ops take it.
+  kernels::Weight handle() const { return {value, trainable ? value.grad() : at::Tensor()}; }
   bool decays() const { return kind != ParamClass::vector; }
 };
 

@@ -17,8 +17,9 @@ const Param* ParamBuilder::vector(const std::string& name, int64_t size, Init::L
   return &params.add(unit, prefix + name, {size}, {law, 0, -1}, ParamClass::vector);
 }
 
-RmsNorm ParamBuilder::norm(const std::string& name, int64_t size) const {
-  return {vector(name + ".weight", size, Init::Law::ones), norm_eps};
+Norm ParamBuilder::norm(const std::string& name, int64_t size, bool bias) const {
+  return {vector(name + ".weight", size, Init::Law::ones),
+          bias ? vector(name + ".bias", size, Init::Law::zeros) : nullptr, norm_eps};
 }
 
 Linear ParamBuilder::linear(const std::string& name, int64_t in, int64_t out, bool bias) const {

@@ -21,7 +21,8 @@ struct ParamBuilder {
   double bias_std = 0;  ///< biases are drawn normal(0, bias_std)
 
   const Param* vector(const std::string& name, int64_t size, Init::Law law) const;
-  RmsNorm norm(const std::string& name, int64_t size) const;
+  /// RMSNorm, or LayerNorm with a bias.
+  Norm norm(const std::string& name, int64_t size, bool bias = false) const;
   Linear linear(const std::string& name, int64_t in, int64_t out, bool bias) const;
   /// One product for several projections of the same input: `rows[i]` outputs belong to names[i].
   Linear stacked(const std::string& name, const std::vector<std::string>& names,

@@ -72,8 +72,8 @@ struct Recompute : torch::autograd::Function<Recompute> {
 
 }  // namespace
 
-bool recompute_applies(const RunContext& context) {
-  return context.recompute && at::GradMode::is_enabled();
+bool recompute_applies(const UnitRun& how) {
+  return how.keep == Keep::inputs && at::GradMode::is_enabled();
 }
 
 Tensors run_recomputed(const std::function<Tensors(const Tensors&)>& unit, const Tensors& inputs) {

@@ -25,6 +25,7 @@ struct State {
 
 /// hidden = tanh(W hidden) * scale + optional; hands scale and optional through.
 struct Unit {
+  std::string name = "unit";
   Linear linear;
   mutable int calls = 0;
 
@@ -68,7 +69,8 @@ TEST(Run, recomputed_gives_the_same_bits_as_kept_in_values_and_gradients) {
         const Network net;
         State s = state(needs_gradient, with_optional);
         const at::Tensor x = s.hidden;
-        for (int i = 0; i < 2; ++i) s = run({recompute}, net.unit, s);
+        for (int i = 0; i < 2; ++i)
+          s = run({.keep = recompute ? Keep::inputs : Keep::everything}, net.unit, s);
         torch::autograd::backward({(s.hidden * s.hidden).sum()}, {});
         EXPECT_EQ(net.unit.calls, recompute ? 4 : 2);
         values[recompute] = s.hidden;
@@ -91,7 +93,7 @@ TEST(Run, recomputed_gives_the_same_bits_as_kept_in_values_and_gradients) {
 TEST(Run, hands_untouched_members_through_as_the_same_tensors) {
   const Network net;
   const State s = state(false, true);
-  const State out = run({/*recompute=*/true}, net.unit, s);
+  const State out = run({.keep = Keep::inputs}, net.unit, s);
   EXPECT_TRUE(out.scale.is_same(s.scale));
   EXPECT_TRUE(out.optional.is_same(s.optional));
 }
@@ -99,7 +101,7 @@ TEST(Run, hands_untouched_members_through_as_the_same_tensors) {
 TEST(Run, without_grad_mode_runs_a_unit_once_and_keeps_nothing) {
   const Network net;
   const c10::NoGradGuard no_grad;
-  const State out = run({/*recompute=*/true}, net.unit, state(false, false));
+  const State out = run({.keep = Keep::inputs}, net.unit, state(false, false));
   EXPECT_EQ(net.unit.calls, 1);
   EXPECT_FALSE(out.hidden.requires_grad());
 }

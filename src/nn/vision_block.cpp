@@ -1,52 +1,52 @@
 #include "nn/vision_block.h"
 
 #include <ATen/TensorOperators.h>
-#include <ATen/ops/gelu.h>
-#include <ATen/ops/layer_norm.h>
+#include <c10/core/GradMode.h>
 
 #include <cmath>
-#include <tuple>
 
-#include "kernels/add_norm/add_norm.h"
-#include "kernels/glu/glu.h"
-#include "kernels/rms_norm/rms_norm.h"
-#include "kernels/rope/rope.h"
+#include "kernels/qkv_attention/qkv_attention.h"
 
 namespace lmms::nn {
-namespace {
 
-// Queries and keys turn in fp32, whatever the activations are: transformers does so in its towers.
-at::Tensor turned(const at::Tensor& x, const VisionState& state) {
-  if (!state.cos.defined()) return x;
-  return kernels::rope(x.to(at::kFloat), state.cos, state.sin).to(x.scalar_type());
+void VisionState::settle() {
+  if (!delta.defined()) return;
+  hidden = hidden + delta;
+  delta = at::Tensor();
 }
 
-}  // namespace
-
-at::Tensor VisionNorm::operator()(const at::Tensor& x) const {
-  if (bias == nullptr) return kernels::rms_norm(x, weight->value, eps);
-  return at::layer_norm(x, {x.size(-1)}, weight->value, bias->value, eps);
+at::Tensor VisionBlock::mlp(const kernels::Normed& x, const UnitRun& how) const {
+  return down.after(activation, up(x, how), how);
 }
 
 VisionState VisionBlock::operator()(const VisionState& state) const {
-  const int64_t P = state.hidden.size(0), D = qkv.weight->shape[0] / 3 / heads;
-  const at::Tensor qkv_of = qkv(norm1(state.hidden)).view({P, 3, heads, D});
-  const at::Tensor q = turned(qkv_of.select(1, 0), state), k = turned(qkv_of.select(1, 1), state);
-  const at::Tensor seen = kernels::segment_attention(
-      q, k, qkv_of.select(1, 2), full ? state.plans->frames : state.plans->windows,
-      1.0 / std::sqrt(static_cast<double>(D)));  // [P, N, D]
-  const at::Tensor added = proj(seen.reshape({P, heads * D}));
-  at::Tensor normed, residual;
-  if (norm2.bias == nullptr) {
-    std::tie(normed, residual) =
-        kernels::add_norm(added, state.hidden, norm2.weight->value, norm2.eps);
-  } else {
-    residual = state.hidden + added;
-    normed = norm2(residual);
-  }
-  const at::Tensor inner = up(normed);
+  const UnitRun& how = state.how;
+  const int64_t D = qkv.weight->shape[0] / 3 / heads;
   VisionState out = state;
-  out.hidden = residual + down(gated ? kernels::silu_glu(inner) : at::gelu(inner, "tanh"));
+  const kernels::Normed first = norm1(state.hidden, state.delta, how);
+  kernels::QkvAttention attention;
+  // Queries and keys turn in fp32, whatever the activations are: transformers does so in its
+  // towers.
+  attention.treatment = {heads, heads, D, {}, {}, 0, state.cos, state.sin};
+  attention.shape = {kernels::Mask::full, 0, 1.0 / std::sqrt(static_cast<double>(D))};
+  attention.form = how.kernels.rope;
+  out.delta = proj(kernels::qkv_attention(
+      qkv(first, how), full ? state.plans->frames : state.plans->windows, attention));
+  out.hidden = first.sum;
+  if (how.keep == Keep::attention && c10::GradMode::is_enabled()) {
+    out.settle();
+    out.delta = detail::run_recomputed(
+        [this, how](const detail::Tensors& in) {
+          UnitRun again = how;
+          again.keep = Keep::everything;  // for one backward
+          return detail::Tensors{mlp(norm2(in.front(), {}, again), again)};
+        },
+        {out.hidden})[0];
+    return out;
+  }
+  const kernels::Normed second = norm2(out.hidden, out.delta, how);
+  out.hidden = second.sum;
+  out.delta = mlp(second, how);
   return out;
 }
 

@@ -8,17 +8,9 @@
 
 #include "kernels/attention/attention.h"
 #include "nn/linear.h"
+#include "nn/run.h"
 
 namespace lmms::nn {
-
-/// LayerNorm, or RMSNorm without a bias.
-struct VisionNorm {
-  const Param *weight = nullptr, *bias = nullptr;
-  double eps = 1e-6;
-
-  at::Tensor operator()(const at::Tensor& x) const;
-  bool trains() const { return weight->trainable || (bias != nullptr && bias->trainable); }
-};
 
 /// Who sees whom, on the device.
 struct VisionPlans {
@@ -28,28 +20,35 @@ struct VisionPlans {
 
 /// What crosses the blocks of a tower: P patches of head size D.
 struct VisionState {
-  at::Tensor hidden;                         ///< [P, H]
-  at::Tensor cos, sin;                       ///< [P, D / 2] fp32; undefined: queries don't turn
+  at::Tensor hidden;    ///< [P, H] the residual stream, without
+  at::Tensor delta;     ///< [P, H] what the last block adds; undefined: nothing
+  at::Tensor cos, sin;  ///< [P, D / 2] fp32; undefined: queries don't turn
   std::shared_ptr<const VisionPlans> plans;  ///< shared: backward may run the block again
+  UnitRun how;
 
   template <class F>
   void each(F f) {
     f(hidden);
+    f(delta);
     f(cos);
     f(sin);
   }
+  /// Adds delta to the residual stream.
+  void settle();
 };
 
 /// x += attention(norm1(x)); x += mlp(norm2(x)).
 struct VisionBlock {
-  VisionNorm norm1, norm2;
+  std::string name;
+  Norm norm1, norm2;
   Linear qkv, proj;
-  Linear up, down;    ///< `up` holds gate and up in one where the MLP is gated
-  bool gated = true;  ///< silu, gated; or gelu in its tanh form
+  Linear up, down;  ///< `up` holds gate and up in one where the MLP is gated
+  kernels::Activation activation = kernels::Activation::silu_glu;
   int64_t heads = 0;
   bool full = false;  ///< sees whole frames instead of windows
 
   VisionState operator()(const VisionState& state) const;
+  at::Tensor mlp(const kernels::Normed& x, const UnitRun& how) const;
   bool trains() const;
 };
 

@@ -1,5 +1,6 @@
 #include "core/error.h"
 #include "kernels/linear_loss/linear_loss.h"
+#include "kernels/scatter_rows/scatter_rows.h"
 #include "objectives/objective.h"
 
 namespace lmms::objectives {
@@ -21,12 +22,15 @@ class NextToken : public Objective {
     const models::LanguageModel& lm = *model.language_model();
     const at::Tensor hidden = lm.hidden(batch, context);  // [T, H]
     const at::Tensor h =
-        hidden.index_select(0, batch.supervised);  // [N, H]: no logits of untrained positions
+        kernels::select_rows(hidden, batch.supervised);  // [N, H]: no logits of untrained positions
     const at::Tensor& W = lm.head().value;
     // weights carry the whole factor of the loss, so dW may go straight into its slot
     kernels::LinearLossOptions options;
     if (lm.head().trainable) options.weight_gradient = W.grad();
-    return {kernels::linear_loss(h, W, batch.targets, batch.weights, options), {}};
+    const auto loss = context.kernels.loss == kernels::Form::fused
+                          ? &kernels::linear_loss
+                          : &kernels::linear_loss_reference;
+    return {loss(h, W, batch.targets, batch.weights, options), {}};
   }
 };
 

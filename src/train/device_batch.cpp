@@ -44,6 +44,7 @@ nn::Batch to_device(const data::Batch& batch, double denominator, int64_t vocab_
   check_range(batch.labels, vocab_size, "target");
   nn::Batch out;
   out.input_ids = on_device(batch.input_ids, at::kInt, device);
+  if (!device.is_cpu()) out.embedding = kernels::embedding_plan(batch.input_ids, device);
   out.position_ids = on_device(batch.position_ids, at::kInt, device);
   if (batch.position_ids.size() != batch.input_ids.size())
     out.position_ids = out.position_ids.view({3, batch.tokens()});

@@ -17,6 +17,7 @@
 #include "train/evaluation.h"
 #include "train/finished.h"
 #include "train/generation/answers.h"
+#include "train/kernel_patches.h"
 #include "train/recorder.h"
 
 namespace lmms::train {
@@ -62,7 +63,8 @@ class Loop {
         progress_(!args_.disable_tqdm),
         evaluated_at_(recorder_.last_evaluation()),
         saved_at_(state.step) {
-    context_.recompute = args_.gradient_checkpointing == GradientCheckpointing::on;
+    if (args_.gradient_checkpointing == GradientCheckpointing::on) context_.keep = nn::Keep::inputs;
+    context_.kernels = kernel_set(parts.loaded.config);
     if (args_.eval_generate.asks())
       questions_.emplace(parts.loaded, parts.data, *parts.network.model);
   }

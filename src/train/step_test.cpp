@@ -41,10 +41,10 @@ data::Batch two_samples() {
   return batch;
 }
 
-double step(Network& network, bool recompute, double learning_rate) {
+double step(Network& network, nn::Keep keep, double learning_rate) {
   const std::vector<nn::Batch> micro_steps{to_device(two_samples(), 8, 32, at::kCPU)};
   nn::RunContext context;
-  context.recompute = recompute;
+  context.keep = keep;
   const auto runner = plain_runner();
   return train_step(network, *objectives::next_token(), *runner, micro_steps, context,
                     {&learning_rate, 1})
@@ -53,9 +53,9 @@ double step(Network& network, bool recompute, double learning_rate) {
 
 TEST(TrainStep, lowers_the_loss_of_its_own_batch) {
   Network network = tiny_network();
-  const double before = step(network, false, 1e-2);
+  const double before = step(network, nn::Keep::products, 1e-2);
   double after = before;
-  for (int i = 0; i < 10; ++i) after = step(network, false, 1e-2);
+  for (int i = 0; i < 10; ++i) after = step(network, nn::Keep::products, 1e-2);
   EXPECT_LT(after, 0.5 * before);
 }
 
@@ -63,15 +63,15 @@ TEST(TrainStep, draws_nothing_from_the_default_generator_of_torch) {
   const at::Generator generator = at::detail::getDefaultCPUGenerator();
   const at::Tensor before = generator.get_state();
   Network network = tiny_network();
-  step(network, /*recompute=*/false, 1e-3);
-  step(network, /*recompute=*/true, 1e-3);
+  step(network, nn::Keep::products, 1e-3);
+  step(network, nn::Keep::inputs, 1e-3);
   EXPECT_TRUE(at::equal(generator.get_state(), before));
 }
 
 TEST(TrainStep, at_a_learning_rate_of_0_changes_no_weight) {
   Network network = tiny_network();
-  const double first = step(network, false, 0);
-  EXPECT_EQ(step(network, false, 0), first);
+  const double first = step(network, nn::Keep::products, 0);
+  EXPECT_EQ(step(network, nn::Keep::products, 0), first);
   EXPECT_EQ(network.optimizer->control().applied, 2);
 }
 
@@ -107,12 +107,12 @@ Network seeing_network(at::ScalarType dtype) {
 }
 
 std::vector<at::Tensor> gradients_after(Network& network, std::span<const data::Batch> batches,
-                                        bool recompute) {
+                                        nn::Keep keep) {
   for (parallel::Bucket& bucket : network.memory.buckets) bucket.zero_gradients();
   std::vector<nn::Batch> micro_steps;
   for (const data::Batch& batch : batches) micro_steps.push_back(to_device(batch, 8, 32, at::kCPU));
   nn::RunContext context;
-  context.recompute = recompute;
+  context.keep = keep;
   std::vector<at::Tensor> out{
       plain_runner()->run(network, *objectives::next_token(), micro_steps, context)};
   for (const parallel::Bucket& bucket : network.memory.buckets)
@@ -126,13 +126,13 @@ TEST(TrainStep, has_the_bits_of_its_own_rows_where_other_ranks_have_images_or_it
   data::Batch dummy = data::dummy_batch(1, 0), seeing_dummy = dummy;
   seeing_dummy.vision_somewhere = true;
   for (const at::ScalarType dtype : {at::kFloat, at::kBFloat16}) {
-    for (const bool recompute : {false, true}) {
+    for (const nn::Keep keep : nn::kKeeps) {
       Network network = seeing_network(dtype);
-      const auto alone = gradients_after(network, std::vector{two_samples()}, recompute);
+      const auto alone = gradients_after(network, std::vector{two_samples()}, keep);
       EXPECT_GT(alone[0].item<double>(), 0);
       for (const auto& batches :
            {std::vector{elsewhere}, {two_samples(), dummy}, {elsewhere, seeing_dummy}}) {
-        const auto other = gradients_after(network, batches, recompute);
+        const auto other = gradients_after(network, batches, keep);
         for (size_t i = 0; i < alone.size(); ++i) EXPECT_TRUE(other[i].equal(alone[i])) << i;
       }
     }

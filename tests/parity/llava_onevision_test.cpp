@@ -126,7 +126,7 @@ TEST_P(LlavaParity, recomputing_blocks_changes_no_bit) {
   const nn::Batch batch = llava_batch(expected_, llava(network), 3.0);
   const double plain = backward(network, {batch});
   const auto expected = gradients(network);
-  EXPECT_EQ(backward(network, {batch}, {.recompute = true}), plain);
+  EXPECT_EQ(backward(network, {batch}, {.keep = nn::Keep::inputs}), plain);
   expect_same_bits(gradients(network), expected);
 }
 
@@ -140,10 +140,10 @@ TEST_P(LlavaParity, freezing_a_part_changes_no_bit_of_the_other_gradients) {
        {"vision_tower", "model.vision_tower", "model.vision_tower.vision_model.encoder",
         "model.vision_tower.encoder.layers.0", "multi_modal_projector", "model.language_model",
         "language_model", "image_newline"}) {
-    for (const bool recompute : {false, true}) {
-      SCOPED_TRACE(std::string(part) + (recompute ? ", recomputed" : ""));
+    for (const nn::Keep keep : nn::kKeeps) {
+      SCOPED_TRACE(std::string(part) + ", keep " + std::to_string(static_cast<int>(keep)));
       train::Network some = load(folder_, at::kFloat, {part});
-      backward(some, {llava_batch(expected_, llava(some), 3.0)}, {.recompute = recompute});
+      backward(some, {llava_batch(expected_, llava(some), 3.0)}, {.keep = keep});
       const auto partial = gradients(some);
       EXPECT_LT(partial.size(), plain.size());
       expect_same_bits(partial, plain);
@@ -157,8 +157,8 @@ TEST_P(LlavaParity, a_tower_that_has_to_run_changes_nothing) {
   const double plain = backward(network, {batch});
   const auto expected = gradients(network);
   batch.run_every_tower = true;
-  for (const bool recompute : {false, true}) {
-    EXPECT_EQ(backward(network, {batch}, {.recompute = recompute}), plain);
+  for (const nn::Keep keep : nn::kKeeps) {
+    EXPECT_EQ(backward(network, {batch}, {.keep = keep}), plain);
     expect_same_bits(gradients(network), expected);
   }
 }

@@ -105,7 +105,7 @@ TEST_P(QwenText, recomputing_layers_changes_no_bit) {
   const data::Batch batch = batch_of(expected_);
   const double plain_loss = backward(network, {batch}, 3.0);
   const auto plain = gradients(network);
-  EXPECT_EQ(backward(network, {batch}, 3.0, {.recompute = true}), plain_loss);
+  EXPECT_EQ(backward(network, {batch}, 3.0, {.keep = nn::Keep::inputs}), plain_loss);
   for (const auto& [name, g] : gradients(network)) EXPECT_TRUE(g.equal(plain.at(name))) << name;
 }
 
@@ -114,15 +114,15 @@ TEST_P(QwenText, freezing_a_part_changes_no_bit_of_the_other_gradients) {
   const data::Batch batch = batch_of(expected_);
   backward(all, {batch}, 3.0);
   const auto plain = gradients(all);
-  for (const bool recompute : {false, true}) {
+  for (const nn::Keep keep : nn::kKeeps) {
     train::Network some = load(folder_, at::kFloat, {"model.embed_tokens", "model.layers.0"});
-    backward(some, {batch}, 3.0, {.recompute = recompute});
+    backward(some, {batch}, 3.0, {.keep = keep});
     const auto partial = gradients(some);
     EXPECT_FALSE(partial.contains("model.embed_tokens.weight"));
     EXPECT_FALSE(partial.contains("model.layers.0.mlp.down_proj.weight"));
     EXPECT_TRUE(partial.contains("model.norm.weight"));
     for (const auto& [name, g] : partial)
-      EXPECT_TRUE(g.equal(plain.at(name))) << name << " recompute " << recompute;
+      EXPECT_TRUE(g.equal(plain.at(name))) << name << " keep " << static_cast<int>(keep);
   }
 }
 

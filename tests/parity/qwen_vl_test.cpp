@@ -120,7 +120,7 @@ TEST_P(QwenVlParity, recomputing_blocks_changes_no_bit) {
   const nn::Batch batch = vl_batch(expected_, vl(network), 3.0);
   const double plain = backward(network, {batch});
   const auto expected = gradients(network);
-  EXPECT_EQ(backward(network, {batch}, {.recompute = true}), plain);
+  EXPECT_EQ(backward(network, {batch}, {.keep = nn::Keep::inputs}), plain);
   expect_same_bits(gradients(network), expected);
 }
 
@@ -131,10 +131,10 @@ TEST_P(QwenVlParity, freezing_a_part_changes_no_bit_of_the_other_gradients) {
   const auto plain = gradients(all);
   // the hub's names and those of transformers 5
   for (const char* part : {"visual", "model.visual", "model.language_model", "visual.blocks.0"}) {
-    for (const bool recompute : {false, true}) {
-      SCOPED_TRACE(std::string(part) + (recompute ? ", recomputed" : ""));
+    for (const nn::Keep keep : nn::kKeeps) {
+      SCOPED_TRACE(std::string(part) + ", keep " + std::to_string(static_cast<int>(keep)));
       train::Network some = load(folder_, at::kFloat, {part});
-      backward(some, {vl_batch(expected_, vl(some), 3.0)}, {.recompute = recompute});
+      backward(some, {vl_batch(expected_, vl(some), 3.0)}, {.keep = keep});
       const auto partial = gradients(some);
       EXPECT_LT(partial.size(), plain.size());
       expect_same_bits(partial, plain);
@@ -148,8 +148,8 @@ TEST_P(QwenVlParity, a_tower_that_has_to_run_changes_nothing) {
   const double plain = backward(network, {batch});
   const auto expected = gradients(network);
   batch.run_every_tower = true;
-  for (const bool recompute : {false, true}) {
-    EXPECT_EQ(backward(network, {batch}, {.recompute = recompute}), plain);
+  for (const nn::Keep keep : nn::kKeeps) {
+    EXPECT_EQ(backward(network, {batch}, {.keep = keep}), plain);
     expect_same_bits(gradients(network), expected);
   }
 }

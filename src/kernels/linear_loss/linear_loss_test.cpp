@@ -1,9 +1,11 @@
 #include "kernels/linear_loss/linear_loss.h"
 
 #include <ATen/TensorOperators.h>
+#include <ATen/ops/empty.h>
 #include <ATen/ops/full.h>
 #include <ATen/ops/linear.h>
 #include <ATen/ops/log_softmax.h>
+#include <ATen/ops/logsumexp.h>
 #include <ATen/ops/ones.h>
 #include <ATen/ops/ones_like.h>
 #include <ATen/ops/tensor.h>
@@ -21,10 +23,13 @@ using testing::random;
 using testing::Tensors;
 
 at::Tensor plain(const at::Tensor& h, const at::Tensor& W, const at::Tensor& targets,
-                 const at::Tensor& weights) {
+                 const at::Tensor& weights, double label_smoothing = 0, double z_loss = 0) {
   const at::ScalarType wide = h.scalar_type() == at::kDouble ? at::kDouble : at::kFloat;
-  const at::Tensor logp = at::log_softmax(at::linear(h, W).to(wide), -1);
-  return -(logp.gather(1, targets.unsqueeze(1)).squeeze(1) * weights.to(wide)).sum();
+  const at::Tensor x = at::linear(h, W).to(wide), logp = at::log_softmax(x, -1);
+  const at::Tensor nll = -logp.gather(1, targets.unsqueeze(1)).squeeze(1);
+  const at::Tensor each = nll * (1 - label_smoothing) - logp.mean(1) * label_smoothing +
+                          at::logsumexp(x, 1).square() * z_loss;
+  return (each * weights.to(wide)).sum();
 }
 
 struct Problem {
@@ -57,6 +62,22 @@ INSTANTIATE_TEST_SUITE_P(Cases, LinearLoss,
                          ::testing::Combine(::testing::Values(at::kFloat, at::kBFloat16),
                                             ::testing::Values(1, 5, 13, 1000)));
 
+TEST(LinearLossTerms, smooth_labels_and_hold_the_logits) {
+  const Problem p = problem(13, 37, 8, at::kFloat);
+  for (const auto& [e, z] : {std::pair(0.1, 0.0), std::pair(0.0, 0.01), std::pair(0.2, 0.02)}) {
+    LinearLossOptions options;
+    options.label_smoothing = e;
+    options.z_loss = z;
+    options.chunk_bytes = 4 * 37 * 5;
+    expect_as_good_as(
+        [&](const Tensors& t) { return linear_loss(t[0], t[1], p.targets, p.weights, options); },
+        [&, e = e, z = z](const Tensors& t) {
+          return plain(t[0], t[1], p.targets, p.weights, e, z);
+        },
+        {p.h, p.W});
+  }
+}
+
 TEST(LinearLossSlot, adds_the_weight_gradient_into_the_slot_during_the_forward) {
   const Problem p = problem(9, 21, 6, at::kFloat);
   at::Tensor h = p.h.clone().set_requires_grad(true), W = p.W.clone().set_requires_grad(true);
@@ -87,6 +108,23 @@ TEST(LinearLossEdges, without_rows_is_zero_with_zero_gradients) {
   EXPECT_EQ(loss.item<float>(), 0.0f);
   const auto gradients = torch::autograd::grad({loss}, {h, W});
   EXPECT_EQ(gradients[1].abs().max().item<float>(), 0.0f);
+}
+
+// The planner runs a step on meta tensors: what is allocated there is what a GPU will need.
+TEST(LinearLossMeta, makes_gradients_of_the_right_shapes_without_computing) {
+  const auto meta = [](at::IntArrayRef shape, at::ScalarType dtype) {
+    return at::empty(shape, at::TensorOptions().dtype(dtype).device(at::kMeta));
+  };
+  at::Tensor h = meta({1000, 64}, at::kBFloat16).set_requires_grad(true),
+             W = meta({4099, 64}, at::kBFloat16).set_requires_grad(true);
+  LinearLossOptions options;
+  options.chunk_bytes = 2 * 4099 * 300;
+  const at::Tensor loss =
+      linear_loss(h, W, meta({1000}, at::kLong), meta({1000}, at::kFloat), options);
+  EXPECT_TRUE(loss.is_meta());
+  const auto gradients = torch::autograd::grad({loss}, {h, W});
+  EXPECT_EQ(gradients[0].sizes(), h.sizes());
+  EXPECT_EQ(gradients[1].sizes(), W.sizes());
 }
 
 TEST(LinearLossEdges, without_grad_mode_gives_the_same_value_and_no_gradient) {

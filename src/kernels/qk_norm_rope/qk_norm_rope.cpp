@@ -1,13 +1,100 @@
 #include "kernels/qk_norm_rope/qk_norm_rope.h"
 
-#include "kernels/rms_norm/rms_norm.h"
+#include <ATen/ops/empty.h>
+#include <ATen/ops/empty_like.h>
+
+#include <bit>
+#include <limits>
+
+#include "kernels/device.h"
+#include "kernels/norm/norm.h"
+#include "kernels/norm/norm_cuda.h"
+#include "kernels/qk_norm_rope/qk_norm_rope_cuda.h"
 #include "kernels/rope/rope.h"
 
 namespace lmms::kernels {
+namespace {
 
-at::Tensor qk_norm_rope(const at::Tensor& x, const at::Tensor& w, double eps, const at::Tensor& cos,
+QkNormRopeArgs args_of(const at::Tensor& qkv, const QkTreatment& how) {
+  QkNormRopeArgs a;
+  a.x = qkv.const_data_ptr();
+  a.x_stride = qkv.stride(0);
+  if (how.norms()) {
+    a.q_weight = how.q_norm.value.const_data_ptr();
+    a.k_weight = how.k_norm.value.const_data_ptr();
+  }
+  a.cos = how.cos.const_data_ptr<float>();
+  a.sin = how.sin.const_data_ptr<float>();
+  a.T = qkv.size(0);
+  a.q_heads = how.heads;
+  a.k_heads = how.kv_heads;
+  a.D = how.head_dim;
+  a.eps = static_cast<float>(how.eps);
+  a.bf16 = qkv.scalar_type() == at::kBFloat16;
+  return a;
+}
+
+at::Tensor finished(const at::Tensor& partials, const Weight& weight) {
+  const bool add = weight.slot.defined();
+  const at::Tensor out = add ? weight.slot : at::empty_like(weight.value);
+  if (out.is_cuda()) {
+    sum_partials_cuda(partials.const_data_ptr<float>(), partials.size(0), partials.size(1),
+                      out.mutable_data_ptr(),
+                      out.scalar_type() == at::kBFloat16 ? NormDtype::bf16 : NormDtype::f32, add,
+                      current_stream());
+  }
+  return add ? at::Tensor() : out;
+}
+
+}  // namespace
+
+at::Tensor qk_norm_rope(const at::Tensor& x, const Weight& w, double eps, const at::Tensor& cos,
                         const at::Tensor& sin) {
-  return rope(w.defined() ? rms_norm(x, w, eps) : x, cos, sin);
+  const at::Tensor normed = w.defined() ? norm(x, {w, {}, eps}) : x;
+  return rope(normed.to(cos.scalar_type()), cos, sin).to(x.scalar_type());
+}
+
+bool qk_kernels_take(const at::Tensor& qkv, const QkTreatment& how) {
+  if (!has_kernels(qkv) || !how.cos.defined() || how.cos.scalar_type() != at::kFloat) return false;
+  const int64_t pair = 2 * 16 / static_cast<int64_t>(qkv.element_size());
+  const int64_t threads = how.head_dim / pair;
+  const bool norm_fits = threads <= 32 && std::has_single_bit(static_cast<uint64_t>(threads));
+  return how.head_dim % pair == 0 && threads <= 256 && (!how.norms() || norm_fits) &&
+         qkv.size(0) * (how.heads + how.kv_heads) < std::numeric_limits<int32_t>::max();
+}
+
+void qk_forward(const at::Tensor& qkv, const QkTreatment& how, const at::Tensor& out) {
+  if (!qkv.is_cuda()) return;
+  QkNormRopeArgs a = args_of(qkv, how);
+  a.out = out.mutable_data_ptr();
+  a.out_stride = out.stride(0);
+  qk_norm_rope_cuda(a, current_stream());
+  check_last_launch("norm and rotation of queries and keys");
+}
+
+QkWeightGradients qk_backward(const at::Tensor& qkv, const QkTreatment& how,
+                              const at::Tensor& dqkv) {
+  const QkNormPartials rows =
+      how.norms() ? qk_norm_partials(how.heads, how.kv_heads) : QkNormPartials{};
+  const at::Tensor partials =
+      at::empty({rows.q + rows.k, how.head_dim}, qkv.options().dtype(at::kFloat));
+  if (qkv.is_cuda()) {
+    QkNormRopeArgs a = args_of(qkv, how);
+    a.dy = dqkv.const_data_ptr();
+    a.dy_stride = dqkv.stride(0);
+    a.out = dqkv.mutable_data_ptr();
+    a.out_stride = dqkv.stride(0);
+    if (how.norms()) a.partials = partials.mutable_data_ptr<float>();
+    qk_norm_rope_cuda(a, current_stream());
+    check_last_launch("norm and rotation of queries and keys, backward");
+  }
+  QkWeightGradients out;
+  if (!how.norms()) return out;
+  if (how.q_norm.value.requires_grad() || how.q_norm.slot.defined())
+    out.q_norm = finished(partials.narrow(0, 0, rows.q), how.q_norm);
+  if (how.k_norm.value.requires_grad() || how.k_norm.slot.defined())
+    out.k_norm = finished(partials.narrow(0, rows.q, rows.k), how.k_norm);
+  return out;
 }
 
 }  // namespace lmms::kernels

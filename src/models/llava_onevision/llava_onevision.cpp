@@ -4,8 +4,6 @@
 #include <ATen/ops/cat.h>
 #include <ATen/ops/embedding.h>
 #include <ATen/ops/empty.h>
-#include <ATen/ops/gelu.h>
-#include <ATen/ops/index_copy.h>
 #include <ATen/ops/zeros.h>
 #include <c10/util/StringUtil.h>
 
@@ -14,6 +12,7 @@
 #include "core/error.h"
 #include "core/format.h"
 #include "kernels/on_device.h"
+#include "kernels/scatter_rows/scatter_rows.h"
 #include "models/llava_onevision/packing.h"
 #include "models/qwen/qwen.h"
 #include "models/registry.h"
@@ -62,7 +61,7 @@ void LlavaOnevision::check(const nn::VisionInput& input) const {
 }
 
 at::Tensor LlavaOnevision::projected(const at::Tensor& hidden) const {
-  return projector_out_(at::gelu(projector_in_(hidden)));
+  return projector_out_.after(kernels::Activation::gelu_erf, projector_in_(hidden), {});
 }
 
 at::Tensor LlavaOnevision::features(const nn::VisionInput& input,
@@ -88,7 +87,7 @@ at::Tensor LlavaOnevision::features(const nn::VisionInput& input,
 }
 
 at::Tensor LlavaOnevision::hidden(const nn::Batch& batch, const nn::RunContext& context) const {
-  const at::Tensor embedded = decoder_.embedding()(batch.input_ids);  // [T, H]
+  const at::Tensor embedded = decoder_.embedding()(batch.input_ids, batch.embedding);  // [T, H]
   const bool idle = batch.vision.empty();
   if (idle && !batch.run_every_tower) return decoder_.from_embeddings(embedded, batch, context);
   const nn::VisionInput input = idle ? smallest_input(batch.input_ids.device()) : batch.vision;
@@ -101,7 +100,7 @@ at::Tensor LlavaOnevision::hidden(const nn::Batch& batch, const nn::RunContext& 
                                       input.rows.numel()));
   }
   return decoder_.from_embeddings(
-      at::index_copy(embedded, 0, input.rows, taken.to(embedded.scalar_type())), batch, context);
+      kernels::place_rows(embedded, input.rows, taken.to(embedded.scalar_type())), batch, context);
 }
 
 nn::VisionInput LlavaOnevision::smallest_input(at::Device device) const {

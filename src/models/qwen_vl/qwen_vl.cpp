@@ -1,9 +1,8 @@
 #include "models/qwen_vl/qwen_vl.h"
 
-#include <ATen/ops/index_copy.h>
-
 #include "core/error.h"
 #include "core/format.h"
+#include "kernels/scatter_rows/scatter_rows.h"
 #include "models/qwen/qwen.h"
 #include "models/registry.h"
 
@@ -37,7 +36,7 @@ QwenVl::QwenVl(const nlohmann::json& config, const std::string& where, Generatio
 }
 
 at::Tensor QwenVl::hidden(const nn::Batch& batch, const nn::RunContext& context) const {
-  const at::Tensor embedded = decoder_.embedding()(batch.input_ids);  // [T, H]
+  const at::Tensor embedded = decoder_.embedding()(batch.input_ids, batch.embedding);  // [T, H]
   const bool idle = batch.vision.empty();
   if (idle && !batch.run_every_tower) return decoder_.from_embeddings(embedded, batch, context);
   const nn::VisionInput input =
@@ -55,7 +54,7 @@ at::Tensor QwenVl::hidden(const nn::Batch& batch, const nn::RunContext& context)
   }
   nn::Injection injection{input.rows, {}};
   for (const at::Tensor& t : features.deepstack) injection.after_layer.push_back(taken(t));
-  return decoder_.from_embeddings(at::index_copy(embedded, 0, input.rows, merged), batch, context,
+  return decoder_.from_embeddings(kernels::place_rows(embedded, input.rows, merged), batch, context,
                                   injection);
 }
 

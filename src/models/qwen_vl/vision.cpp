@@ -4,7 +4,6 @@
 #include <ATen/ops/cat.h>
 #include <ATen/ops/embedding.h>
 #include <ATen/ops/empty.h>
-#include <ATen/ops/gelu.h>
 #include <ATen/ops/linear.h>
 #include <ATen/ops/zeros.h>
 #include <c10/core/GradMode.h>
@@ -37,27 +36,26 @@ nn::RopeConfig plain_rope(double theta) {
 bool trains(const nn::Param* p) {
   return p != nullptr && p->trainable;
 }
-nn::VisionNorm make_norm(const nn::ParamBuilder& build, const VisionConfig& c,
-                         const std::string& name, int64_t size) {
-  nn::VisionNorm norm{build.vector(name + ".weight", size, nn::Init::Law::ones), nullptr, kNormEps};
-  if (c.generation == Generation::qwen3)
-    norm.bias = build.vector(name + ".bias", size, nn::Init::Law::zeros);
-  return norm;
+
+nn::Norm make_norm(const nn::ParamBuilder& build, const VisionConfig& c, const std::string& name,
+                   int64_t size) {
+  return build.norm(name, size, /*bias=*/c.generation == Generation::qwen3);
 }
 
 nn::VisionBlock make_block(const nn::ParamBuilder& build, const VisionConfig& c, size_t i) {
   const int64_t H = c.hidden_size;
   nn::VisionBlock block;
+  block.name = build.unit;
   block.norm1 = make_norm(build, c, "norm1", H);
   block.norm2 = make_norm(build, c, "norm2", H);
   block.qkv = build.linear("attn.qkv", H, 3 * H, true);
   block.proj = build.linear("attn.proj", H, H, true);
-  block.gated = c.generation == Generation::qwen2_5;
-  if (block.gated) {
+  if (c.generation == Generation::qwen2_5) {
     const nn::GluMlp mlp = build.glu_mlp("mlp", H, c.intermediate_size, true);
     block.up = mlp.gate_up;
     block.down = mlp.down;
   } else {
+    block.activation = kernels::Activation::gelu_tanh;
     block.up = build.linear("mlp.linear_fc1", H, c.intermediate_size, true);
     block.down = build.linear("mlp.linear_fc2", c.intermediate_size, H, true);
   }
@@ -79,10 +77,11 @@ VisionMerger make_merger(const nn::ParamBuilder& build, const VisionConfig& c, b
 
 }  // namespace
 
-at::Tensor VisionMerger::operator()(const at::Tensor& x) const {
+at::Tensor VisionMerger::operator()(const at::Tensor& x, const nn::UnitRun& how) const {
   const int64_t merged = up.weight->shape[1];  // merge^2 H
-  const at::Tensor normed = norms_merged ? norm(x.view({-1, merged})) : norm(x).view({-1, merged});
-  return down(at::gelu(up(normed)));
+  const at::Tensor rows = norms_merged ? x.view({-1, merged}) : x;
+  const at::Tensor normed = norm(rows, {}, how).y.view({-1, merged});
+  return down.after(kernels::Activation::gelu_erf, up(normed), how);
 }
 
 VisionTower::VisionTower(nn::ParamTable& params, const VisionConfig& c, const std::string& prefix)
@@ -165,14 +164,18 @@ VisionFeatures VisionTower::operator()(const nn::VisionInput& input,
   state.plans = std::make_shared<nn::VisionPlans>(nn::VisionPlans{
       kernels::attention_plan(plan.windows, device), kernels::attention_plan(plan.frames, device)});
   const at::Tensor places = on_device(plan.places, at::kLong, device);
+  const nn::UnitRun how = context.of("");
   VisionFeatures features;
   for (size_t i = 0; i < blocks_.size(); ++i) {
     state = nn::run(context, blocks_[i], state);
     const size_t k = features.deepstack.size();
-    if (k < deepstack_.size() && config_.deepstack[k] == static_cast<int64_t>(i))
-      features.deepstack.push_back(deepstack_[k](state.hidden).index_select(0, places));
+    if (k < deepstack_.size() && config_.deepstack[k] == static_cast<int64_t>(i)) {
+      state.settle();
+      features.deepstack.push_back(deepstack_[k](state.hidden, how).index_select(0, places));
+    }
   }
-  features.merged = merger_(state.hidden).index_select(0, places);
+  state.settle();
+  features.merged = merger_(state.hidden, how).index_select(0, places);
   return features;
 }
 

@@ -44,12 +44,12 @@ struct VisionConfig {
 
 /// merge x merge patches to one feature: down(gelu(up(norm))).
 struct VisionMerger {
-  nn::VisionNorm norm;
+  nn::Norm norm;
   bool norms_merged = false;  ///< the norm is over the merged patches instead of each of them
   nn::Linear up, down;
 
   /// [P, H] -> [P / merge^2, out].
-  at::Tensor operator()(const at::Tensor& x) const;
+  at::Tensor operator()(const at::Tensor& x, const nn::UnitRun& how) const;
   bool trains() const { return norm.trains() || up.trains() || down.trains(); }
 };
 

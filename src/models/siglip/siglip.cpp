@@ -13,16 +13,12 @@
 namespace lmms::models::siglip {
 namespace {
 
-nn::VisionNorm make_norm(const nn::ParamBuilder& build, const std::string& name, int64_t size) {
-  return {build.vector(name + ".weight", size, nn::Init::Law::ones),
-          build.vector(name + ".bias", size, nn::Init::Law::zeros), build.norm_eps};
-}
-
 nn::VisionBlock make_layer(const nn::ParamBuilder& build, const Config& c) {
   const int64_t H = c.hidden_size;
   nn::VisionBlock layer;
-  layer.norm1 = make_norm(build, "layer_norm1", H);
-  layer.norm2 = make_norm(build, "layer_norm2", H);
+  layer.name = build.unit;
+  layer.norm1 = build.norm("layer_norm1", H, /*bias=*/true);
+  layer.norm2 = build.norm("layer_norm2", H, /*bias=*/true);
   layer.qkv = build.stacked("self_attn.qkv_proj",
                             {"self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj"}, {H, H, H},
                             H, true);
@@ -31,7 +27,7 @@ nn::VisionBlock make_layer(const nn::ParamBuilder& build, const Config& c) {
   mlp.bias_std = 1e-6;
   layer.up = mlp.linear("mlp.fc1", H, c.intermediate_size, true);
   layer.down = mlp.linear("mlp.fc2", c.intermediate_size, H, true);
-  layer.gated = false;
+  layer.activation = kernels::Activation::gelu_tanh;
   layer.heads = c.heads;
   layer.full = true;
   return layer;
@@ -114,7 +110,7 @@ Tower::Tower(nn::ParamTable& params, const Config& c, const std::string& prefix)
     if (i < c.layers_run) layers_.push_back(layer);
   }
   if (c.layers_run == c.layers) unused = params.all().size();
-  make_norm(root, "post_layernorm", c.hidden_size);
+  root.norm("post_layernorm", c.hidden_size, /*bias=*/true);
   set_aside(params, unused);
 }
 
@@ -133,6 +129,7 @@ at::Tensor Tower::operator()(const at::Tensor& patches, const nn::RunContext& co
       kernels::attention_plan(std::vector<int64_t>(static_cast<size_t>(views), per_view),
                               patches.device())});
   for (const nn::VisionBlock& layer : layers_) state = nn::run(context, layer, state);
+  state.settle();
   return state.hidden;
 }
 

@@ -1,0 +1,323 @@
+// Bound by memory. A row belongs to the threads of one warp, or of several where it is longer: each
+// thread keeps its share of the row (up to five packs of sixteen bytes) in registers between the
+// sum and the use of the sum, so that every number is read once and written once. Short rows go
+// eight to a block.
+//
+// Backward of RMSNorm, with n = x * rstd, g = dy * w:  dx = rstd * (g - n * mean_d(g n)),
+// dw = sum_rows dy * n. Of LayerNorm, with n = (x - mean) * rstd:
+// dx = rstd * (g - mean_d(g) - n * mean_d(g n)), db = sum_rows dy.
+// A thread owns the same columns in every row that its block takes, so that the sums over rows stay
+// in its registers; a block writes one partial row, and a last small kernel adds those in order.
+// Two blocks a multiprocessor suffice: 8 warps with five packs of three tensors each have twice the
+// bytes in flight that the memory needs.
+//
+// Refused: rows that are no multiple of sixteen bytes, or longer than kMostNormBytes.
+#include <type_traits>
+
+#include "kernels/norm/norm_cuda.h"
+#include "kernels/vector.cuh"
+
+namespace lmms::kernels {
+namespace {
+
+constexpr int kBlock = 256;
+constexpr int kBackwardBlocks = 2;  // of a multiprocessor
+
+struct Shape {
+  int threads;  // of a row
+  int rows;     // of a block
+  int packs;    // of a thread
+};
+
+Shape shape_of(int64_t packs) {
+  const auto warps = static_cast<int>((packs + 4 * 32 - 1) / (4 * 32));  // four packs a thread
+  const int threads = warps * 32 < kBlock ? warps * 32 : kBlock;
+  return {threads, kBlock / threads, static_cast<int>((packs + threads - 1) / threads)};
+}
+
+// The sum over the threads of a row. `shared`: one float a warp of the block.
+__device__ float row_sum(float x, float* shared) {
+  x = warp_sum(x);
+  const int warps = blockDim.x / 32;
+  if (warps == 1) return x;
+  __syncthreads();
+  float* mine = shared + threadIdx.y * warps;
+  if (threadIdx.x % 32 == 0) mine[threadIdx.x / 32] = x;
+  __syncthreads();
+  float sum = 0;
+  for (int w = 0; w < warps; ++w) sum += mine[w];
+  return sum;
+}
+
+template <class T, int kPacks, bool kAdd, bool kLayer>
+__global__ void __launch_bounds__(kBlock) forward(NormForward a) {
+  using P = Pack<T>;
+  __shared__ float shared[kBlock / 32];
+  const int64_t row = int64_t{blockIdx.x} * blockDim.y + threadIdx.y;
+  const bool inside = row < a.T;
+  const int packs = static_cast<int>(a.D / P::kSize);
+  const int64_t begin = row * a.D;
+  P x[kPacks];
+  float total = 0;
+#pragma unroll
+  for (int k = 0; k < kPacks; ++k) {
+    const int pack = threadIdx.x + k * blockDim.x;
+    if (!inside || pack >= packs) continue;
+    x[k] = P::load(static_cast<const T*>(a.x) + begin + pack * P::kSize);
+    if constexpr (kAdd) {
+      const P r = P::load(static_cast<const T*>(a.residual) + begin + pack * P::kSize);
+#pragma unroll
+      for (int i = 0; i < P::kSize; ++i)
+        x[k].values[i] = from_float<T>(to_float(x[k].values[i]) + to_float(r.values[i]));
+      x[k].store(static_cast<T*>(a.sum) + begin + pack * P::kSize);
+    }
+#pragma unroll
+    for (int i = 0; i < P::kSize; ++i) {
+      const float v = to_float(x[k].values[i]);
+      total += kLayer ? v : v * v;
+    }
+  }
+  total = row_sum(total, shared) / static_cast<float>(a.D);
+  float mean = 0, square = total;
+  if constexpr (kLayer) {
+    mean = total;
+    float spread = 0;
+#pragma unroll
+    for (int k = 0; k < kPacks; ++k) {
+      if (!inside || threadIdx.x + k * blockDim.x >= packs) continue;
+#pragma unroll
+      for (int i = 0; i < P::kSize; ++i) {
+        const float v = to_float(x[k].values[i]) - mean;
+        spread += v * v;
+      }
+    }
+    square = row_sum(spread, shared) / static_cast<float>(a.D);
+  }
+  const float rstd = rsqrtf(square + a.eps);
+  if (!inside) return;
+  if (threadIdx.x == 0) {
+    a.rstd[row] = rstd;
+    if constexpr (kLayer) a.mean[row] = mean;
+  }
+#pragma unroll
+  for (int k = 0; k < kPacks; ++k) {
+    const int pack = threadIdx.x + k * blockDim.x;
+    if (pack >= packs) continue;
+    const P w = P::load(static_cast<const T*>(a.weight) + pack * P::kSize);
+    P b;
+    if constexpr (kLayer) b = P::load(static_cast<const T*>(a.bias) + pack * P::kSize);
+    P y;
+#pragma unroll
+    for (int i = 0; i < P::kSize; ++i) {
+      float v = (to_float(x[k].values[i]) - mean) * rstd * to_float(w.values[i]);
+      if constexpr (kLayer) v += to_float(b.values[i]);
+      y.values[i] = from_float<T>(v);
+    }
+    y.store(static_cast<T*>(a.y) + begin + pack * P::kSize);
+  }
+}
+
+// Adds the rows of a block and writes its partial row.
+template <int kPacks, int kSize>
+__device__ void write_partial(const float (&sums)[kPacks][kSize], float* partial, float* shared,
+                              int packs) {
+  const int D = packs * kSize;
+  if (blockDim.y > 1) {
+#pragma unroll
+    for (int k = 0; k < kPacks; ++k) {
+      const int pack = threadIdx.x + k * blockDim.x;
+      if (pack >= packs) continue;
+#pragma unroll
+      for (int i = 0; i < kSize; ++i) shared[threadIdx.y * D + pack * kSize + i] = sums[k][i];
+    }
+    __syncthreads();
+    const int thread = threadIdx.y * blockDim.x + threadIdx.x;
+    for (int d = thread; d < D; d += blockDim.x * blockDim.y) {
+      float sum = 0;
+      for (unsigned y = 0; y < blockDim.y; ++y) sum += shared[y * D + d];
+      partial[d] = sum;
+    }
+    __syncthreads();
+    return;
+  }
+#pragma unroll
+  for (int k = 0; k < kPacks; ++k) {
+    const int pack = threadIdx.x + k * blockDim.x;
+    if (pack >= packs) continue;
+#pragma unroll
+    for (int i = 0; i < kSize; ++i) partial[pack * kSize + i] = sums[k][i];
+  }
+}
+
+template <class T, int kPacks, bool kLayer>
+__global__ void __launch_bounds__(kBlock, kBackwardBlocks) backward(NormBackward a) {
+  using P = Pack<T>;
+  extern __shared__ float rows[];  // [blockDim.y, D] where a block has several rows
+  __shared__ float shared[2][kBlock / 32];
+  const int packs = static_cast<int>(a.D / P::kSize);
+  const float inverse = 1.0f / static_cast<float>(a.D);
+  float dw[kPacks][P::kSize] = {}, db[kLayer ? kPacks : 1][P::kSize] = {};
+  for (int64_t first = int64_t{blockIdx.x} * blockDim.y; first < a.T;
+       first += int64_t{gridDim.x} * blockDim.y) {
+    const int64_t row = first + threadIdx.y;
+    const bool inside = row < a.T;
+    const int64_t begin = row * a.D;
+    const float rstd = inside ? a.rstd[row] : 0, mean = kLayer && inside ? a.mean[row] : 0;
+    P dy[kPacks], x[kPacks], more[kPacks];
+#pragma unroll
+    for (int k = 0; k < kPacks; ++k) {
+      const int pack = threadIdx.x + k * blockDim.x;
+      if (!inside || pack >= packs) continue;
+      dy[k] = P::load(static_cast<const T*>(a.dy) + begin + pack * P::kSize);
+      x[k] = P::load(static_cast<const T*>(a.x) + begin + pack * P::kSize);
+      if (a.passed_on != nullptr)
+        more[k] = P::load(static_cast<const T*>(a.passed_on) + begin + pack * P::kSize);
+    }
+    float dot = 0, sum = 0;
+#pragma unroll
+    for (int k = 0; k < kPacks; ++k) {
+      const int pack = threadIdx.x + k * blockDim.x;
+      if (!inside || pack >= packs) continue;
+      const P w = P::load(static_cast<const T*>(a.weight) + pack * P::kSize);
+#pragma unroll
+      for (int i = 0; i < P::kSize; ++i) {
+        const float d = to_float(dy[k].values[i]), g = d * to_float(w.values[i]),
+                    n = (to_float(x[k].values[i]) - mean) * rstd;
+        dw[k][i] += d * n;
+        dot += g * n;
+        if constexpr (kLayer) {
+          db[k][i] += d;
+          sum += g;
+        }
+      }
+    }
+    dot = row_sum(dot, shared[0]) * inverse;
+    if constexpr (kLayer) sum = row_sum(sum, shared[1]) * inverse;
+    if (!inside) continue;
+#pragma unroll
+    for (int k = 0; k < kPacks; ++k) {
+      const int pack = threadIdx.x + k * blockDim.x;
+      if (pack >= packs) continue;
+      const P w = P::load(static_cast<const T*>(a.weight) + pack * P::kSize);  // in the L1 cache
+      P dx;
+#pragma unroll
+      for (int i = 0; i < P::kSize; ++i) {
+        const float g = to_float(dy[k].values[i]) * to_float(w.values[i]),
+                    n = (to_float(x[k].values[i]) - mean) * rstd;
+        float d = rstd * (g - sum - n * dot);
+        if (a.passed_on != nullptr) d += to_float(more[k].values[i]);
+        dx.values[i] = from_float<T>(d);
+      }
+      dx.store(static_cast<T*>(a.dx) + begin + pack * P::kSize);
+    }
+  }
+  float* partial = a.partials + int64_t{blockIdx.x} * a.D;
+  write_partial(dw, partial, rows, packs);
+  if constexpr (kLayer) write_partial(db, partial + int64_t{gridDim.x} * a.D, rows, packs);
+}
+
+template <class Out>
+__global__ void sum_partials(const float* partials, int64_t rows, int64_t D, Out* out, bool add) {
+  __shared__ float shared[8][33];
+  const int64_t d = int64_t{blockIdx.x} * 32 + threadIdx.x;
+  float sum = 0;
+  if (d < D) {
+    for (int64_t row = threadIdx.y; row < rows; row += 8) sum += partials[row * D + d];
+  }
+  shared[threadIdx.y][threadIdx.x] = sum;
+  __syncthreads();
+  if (threadIdx.y > 0 || d >= D) return;
+  sum = add ? to_float(out[d]) : 0;
+#pragma unroll
+  for (int y = 0; y < 8; ++y) sum += shared[y][threadIdx.x];
+  out[d] = from_float<Out>(sum);
+}
+
+template <class T, int kPacks>
+void launch_forward(const NormForward& a, const Shape& s, CUstream_st* stream) {
+  const dim3 block(s.threads, s.rows);
+  const auto grid = static_cast<unsigned>((a.T + s.rows - 1) / s.rows);
+  const bool layer = a.bias != nullptr;
+  if (a.residual != nullptr) {
+    layer ? forward<T, kPacks, true, true><<<grid, block, 0, stream>>>(a)
+          : forward<T, kPacks, true, false><<<grid, block, 0, stream>>>(a);
+  } else {
+    layer ? forward<T, kPacks, false, true><<<grid, block, 0, stream>>>(a)
+          : forward<T, kPacks, false, false><<<grid, block, 0, stream>>>(a);
+  }
+}
+
+template <class T, int kPacks>
+void launch_backward(const NormBackward& a, const Shape& s, CUstream_st* stream) {
+  const dim3 block(s.threads, s.rows);
+  const auto grid = static_cast<unsigned>(norm_partials());
+  const size_t shared = s.rows > 1 ? static_cast<size_t>(s.rows * a.D) * sizeof(float) : 0;
+  const auto kernel = a.mean != nullptr ? &backward<T, kPacks, true> : &backward<T, kPacks, false>;
+  if (shared > 48 * 1024) {
+    cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize,
+                         static_cast<int>(shared));
+  }
+  kernel<<<grid, block, shared, stream>>>(a);
+}
+
+template <class T, class Args, class Launch>
+void by_packs(const Args& a, Launch launch) {
+  const Shape s = shape_of(a.D / Pack<T>::kSize);
+  switch (s.packs) {
+    case 1:
+      return launch(std::integral_constant<int, 1>(), s);
+    case 2:
+      return launch(std::integral_constant<int, 2>(), s);
+    case 3:
+      return launch(std::integral_constant<int, 3>(), s);
+    case 4:
+      return launch(std::integral_constant<int, 4>(), s);
+    default:
+      return launch(std::integral_constant<int, 5>(), s);
+  }
+}
+
+}  // namespace
+
+int64_t norm_partials() {
+  return kBackwardBlocks * multiprocessors();
+}
+
+void norm_forward_cuda(const NormForward& a, CUstream_st* stream) {
+  if (a.T == 0) return;
+  if (a.dtype == NormDtype::bf16) {
+    by_packs<__nv_bfloat16>(a, [&](auto packs, const Shape& s) {
+      launch_forward<__nv_bfloat16, decltype(packs)::value>(a, s, stream);
+    });
+  } else {
+    by_packs<float>(a, [&](auto packs, const Shape& s) {
+      launch_forward<float, decltype(packs)::value>(a, s, stream);
+    });
+  }
+}
+
+void norm_backward_cuda(const NormBackward& a, CUstream_st* stream) {
+  if (a.dtype == NormDtype::bf16) {
+    by_packs<__nv_bfloat16>(a, [&](auto packs, const Shape& s) {
+      launch_backward<__nv_bfloat16, decltype(packs)::value>(a, s, stream);
+    });
+  } else {
+    by_packs<float>(a, [&](auto packs, const Shape& s) {
+      launch_backward<float, decltype(packs)::value>(a, s, stream);
+    });
+  }
+}
+
+void sum_partials_cuda(const float* partials, int64_t rows, int64_t D, void* out, NormDtype dtype,
+                       bool add, CUstream_st* stream) {
+  const auto grid = static_cast<unsigned>((D + 31) / 32);
+  const dim3 block(32, 8);
+  if (dtype == NormDtype::bf16) {
+    sum_partials<<<grid, block, 0, stream>>>(partials, rows, D, static_cast<__nv_bfloat16*>(out),
+                                             add);
+  } else {
+    sum_partials<<<grid, block, 0, stream>>>(partials, rows, D, static_cast<float*>(out), add);
+  }
+}
+
+}  // namespace lmms::kernels

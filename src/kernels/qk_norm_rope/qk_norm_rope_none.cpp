@@ -1,0 +1,13 @@
+#include "kernels/no_cuda.h"
+#include "kernels/qk_norm_rope/qk_norm_rope_cuda.h"
+
+namespace lmms::kernels {
+
+void qk_norm_rope_cuda(const QkNormRopeArgs&, CUstream_st*) {
+  no_cuda();
+}
+QkNormPartials qk_norm_partials(int64_t, int64_t) {
+  return {352, 176};
+}
+
+}  // namespace lmms::kernels

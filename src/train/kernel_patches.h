@@ -1,0 +1,19 @@
+#pragma once
+/// Which kernels the patches of a config choose: `use_liger_kernel`, `liger_kernel_config` and
+/// `model_config.monkey_patch_kwargs`.
+#include <string>
+
+#include "nn/run.h"
+#include "train/config.h"
+
+namespace lmms::train {
+
+/// Fused where the device has a kernel, which is the default; plain for the ops that the config
+/// turns off by name: rope (with the attention around it), rms_norm or layer_norm, swiglu or geglu,
+/// fused_linear_cross_entropy. `use_liger_kernel: false` turns all of them off.
+nn::KernelSet kernel_set(const TrainConfig& config);
+
+/// "fused" or "fused, by request plain: norm, activation".
+std::string text_of(const nn::KernelSet& kernels);
+
+}  // namespace lmms::train

@@ -1,0 +1,40 @@
+#include "train/kernel_patches.h"
+
+#include <gtest/gtest.h>
+
+namespace lmms::train {
+namespace {
+
+using kernels::Form;
+
+TEST(KernelPatches, fuse_everything_unless_the_config_says_otherwise) {
+  TrainConfig config;
+  EXPECT_EQ(kernel_set(config), nn::KernelSet{});
+  config.trainer.layout["use_liger_kernel"].data = true;
+  config.model.monkey_patch_kwargs.layout["rope"].data = true;
+  EXPECT_EQ(kernel_set(config), nn::KernelSet{});
+  EXPECT_EQ(text_of(kernel_set(config)), "fused");
+}
+
+TEST(KernelPatches, turn_ops_off_one_by_one) {
+  TrainConfig config;
+  config.model.monkey_patch_kwargs.layout["rms_norm"].data = false;
+  config.trainer.layout["liger_kernel_config"].data =
+      config::Value::Map{{"fused_linear_cross_entropy", config::Value{false}}};
+  const nn::KernelSet set = kernel_set(config);
+  EXPECT_EQ(set.norm, Form::plain);
+  EXPECT_EQ(set.loss, Form::plain);
+  EXPECT_EQ(set.rope, Form::fused);
+  EXPECT_EQ(set.activation, Form::fused);
+  EXPECT_EQ(text_of(set), "fused, by request plain: norm, head");
+}
+
+TEST(KernelPatches, without_liger_are_all_plain) {
+  TrainConfig config;
+  config.trainer.layout["use_liger_kernel"].data = false;
+  EXPECT_EQ(text_of(kernel_set(config)),
+            "fused, by request plain: norm, rope and attention, activation, head");
+}
+
+}  // namespace
+}  // namespace lmms::train
