@@ -29,6 +29,8 @@ CUstream_st* current_stream();
 /// the CPU.
 std::shared_ptr<void> record_event(c10::Device device);
 void wait_event(const std::shared_ptr<void>& event);
+/// Seconds on the device from one mark to a later one, both reached.
+double seconds_between(const std::shared_ptr<void>& from, const std::shared_ptr<void>& to);
 /// Throws Error naming `what` if the last kernel launch failed.
 void check_last_launch(const char* what);
 

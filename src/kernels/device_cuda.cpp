@@ -62,7 +62,7 @@ CUstream_st* current_stream() {
 std::shared_ptr<void> record_event(c10::Device device) {
   if (!device.is_cuda()) return nullptr;
   cudaEvent_t event = nullptr;
-  check(cudaEventCreateWithFlags(&event, cudaEventDisableTiming), "cudaEventCreate");
+  check(cudaEventCreate(&event), "cudaEventCreate");
   std::shared_ptr<void> owner(event,
                               [](void* e) { cudaEventDestroy(static_cast<cudaEvent_t>(e)); });
   check(cudaEventRecord(event, current_stream()), "cudaEventRecord");
@@ -72,6 +72,14 @@ std::shared_ptr<void> record_event(c10::Device device) {
 void wait_event(const std::shared_ptr<void>& event) {
   if (event)
     check(cudaEventSynchronize(static_cast<cudaEvent_t>(event.get())), "cudaEventSynchronize");
+}
+
+double seconds_between(const std::shared_ptr<void>& from, const std::shared_ptr<void>& to) {
+  float milliseconds = 0;
+  check(cudaEventElapsedTime(&milliseconds, static_cast<cudaEvent_t>(from.get()),
+                             static_cast<cudaEvent_t>(to.get())),
+        "cudaEventElapsedTime");
+  return 1e-3 * static_cast<double>(milliseconds);
 }
 
 void check_last_launch(const char* what) {

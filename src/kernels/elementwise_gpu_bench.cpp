@@ -21,7 +21,7 @@ std::string sizes(const char* what, int64_t T, int64_t D) {
 void norms(int64_t T, int64_t D, bool layer) {
   const at::Tensor x = random({T, D}), r = random({T, D}), w = random({D}), y = at::empty_like(x),
                    sum = at::empty_like(x), rstd = floats({T}), mean = floats({T}),
-                   partials = floats({2 * norm_partials(), D});
+                   partials = floats({2 * norm_partials(D, NormDtype::bf16, layer), D});
   NormForward f{x.const_data_ptr(),
                 r.const_data_ptr(),
                 w.const_data_ptr(),
@@ -51,7 +51,8 @@ void norms(int64_t T, int64_t D, bool layer) {
                  NormDtype::bf16};
   report_bytes(sizes((name + " add backward").c_str(), T, D), time([&] {
                  norm_backward_cuda(b, current_stream());
-                 sum_partials_cuda(partials.const_data_ptr<float>(), norm_partials(), D,
+                 sum_partials_cuda(partials.const_data_ptr<float>(),
+                                   norm_partials(D, NormDtype::bf16, layer), D,
                                    w.mutable_data_ptr(), NormDtype::bf16, false, current_stream());
                }),
                4 * row);

@@ -54,8 +54,7 @@ void for_each_part(const nn::ParamTable& params, const nn::ModelMemory& memory, 
     const at::Tensor all = flat(place.bucket);
     if (!all.defined()) continue;
     const at::Tensor whole = memory.buckets[place.bucket].view(all, place.segment);
-    for (const nn::Part& part : params.all()[i].parts)
-      f(part, whole.narrow(0, part.first_row, part.rows));
+    for (const nn::Part& part : params.all()[i].parts) f(part, part.in(whole));
   }
 }
 
@@ -120,9 +119,9 @@ std::vector<std::string> load_weights(const nn::ParamTable& params, nn::ModelMem
       const TensorView* view = checked(found, part.hub_name, part.hub_shape, complaints);
       if (view == nullptr) continue;
       const at::Tensor t = to_tensor(*view, where);
-      bucket.weight(place.segment).narrow(0, part.first_row, part.rows).copy_(t);
+      part.in(bucket.weight(place.segment)).copy_(t);
       if (bucket.masters().defined() && !bucket.masters().is_same(bucket.weights())) {
-        bucket.master(place.segment).narrow(0, part.first_row, part.rows).copy_(t);
+        part.in(bucket.master(place.segment)).copy_(t);
       }
     }
   }

@@ -107,9 +107,9 @@ void initialise(const ParamTable& params, ModelMemory& memory, uint64_t seed) {
     const size_t segment = memory.placements[i].segment;
     for (const Part& part : p.parts) {
       const at::Tensor t = draw(part, p.init, seed);
-      bucket.weight(segment).narrow(0, part.first_row, part.rows).copy_(t);
+      part.in(bucket.weight(segment)).copy_(t);
       if (bucket.layout().trainable && bucket.layout().dtype != at::kFloat) {
-        bucket.master(segment).narrow(0, part.first_row, part.rows).copy_(t);
+        part.in(bucket.master(segment)).copy_(t);
       }
     }
   }

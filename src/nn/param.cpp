@@ -29,6 +29,12 @@ bool matches(std::string_view text, std::string_view glob) {
   return glob.find_first_not_of('*', g) == std::string_view::npos;
 }
 
+int64_t product(const std::vector<int64_t>& shape) {
+  int64_t n = 1;
+  for (int64_t size : shape) n *= size;
+  return n;
+}
+
 // The tensor itself, or a module above it.
 bool below(std::string_view name, std::string_view pattern) {
   if (name.empty() || pattern.empty()) return false;
@@ -53,31 +59,52 @@ std::vector<std::string> module_names(const ParamTable& params) {
 
 }  // namespace
 
+at::Tensor Part::in(const at::Tensor& whole) const {
+  const at::Tensor part = whole.narrow(0, first_row, rows);
+  if (hub_shape.size() != 2 || hub_shape[1] == whole.size(1)) return part;
+  return part.narrow(1, 0, hub_shape[1]);
+}
+
+Width inner_width(int64_t n) {
+  constexpr int64_t kFast = 8, kTile = 64;
+  return Width(n, n % kFast == 0 ? n : (n + kTile - 1) / kTile * kTile);
+}
+
 int64_t Param::elements() const {
-  int64_t n = 1;
-  for (int64_t size : shape) n *= size;
+  int64_t n = 0;
+  for (const Part& part : parts) n += product(part.hub_shape);
   return n;
+}
+
+int64_t Param::stored_elements() const {
+  return product(shape);
 }
 
 Param& ParamTable::add(const std::string& unit, const std::string& hub_name,
                        std::vector<int64_t> shape, Init init, ParamClass kind) {
-  const int64_t rows = shape.at(0);
-  return add_stacked(unit, hub_name, {hub_name}, {rows}, std::move(shape), init, kind);
+  const Part whole{hub_name, 0, shape.at(0), shape};
+  return add_parts({hub_name, std::move(shape), {whole}, init, kind, unit, true, {}});
 }
 
 Param& ParamTable::add_stacked(const std::string& unit, const std::string& name,
                                const std::vector<std::string>& hub_names,
-                               const std::vector<int64_t>& rows, std::vector<int64_t> shape,
+                               const std::vector<Width>& rows, std::optional<Width> columns,
                                Init init, ParamClass kind) {
-  Param param{name, std::move(shape), {}, init, kind, unit, true, {}};
-  int64_t first = 0;
+  Param param{name, {0}, {}, init, kind, unit, true, {}};
   for (size_t i = 0; i < hub_names.size(); ++i) {
-    if (find_part(hub_names[i]) != nullptr)
-      throw Error(hub_names[i], "two parameters of this name", "", Exit::failed);
-    std::vector<int64_t> hub_shape = param.shape;
-    hub_shape[0] = rows[i];
-    param.parts.push_back({hub_names[i], first, rows[i], std::move(hub_shape)});
-    first += rows[i];
+    std::vector<int64_t> hub_shape{rows[i].hub};
+    if (columns) hub_shape.push_back(columns->hub);
+    param.parts.push_back({hub_names[i], param.shape[0], rows[i].hub, std::move(hub_shape)});
+    param.shape[0] += rows[i].stored;
+  }
+  if (columns) param.shape.push_back(columns->stored);
+  return add_parts(std::move(param));
+}
+
+Param& ParamTable::add_parts(Param param) {
+  for (const Part& part : param.parts) {
+    if (find_part(part.hub_name) != nullptr)
+      throw Error(part.hub_name, "two parameters of this name", "", Exit::failed);
   }
   return params_.emplace_back(std::move(param));
 }

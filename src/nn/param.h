@@ -24,13 +24,28 @@ struct Init {
   int64_t zero_row = -1;  ///< a row that is 0 afterwards (the pad token of an embedding); -1: none
 };
 
-/// One tensor of the checkpoint inside a Param: rows [first_row, first_row + rows) along dim 0.
+/// One tensor of the checkpoint inside a Param: rows [first_row, first_row + rows) along dim 0, and
+/// of a matrix as many columns as the checkpoint has. What a Param has beyond its parts is 0 and
+/// stays so.
 struct Part {
   std::string hub_name;
   int64_t first_row = 0;
   int64_t rows = 0;
   std::vector<int64_t> hub_shape;
+
+  /// The view of this part in a tensor of the Param's shape.
+  at::Tensor in(const at::Tensor& whole) const;
 };
+
+/// A size in the checkpoint and in memory.
+struct Width {
+  Width(int64_t n) : hub(n), stored(n) {}  // NOLINT: the usual case
+  explicit Width(int64_t hub_size, int64_t stored_size) : hub(hub_size), stored(stored_size) {}
+  int64_t hub, stored;
+};
+/// The inner width of an MLP: one that fast products refuse (no multiple of 8, as the 3420 of
+/// Qwen2.5-VL's tower) is stored as the next multiple of 64, its rest 0.
+Width inner_width(int64_t n);
 
 /// Which optimiser a parameter may get.
 enum class ParamClass { matrix, embedding, vector };
@@ -47,8 +62,9 @@ struct Param {
   std::string unit;  ///< whose bucket it lives in
   bool trainable = true;
 
-  at::Tensor value;  ///< autograd leaf; its .grad is the slot in the bucket
-  int64_t elements() const;
+  at::Tensor value;                 ///< autograd leaf; its .grad is the slot in the bucket
+  int64_t elements() const;         ///< of its parts: what is trained, and what products cost
+  int64_t stored_elements() const;  ///< with what they are padded with
   /// The leaf with the slot of its gradient, as ops take it.
   kernels::Weight handle() const { return {value, trainable ? value.grad() : at::Tensor()}; }
   bool decays() const { return kind != ParamClass::vector; }
@@ -62,10 +78,10 @@ class ParamTable {
   Param& add(const std::string& unit, const std::string& hub_name, std::vector<int64_t> shape,
              Init init, ParamClass kind);
   /// Adds a Param that stacks several tensors along dim 0; `rows[i]` of them come from
-  /// hub_names[i].
+  /// hub_names[i]. `columns`: of a matrix; absent: a vector.
   Param& add_stacked(const std::string& unit, const std::string& name,
-                     const std::vector<std::string>& hub_names, const std::vector<int64_t>& rows,
-                     std::vector<int64_t> shape, Init init, ParamClass kind);
+                     const std::vector<std::string>& hub_names, const std::vector<Width>& rows,
+                     std::optional<Width> columns, Init init, ParamClass kind);
   /// Files may also call tensors whose hub name begins with `prefix` by a name that begins with
   /// `other` instead (what another release wrote); so may modules to freeze. Several may fit.
   /// Written are hub names.
@@ -90,6 +106,8 @@ class ParamTable {
   void freeze(const std::string& module_pattern, const std::string& where);
 
  private:
+  Param& add_parts(Param param);
+
   std::deque<Param> params_;
   std::vector<std::pair<std::string, std::string>> other_prefixes_;
 };

@@ -22,25 +22,23 @@ Norm ParamBuilder::norm(const std::string& name, int64_t size, bool bias) const 
           bias ? vector(name + ".bias", size, Init::Law::zeros) : nullptr, norm_eps};
 }
 
-Linear ParamBuilder::linear(const std::string& name, int64_t in, int64_t out, bool bias) const {
+Linear ParamBuilder::linear(const std::string& name, Width in, Width out, bool bias) const {
   return stacked(name, {name}, {out}, in, bias);
 }
 
 Linear ParamBuilder::stacked(const std::string& name, const std::vector<std::string>& names,
-                             const std::vector<int64_t>& rows, int64_t in, bool bias) const {
+                             const std::vector<Width>& rows, Width in, bool bias) const {
   const auto hub = [&](const char* suffix) {
     std::vector<std::string> full;
     for (const std::string& n : names) full.push_back(prefix + n + suffix);
     return full;
   };
-  int64_t out = 0;
-  for (int64_t r : rows) out += r;
   Linear linear;
   // parts have the same number of rows where the law depends on it
-  linear.weight = &params.add_stacked(unit, prefix + name + ".weight", hub(".weight"), rows,
-                                      {out, in}, matrix_init(in, rows[0]), ParamClass::matrix);
+  linear.weight = &params.add_stacked(unit, prefix + name + ".weight", hub(".weight"), rows, in,
+                                      matrix_init(in.hub, rows[0].hub), ParamClass::matrix);
   if (bias) {
-    linear.bias = &params.add_stacked(unit, prefix + name + ".bias", hub(".bias"), rows, {out},
+    linear.bias = &params.add_stacked(unit, prefix + name + ".bias", hub(".bias"), rows, {},
                                       bias_init(), ParamClass::vector);
   }
   return linear;
@@ -48,9 +46,10 @@ Linear ParamBuilder::stacked(const std::string& name, const std::vector<std::str
 
 GluMlp ParamBuilder::glu_mlp(const std::string& name, int64_t hidden, int64_t intermediate,
                              bool bias) const {
-  return {stacked(name + ".gate_up_proj", {name + ".gate_proj", name + ".up_proj"},
-                  {intermediate, intermediate}, hidden, bias),
-          linear(name + ".down_proj", intermediate, hidden, bias)};
+  const Width inner = inner_width(intermediate);
+  return {stacked(name + ".gate_up_proj", {name + ".gate_proj", name + ".up_proj"}, {inner, inner},
+                  hidden, bias),
+          linear(name + ".down_proj", inner, hidden, bias)};
 }
 
 }  // namespace lmms::nn

@@ -23,10 +23,10 @@ struct ParamBuilder {
   const Param* vector(const std::string& name, int64_t size, Init::Law law) const;
   /// RMSNorm, or LayerNorm with a bias.
   Norm norm(const std::string& name, int64_t size, bool bias = false) const;
-  Linear linear(const std::string& name, int64_t in, int64_t out, bool bias) const;
+  Linear linear(const std::string& name, Width in, Width out, bool bias) const;
   /// One product for several projections of the same input: `rows[i]` outputs belong to names[i].
   Linear stacked(const std::string& name, const std::vector<std::string>& names,
-                 const std::vector<int64_t>& rows, int64_t in, bool bias) const;
+                 const std::vector<Width>& rows, Width in, bool bias) const;
   /// gate_proj, up_proj and down_proj below `name`.
   GluMlp glu_mlp(const std::string& name, int64_t hidden, int64_t intermediate, bool bias) const;
 

@@ -16,8 +16,8 @@ ParamTable two_layers() {
   table.add("root", "model.embed.weight", {6, 4}, {}, ParamClass::embedding);
   for (const std::string layer : {"model.layers.1", "model.layers.10"}) {
     table.add_stacked(layer, layer + ".qkv.weight",
-                      {layer + ".q.weight", layer + ".k.weight", layer + ".v.weight"}, {4, 2, 2},
-                      {8, 4}, {}, ParamClass::matrix);
+                      {layer + ".q.weight", layer + ".k.weight", layer + ".v.weight"}, {4, 2, 2}, 4,
+                      {}, ParamClass::matrix);
     table.add(layer, layer + ".norm.weight", {4}, {Init::Law::ones, 0, -1}, ParamClass::vector);
   }
   return table;
@@ -128,6 +128,32 @@ TEST(ModelMemory, zeroes_the_row_of_the_pad_token) {
   initialise(table, memory, 7);
   const at::Tensor sums = table.all()[0].value.detach().abs().sum(1);
   for (int64_t row = 0; row < 4; ++row) EXPECT_EQ(sums[row].item<float>() == 0, row == 2) << row;
+}
+
+TEST(Padding, is_no_part_of_a_weight_and_stays_0) {
+  EXPECT_EQ(inner_width(3420).stored, 3456);
+  EXPECT_EQ(inner_width(3420).hub, 3420);
+  EXPECT_EQ(inner_width(4304).stored, 4304);
+  ParamTable params;
+  const Width inner = inner_width(5);
+  params.add_stacked("unit", "gate_up", {"gate", "up"}, {inner, inner}, 3, {}, ParamClass::matrix);
+  params.add_stacked("unit", "down", {"down"}, {3}, inner, {}, ParamClass::matrix);
+  const Param &gate_up = params.all()[0], &down = params.all()[1];
+  EXPECT_EQ(gate_up.elements(), 2 * 5 * 3);
+  EXPECT_EQ(gate_up.stored_elements(), 2 * 64 * 3);
+  EXPECT_EQ(gate_up.parts[1].first_row, 64);
+  EXPECT_EQ(down.parts[0].hub_shape, (std::vector<int64_t>{3, 5}));
+  ModelMemory memory = allocate(params, {});
+  initialise(params, memory, 1);
+  for (const Param* p : {&gate_up, &down}) {
+    at::Tensor rest = p->value.detach().clone();
+    for (const Part& part : p->parts) {
+      EXPECT_EQ(part.in(rest).sizes(), at::IntArrayRef(part.hub_shape));
+      EXPECT_GT(part.in(rest).abs().min().item<float>(), 0.0f);
+      part.in(rest).zero_();
+    }
+    EXPECT_EQ(rest.abs().max().item<float>(), 0.0f);
+  }
 }
 
 }  // namespace

@@ -51,7 +51,7 @@ std::vector<TrainedPart> trained_parts(const nn::ParamTable& params,
     const int64_t begin = segments[place.segment].offset;
     const int64_t end =
         place.segment + 1 < segments.size() ? segments[place.segment + 1].offset : bucket.size();
-    const int64_t row = param.shape.empty() ? 1 : param.elements() / param.shape[0];
+    const int64_t row = param.shape.empty() ? 1 : param.stored_elements() / param.shape[0];
     for (const nn::Part& part : param.parts) {
       const int64_t from = begin + part.first_row * row;
       const bool last = &part == &param.parts.back();

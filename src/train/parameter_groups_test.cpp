@@ -17,8 +17,8 @@ struct Structure {
   nn::ModelMemory memory;
   explicit Structure(const std::string& frozen = "") {
     params.add_stacked("tower", "visual.qkv.weight",
-                       {"visual.q.weight", "visual.k.weight", "visual.v.weight"}, {4, 2, 2}, {8, 4},
-                       {}, nn::ParamClass::matrix);
+                       {"visual.q.weight", "visual.k.weight", "visual.v.weight"}, {4, 2, 2}, 4, {},
+                       nn::ParamClass::matrix);
     params.add("tower", "visual.norm.weight", {4}, {Law::ones, 0, -1}, nn::ParamClass::vector);
     params.add("root", "head.weight", {6, 4}, {}, nn::ParamClass::matrix);
     if (!frozen.empty()) params.freeze(frozen, "");

@@ -45,6 +45,7 @@ struct PendingRow {
   StepMetrics row;
   at::Tensor control;  // a copy on the host, complete once `copied` is reached
   std::shared_ptr<void> copied;
+  std::shared_ptr<void> previous;  // the same of the step before, where this one followed at once
   double progress = 0;
   bool logged = false;             // goes into metrics.jsonl
   Clock::time_point begun, ended;  // of the step, the wait for its data included
@@ -175,14 +176,13 @@ class Loop {
     if (ema != nullptr) ema->after_update(batch.step, parts_.network.optimizer->skipped());
     pending.control = on_host(parts_.network.optimizer->control_bytes());
     pending.copied = kernels::record_event(parts_.device);
+    pending.previous = std::exchange(last_copied_, pending.copied);
     if (!parts_.device.is_cuda()) {
       pending.ended = Clock::now();
       read(std::move(pending));
       return;
     }
-    // On a GPU the numbers of a step are read while the next one runs; the host then waits for as
-    // long as it is ahead, so that from the beginning of one step to that of the next is what a
-    // step takes.
+    // On a GPU the numbers of a step are read while the next one runs.
     std::optional<PendingRow> before = std::exchange(pending_, std::nullopt);
     if (before) before->ended = pending.begun;
     pending_ = std::move(pending);
@@ -214,6 +214,7 @@ class Loop {
   }
 
   void read_pending() {
+    last_copied_ = nullptr;  // whatever comes now is no part of the next step
     if (!pending_) return;
     kernels::wait_event(pending_->copied);
     pending_->ended = Clock::now();
@@ -252,7 +253,10 @@ class Loop {
 
   void write(PendingRow& pending) {
     StepMetrics& row = pending.row;
-    row.step_seconds = seconds_between(pending.begun, pending.ended);
+    // The host runs ahead, so its clock tells when steps were asked for; the device's, what one
+    // took.
+    row.step_seconds = pending.previous ? kernels::seconds_between(pending.previous, pending.copied)
+                                        : seconds_between(pending.begun, pending.ended);
     row.peak_memory_bytes = kernels::peak_memory_bytes(parts_.device);
     if (pending.logged) recorder_.step(row, parts_.machine);
     record_data(/*now=*/false);
@@ -395,6 +399,7 @@ class Loop {
   Progress progress_;
   StopSignals signals_;
   std::optional<PendingRow> pending_;
+  std::shared_ptr<void> last_copied_;  // PendingRow::copied of the last step
   std::shared_ptr<const data::LoaderSnapshot>
       last_;                  // where the loader goes on after the last step
   bool epoch_ended_ = false;  // by the last step

@@ -85,7 +85,8 @@ bool attention_is_fused(at::Device device, at::ScalarType dtype, int64_t head_di
 AttentionOutput attention_forward(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
                                   const AttentionPlan& plan, const AttentionShape& shape);
 
-/// Writes dq [T, Nq, D], dk and dv [T, Nkv, D], which may be strided as q, k and v may; dout too.
+/// Writes dq [T, Nq, D], dk and dv [T, Nkv, D], with the same distance between tokens as q, k
+/// and v have (cuDNN gives a wrong dq else; checked); dout may be strided as they may.
 /// FLOPs: 10 Nq D a visible pair. dq is summed in fp32 in an order that varies: not the same bits
 /// every run, unless ATen is asked for deterministic algorithms, which takes FlashAttention-2's
 /// ordered sum: backward then takes 3.8 times as long (H200, D=128, 32k tokens packed). cuDNN's

@@ -299,6 +299,14 @@ void attention_backward_by(AttentionBackend backend, const at::Tensor& dout, con
   check_layout(dq, "dq");
   check_layout(dk, "dk");
   check_layout(dv, "dv");
+  // cuDNN lays out its fp32 sums by the offsets of one and reads them by those of the other: seen
+  // to give a wrong dq, without an error
+  TORCH_INTERNAL_ASSERT(backend == AttentionBackend::flash2 ||
+                            (dq.stride(0) == q.stride(0) && dk.stride(0) == k.stride(0) &&
+                             dv.stride(0) == v.stride(0)),
+                        "attention: tokens of q, k, v and of their gradients lie ", q.stride(0),
+                        ", ", k.stride(0), ", ", v.stride(0), " and ", dq.stride(0), ", ",
+                        dk.stride(0), ", ", dv.stride(0), " apart; they must agree");
   if (backend == AttentionBackend::flash2) {
     flash_backward(dout, q, k, v, output, plan, shape, dq, dk, dv);
   } else {

@@ -108,7 +108,8 @@ Gradients backward_fused(const at::Tensor& dy, const at::Tensor& passed_on, cons
                          const at::Tensor& weight, const at::Tensor& bias, const at::Tensor& rstd,
                          const at::Tensor& mean, const at::Tensor& weight_slot,
                          const at::Tensor& bias_slot, bool wants_weights) {
-  const int64_t D = x.size(-1), T = x.numel() / D, rows = norm_partials();
+  const int64_t D = x.size(-1), T = x.numel() / D,
+                rows = norm_partials(D, dtype_of(x), mean.defined());
   const at::Tensor d = dy.contiguous(),
                    more = passed_on.defined() ? passed_on.contiguous() : passed_on;
   const at::Tensor partials = at::empty({(mean.defined() ? 2 : 1) * rows, D}, rstd.options());

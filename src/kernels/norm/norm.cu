@@ -8,8 +8,8 @@
 // dx = rstd * (g - mean_d(g) - n * mean_d(g n)), db = sum_rows dy.
 // A thread owns the same columns in every row that its block takes, so that the sums over rows stay
 // in its registers; a block writes one partial row, and a last small kernel adds those in order.
-// Two blocks a multiprocessor suffice: 8 warps with five packs of three tensors each have twice the
-// bytes in flight that the memory needs.
+// Backward takes two packs a thread where it can, so that three blocks share a multiprocessor: with
+// four packs and two blocks arithmetic and memory took turns, at half the bandwidth.
 //
 // Refused: rows that are no multiple of sixteen bytes, or longer than kMostNormBytes.
 #include <type_traits>
@@ -21,7 +21,12 @@ namespace lmms::kernels {
 namespace {
 
 constexpr int kBlock = 256;
-constexpr int kBackwardBlocks = 2;  // of a multiprocessor
+constexpr int kForwardPacks = 4, kBackwardPacks = 2;  // of a thread
+
+// Blocks of a multiprocessor in backward, by what its registers hold.
+constexpr int backward_blocks(int packs, bool layer) {
+  return packs == 1 ? 4 : packs == 2 && !layer ? 3 : 2;
+}
 
 struct Shape {
   int threads;  // of a row
@@ -29,8 +34,9 @@ struct Shape {
   int packs;    // of a thread
 };
 
-Shape shape_of(int64_t packs) {
-  const auto warps = static_cast<int>((packs + 4 * 32 - 1) / (4 * 32));  // four packs a thread
+// `wanted`: packs of a thread, as long as a block's threads suffice.
+Shape shape_of(int64_t packs, int wanted) {
+  const auto warps = static_cast<int>((packs + wanted * 32 - 1) / (wanted * 32));
   const int threads = warps * 32 < kBlock ? warps * 32 : kBlock;
   return {threads, kBlock / threads, static_cast<int>((packs + threads - 1) / threads)};
 }
@@ -46,6 +52,25 @@ __device__ float row_sum(float x, float* shared) {
   __syncthreads();
   float sum = 0;
   for (int w = 0; w < warps; ++w) sum += mine[w];
+  return sum;
+}
+
+// The sums of two numbers over the threads of a row, with one barrier: calls take two buffers in
+// turns.
+template <bool kBoth>
+__device__ float2 row_sums(float2 x, float2* shared) {
+  x.x = warp_sum(x.x);
+  if constexpr (kBoth) x.y = warp_sum(x.y);
+  const int warps = blockDim.x / 32;
+  if (warps == 1) return x;
+  float2* mine = shared + threadIdx.y * warps;
+  if (threadIdx.x % 32 == 0) mine[threadIdx.x / 32] = x;
+  __syncthreads();
+  float2 sum{0, 0};
+  for (int w = 0; w < warps; ++w) {
+    sum.x += mine[w].x;
+    if constexpr (kBoth) sum.y += mine[w].y;
+  }
   return sum;
 }
 
@@ -150,10 +175,12 @@ __device__ void write_partial(const float (&sums)[kPacks][kSize], float* partial
 }
 
 template <class T, int kPacks, bool kLayer>
-__global__ void __launch_bounds__(kBlock, kBackwardBlocks) backward(NormBackward a) {
+__global__ void __launch_bounds__(kBlock, backward_blocks(kPacks, kLayer))
+    backward(NormBackward a) {
   using P = Pack<T>;
-  extern __shared__ float rows[];  // [blockDim.y, D] where a block has several rows
-  __shared__ float shared[2][kBlock / 32];
+  extern __shared__ float rows[];            // [blockDim.y, D] where a block has several rows
+  __shared__ float2 shared[2][kBlock / 32];  // in turns
+  int turn = 0;
   const int packs = static_cast<int>(a.D / P::kSize);
   const float inverse = 1.0f / static_cast<float>(a.D);
   float dw[kPacks][P::kSize] = {}, db[kLayer ? kPacks : 1][P::kSize] = {};
@@ -191,8 +218,10 @@ __global__ void __launch_bounds__(kBlock, kBackwardBlocks) backward(NormBackward
         }
       }
     }
-    dot = row_sum(dot, shared[0]) * inverse;
-    if constexpr (kLayer) sum = row_sum(sum, shared[1]) * inverse;
+    const float2 sums = row_sums<kLayer>({dot, sum}, shared[turn]);
+    turn = 1 - turn;
+    dot = sums.x * inverse;
+    sum = sums.y * inverse;
     if (!inside) continue;
 #pragma unroll
     for (int k = 0; k < kPacks; ++k) {
@@ -250,9 +279,10 @@ void launch_forward(const NormForward& a, const Shape& s, CUstream_st* stream) {
 template <class T, int kPacks>
 void launch_backward(const NormBackward& a, const Shape& s, CUstream_st* stream) {
   const dim3 block(s.threads, s.rows);
-  const auto grid = static_cast<unsigned>(norm_partials());
+  const bool layer = a.mean != nullptr;
+  const auto grid = static_cast<unsigned>(backward_blocks(kPacks, layer) * multiprocessors());
   const size_t shared = s.rows > 1 ? static_cast<size_t>(s.rows * a.D) * sizeof(float) : 0;
-  const auto kernel = a.mean != nullptr ? &backward<T, kPacks, true> : &backward<T, kPacks, false>;
+  const auto kernel = layer ? &backward<T, kPacks, true> : &backward<T, kPacks, false>;
   if (shared > 48 * 1024) {
     cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize,
                          static_cast<int>(shared));
@@ -261,8 +291,8 @@ void launch_backward(const NormBackward& a, const Shape& s, CUstream_st* stream)
 }
 
 template <class T, class Args, class Launch>
-void by_packs(const Args& a, Launch launch) {
-  const Shape s = shape_of(a.D / Pack<T>::kSize);
+void by_packs(const Args& a, int wanted, Launch launch) {
+  const Shape s = shape_of(a.D / Pack<T>::kSize, wanted);
   switch (s.packs) {
     case 1:
       return launch(std::integral_constant<int, 1>(), s);
@@ -279,18 +309,20 @@ void by_packs(const Args& a, Launch launch) {
 
 }  // namespace
 
-int64_t norm_partials() {
-  return kBackwardBlocks * multiprocessors();
+int64_t norm_partials(int64_t D, NormDtype dtype, bool layer) {
+  const int64_t size = dtype == NormDtype::bf16 ? 8 : 4;
+  const Shape s = shape_of(D / size, kBackwardPacks);
+  return int64_t{backward_blocks(s.packs, layer)} * multiprocessors();
 }
 
 void norm_forward_cuda(const NormForward& a, CUstream_st* stream) {
   if (a.T == 0) return;
   if (a.dtype == NormDtype::bf16) {
-    by_packs<__nv_bfloat16>(a, [&](auto packs, const Shape& s) {
+    by_packs<__nv_bfloat16>(a, kForwardPacks, [&](auto packs, const Shape& s) {
       launch_forward<__nv_bfloat16, decltype(packs)::value>(a, s, stream);
     });
   } else {
-    by_packs<float>(a, [&](auto packs, const Shape& s) {
+    by_packs<float>(a, kForwardPacks, [&](auto packs, const Shape& s) {
       launch_forward<float, decltype(packs)::value>(a, s, stream);
     });
   }
@@ -298,11 +330,11 @@ void norm_forward_cuda(const NormForward& a, CUstream_st* stream) {
 
 void norm_backward_cuda(const NormBackward& a, CUstream_st* stream) {
   if (a.dtype == NormDtype::bf16) {
-    by_packs<__nv_bfloat16>(a, [&](auto packs, const Shape& s) {
+    by_packs<__nv_bfloat16>(a, kBackwardPacks, [&](auto packs, const Shape& s) {
       launch_backward<__nv_bfloat16, decltype(packs)::value>(a, s, stream);
     });
   } else {
-    by_packs<float>(a, [&](auto packs, const Shape& s) {
+    by_packs<float>(a, kBackwardPacks, [&](auto packs, const Shape& s) {
       launch_backward<float, decltype(packs)::value>(a, s, stream);
     });
   }

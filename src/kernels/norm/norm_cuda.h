@@ -40,12 +40,12 @@ struct NormBackward {
   const float* rstd = nullptr;
   const float* mean = nullptr;  ///< LayerNorm alone
   void* dx = nullptr;           ///< may be `dy` or `passed_on`
-  float* partials = nullptr;    ///< [norm_partials(), D] for dweight, and as much again for dbias
+  float* partials = nullptr;  ///< [norm_partials(...), D] for dweight, and as much again for dbias
   int64_t T = 0, D = 0;
   NormDtype dtype = NormDtype::bf16;
 };
-/// Rows of partial sums that the backward writes.
-int64_t norm_partials();
+/// Rows of partial sums that the backward writes; `layer`: of LayerNorm.
+int64_t norm_partials(int64_t D, NormDtype dtype, bool layer);
 void norm_backward_cuda(const NormBackward&, CUstream_st*);
 
 /// out[d] (+)= sum over rows of partials[row, d], in the order of rows: the same bits in every run.

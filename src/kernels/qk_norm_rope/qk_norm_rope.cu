@@ -14,6 +14,7 @@ namespace lmms::kernels {
 namespace {
 
 constexpr int kThreads = 256;
+constexpr int kPartialBlocks = 4;  // of a multiprocessor, where a block keeps sums
 
 __device__ inline float group_sum(float x, int width) {
   for (int offset = width / 2; offset > 0; offset /= 2)
@@ -29,7 +30,7 @@ __device__ inline void load_table(float (&out)[P::kSize], const float* p) {
 }
 
 template <class T, bool kBackward, bool kNorm>
-__global__ void __launch_bounds__(kThreads) qk_norm_rope(QkNormRopeArgs a, int q_blocks) {
+__global__ void __launch_bounds__(kThreads, 4) qk_norm_rope(QkNormRopeArgs a, int q_blocks) {
   using P = Pack<T>;
   extern __shared__ float shared[];  // [slots, D] in backward with a norm
   const bool queries = static_cast<int>(blockIdx.x) < q_blocks;
@@ -149,7 +150,11 @@ void launch(const QkNormRopeArgs& given, CUstream_st* stream) {
     a.q_heads += a.k_heads;
     a.k_heads = 0;
   }
-  const QkNormPartials blocks = qk_norm_partials(a.q_heads, a.k_heads);
+  QkNormPartials blocks = qk_norm_partials(a.q_heads, a.k_heads);
+  if (!norm || !backward) {  // no partial sums: eight rounds a block
+    const int64_t rows = 8 * kThreads / (a.D / 2 / Pack<T>::kSize);
+    blocks = {(a.T * a.q_heads + rows - 1) / rows, (a.T * a.k_heads + rows - 1) / rows};
+  }
   const auto grid = static_cast<unsigned>(blocks.q + blocks.k);
   const auto q = static_cast<int>(blocks.q);
   const size_t shared = norm && backward ? kThreads * 2 * Pack<T>::kSize * sizeof(float) : 0;
@@ -165,7 +170,7 @@ void launch(const QkNormRopeArgs& given, CUstream_st* stream) {
 }  // namespace
 
 QkNormPartials qk_norm_partials(int64_t q_heads, int64_t k_heads) {
-  const int64_t all = int64_t{4} * multiprocessors();
+  const int64_t all = int64_t{kPartialBlocks} * multiprocessors();
   if (k_heads == 0) return {all, 0};
   const int64_t k = all * k_heads / (q_heads + k_heads);
   return {all - (k > 0 ? k : 1), k > 0 ? k : 1};

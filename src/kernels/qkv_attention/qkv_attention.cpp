@@ -37,7 +37,9 @@ bool fuses(const at::Tensor& qkv, const QkvAttention& how) {
 // The queries and keys that attention reads: in a tensor of their own, or in qkv itself.
 at::Tensor treated(const at::Tensor& qkv, const QkTreatment& how) {
   if (!how.norms()) return qkv;
-  const at::Tensor out = at::empty({qkv.size(0), how.qk_width()}, qkv.options());
+  // As wide as qkv, though the values' place stays empty: attention_backward wants the rows of
+  // queries and keys as far apart as those of their gradients.
+  const at::Tensor out = at::empty_like(qkv);
   qk_forward(qkv, how, out);
   return out;
 }

@@ -56,8 +56,9 @@ nn::VisionBlock make_block(const nn::ParamBuilder& build, const VisionConfig& c,
     block.down = mlp.down;
   } else {
     block.activation = kernels::Activation::gelu_tanh;
-    block.up = build.linear("mlp.linear_fc1", H, c.intermediate_size, true);
-    block.down = build.linear("mlp.linear_fc2", c.intermediate_size, H, true);
+    const nn::Width inner = nn::inner_width(c.intermediate_size);
+    block.up = build.linear("mlp.linear_fc1", H, inner, true);
+    block.down = build.linear("mlp.linear_fc2", inner, H, true);
   }
   block.heads = c.heads;
   block.full = c.is_full[i];

@@ -25,8 +25,9 @@ nn::VisionBlock make_layer(const nn::ParamBuilder& build, const Config& c) {
   layer.proj = build.linear("self_attn.out_proj", H, H, true);
   nn::ParamBuilder mlp = build;
   mlp.bias_std = 1e-6;
-  layer.up = mlp.linear("mlp.fc1", H, c.intermediate_size, true);
-  layer.down = mlp.linear("mlp.fc2", c.intermediate_size, H, true);
+  const nn::Width inner = nn::inner_width(c.intermediate_size);
+  layer.up = mlp.linear("mlp.fc1", H, inner, true);
+  layer.down = mlp.linear("mlp.fc2", inner, H, true);
   layer.activation = kernels::Activation::gelu_tanh;
   layer.heads = c.heads;
   layer.full = true;

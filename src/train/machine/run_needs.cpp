@@ -34,7 +34,7 @@ Averaged averaged_of(const nn::ParamTable& params, const optim::EmaConfig& ema) 
     if (!p.trainable) continue;
     Bucket& bucket = buckets[p.unit];
     bucket.size.elements += p.elements();
-    bucket.size.padded += padded(p.elements());
+    bucket.size.padded += padded(p.stored_elements());
     for (const nn::Part& part : p.parts)
       bucket.followed = bucket.followed || ema.ema_param_filter.takes(part.hub_name);
   }
@@ -70,7 +70,7 @@ RunNeeds needs_of(const nn::ParamTable& params, const TrainerArgs& args, int64_t
   const int64_t gradient = args.bf16 && micro_steps == 1 ? kHalf : kFloat;  // make_network
   const int64_t state = args.bf16 && !args.master_weights ? kHalf : kFloat;
   for (const nn::Param& p : params.all()) {
-    const int64_t n = padded(p.elements());
+    const int64_t n = padded(p.stored_elements());
     needs.weights += n * element;
     (p.trainable ? needs.trained : needs.frozen) += p.elements();
     if (!p.trainable) continue;
