@@ -114,7 +114,8 @@ struct FusedAttention : torch::autograd::Function<FusedAttention> {
   static at::Tensor forward(torch::autograd::AutogradContext* ctx, const at::Tensor& q,
                             const at::Tensor& k, const at::Tensor& v, const AttentionPlan& plan,
                             const AttentionShape& shape) {
-    const at::Tensor qp = packed(q), kp = packed(k), vp = packed(v);
+    // as their gradients will lie
+    const at::Tensor qp = q.contiguous(), kp = k.contiguous(), vp = v.contiguous();
     const AttentionOutput output = attention_forward(qp, kp, vp, plan, shape);
     ctx->save_for_backward({qp, kp, vp, output.out, output.lse});
     ctx->saved_data["plan"] = c10::IValue::make_capsule(c10::make_intrusive<Kept>(plan, shape));
