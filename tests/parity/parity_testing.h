@@ -106,8 +106,7 @@ inline std::map<std::string, at::Tensor> gradients(const train::Network& network
     if (!p.trainable) continue;
     const nn::Placement place = network.memory.placements[i];
     const at::Tensor g = network.memory.buckets[place.bucket].gradient(place.segment);
-    for (const nn::Part& part : p.parts)
-      out[part.hub_name] = g.narrow(0, part.first_row, part.rows).clone();
+    for (const nn::Part& part : p.parts) out[part.hub_name] = part.in(g).clone();
   }
   return out;
 }

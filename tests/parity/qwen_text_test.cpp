@@ -242,7 +242,7 @@ TEST(Initialisation, follows_the_laws_of_transformers) {
             "$1.{i}.");
         ASSERT_TRUE(one["tensors"].contains(name)) << name;
         const auto& law = one["tensors"][name];
-        const at::Tensor t = whole.narrow(0, part.first_row, part.rows).to(at::kDouble);
+        const at::Tensor t = part.in(whole).to(at::kDouble);
         const double n = static_cast<double>(t.numel()), std = law["std"];
         const double mean = std == 0 ? law["mean"].get<double>() : 0.0;
         // five standard errors of a mean and of a deviation
@@ -269,7 +269,7 @@ TEST(Initialisation, depends_on_seed_and_name_alone) {
       const at::Tensor whole =
           memory.buckets[memory.placements[i].bucket].master(memory.placements[i].segment);
       for (const nn::Part& part : model->params().all()[i].parts)
-        out[part.hub_name] = whole.narrow(0, part.first_row, part.rows).clone();
+        out[part.hub_name] = part.in(whole).clone();
     }
     return out;
   };
