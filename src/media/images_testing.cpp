@@ -10,15 +10,39 @@
 
 namespace lmms::media::testing {
 
+namespace {
+const std::filesystem::path kStored =
+    std::filesystem::path(LMMS_SOURCE_DIR) / "tests" / "parity" / "data" / "images";
+}
+
 std::filesystem::path images() {
   const char* prepared = std::getenv("LMMS_IMAGE_CORPUS");
-  return prepared ? std::filesystem::path(prepared)
-                  : std::filesystem::path(LMMS_SOURCE_DIR) / "tests" / "parity" / "data" / "images";
+  return prepared ? std::filesystem::path(prepared) : kStored;
 }
 
 const nlohmann::json& cases() {
   static const nlohmann::json read = nlohmann::json::parse(file("cases.json"));
   return read;
+}
+
+const nlohmann::json& odd_sizes() {
+  static const nlohmann::json read =
+      nlohmann::json::parse(read_file(kStored / "odd_sizes.json").take());
+  return read;
+}
+
+Image drawn(int width, int height, int kind) {
+  Image image(width, height);
+  uint8_t* value = image.pixels().data();
+  for (int64_t y = 0; y < height; ++y) {
+    for (int64_t x = 0; x < width; ++x) {
+      for (int64_t c = 0; c < 3; ++c) {
+        const int64_t wave = x * x * (kind + c) + y * y * (kind + 2 * c + 1) + 3 * x * y;
+        *value++ = uint8_t(wave / (width + height) + 37 * c * kind);
+      }
+    }
+  }
+  return image;
 }
 
 std::string file(const std::string& name) {

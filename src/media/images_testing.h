@@ -12,6 +12,10 @@ namespace lmms::media::testing {
 std::filesystem::path images();
 /// Its cases.json.
 const nlohmann::json& cases();
+/// odd_sizes.json: sizes of images that are drawn, and what the processors make of them.
+const nlohmann::json& odd_sizes();
+/// Such an image, as make_images.py draws it.
+Image drawn(int width, int height, int kind);
 std::string file(const std::string& name);
 std::span<const std::byte> bytes(const std::string& text);
 uint32_t crc(std::span<const uint8_t> bytes);

@@ -10,6 +10,9 @@ cases.json: `decode` holds files with the size and the CRC-32 of their RGB pixel
 Pillow refuses the file); `resize` what torchvision makes of a file at another size; `patches`, `tiles`, `square` and `planes`
 what the processors of Qwen2-VL, Qwen3-VL, LLaVA-OneVision and SigLIP make of a file: shapes, tokens, the CRC-32 of all float32
 values and the first of them. `smart_resize` holds [height, width, factor, min, max, result].
+
+odd_sizes.json: 220 images of odd sizes that both sides draw by a formula (`drawn`), so that no file of theirs is stored: what the
+processors of Qwen2-VL, Qwen3-VL and LLaVA-OneVision make of each, as above.
 """
 import io
 import json
@@ -304,6 +307,34 @@ def planes(data, side):
     return {"side": side, **values(out[0])}
 
 
+def drawn(width, height, kind):
+    """Waves that grow faster to the right and downwards, with steps where they wrap: every frequency and much overshoot.
+    images_testing.cpp draws the same."""
+    y, x, c = np.mgrid[0:height, 0:width, 0:3]
+    return ((x * x * (kind + c) + y * y * (kind + 2 * c + 1) + 3 * x * y) // (width + height) + 37 * c * kind).astype(np.uint8)
+
+
+def odd_sizes():
+    """A line for each image."""
+    rng = random.Random(11)
+    sizes = [(rng.randint(1, 420), rng.randint(1, 420)) for _ in range(200)]
+    sizes += [(rng.randint(600, 1700), rng.randint(500, 1300)) for _ in range(14)]
+    sizes += [(1, 1), (1, 180), (190, 1), (28, 28), (32, 64), (384, 384)]
+    lines = []
+    for n, (width, height) in enumerate(sizes):
+        if max(width, height) > 190 * min(width, height):
+            width, height = width + 30, height + 30
+        kind = n % 7
+        data = saved(Image.fromarray(drawn(width, height, kind)), "PNG")
+        case = {"width": width, "height": height, "kind": kind}
+        case["patches"] = [patches(data, *QWEN[name]) for name in ("qwen2", "qwen3")]
+        case["tiles"] = [tiles(data, *(384, 6) if n % 20 == 0 else (28, 4))]
+        for made in case["patches"] + case["tiles"]:
+            del made["first"]
+        lines.append(json.dumps(case, separators=(",", ":")))
+    return "[\n" + ",\n".join(lines) + "\n]\n"
+
+
 def write(folder, name, data):
     with open(os.path.join(folder, name), "wb") as file:
         file.write(data)
@@ -354,6 +385,8 @@ def main():
             print(f"{name}: Pillow refuses it")
     with open(os.path.join(folder, "cases.json"), "w") as file:
         json.dump(cases, file, indent=0, separators=(",", ":"))
+    if not check:
+        write(folder, "odd_sizes.json", odd_sizes().encode())
     print(f"{len(files)} files in {folder}")
 
 
