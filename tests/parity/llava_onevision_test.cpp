@@ -11,10 +11,12 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 #include <regex>
+#include <set>
 
 #include "parity_testing.h"
 #include "train/device_batch.h"
 #include "train/generation/generation.h"
+#include "weights_read.h"
 
 namespace lmms {
 namespace {
@@ -224,6 +226,28 @@ TEST(LlavaOnevision, generates_the_tokens_of_transformers_alone_and_in_a_batch) 
       EXPECT_EQ(train::generate(llava(network), {&prompts[k], 1}, options, at::kCPU)[0].ids,
                 theirs[k])
           << "alone, prompt " << k;
+    }
+  }
+}
+
+// What ranks that share weights need: each gathers, and reduces, the same ones in the same order.
+TEST(LlavaOnevision, reads_the_same_weights_in_order_where_another_rank_has_something_to_see) {
+  train::Network network = load(kData / "hub");
+  nn::Batch text = llava_batch(expected_of("hub.text"), llava(network), 3.0);
+  for (const nn::Keep keep : nn::kKeeps) {
+    const auto weights_read = [&](const nn::Batch& of) {
+      return parity::weights_read(network, [&] { backward(network, {of}, {.keep = keep}); });
+    };
+    text.run_every_tower = false;
+    for (const std::string& name : weights_read(text)) EXPECT_FALSE(is_visual(name)) << name;
+    text.run_every_tower = true;
+    const auto idle = weights_read(text);
+    const std::set<std::string> read(idle.begin(), idle.end());
+    for (const nn::Param& p : network.model->params().all())
+      EXPECT_EQ(read.contains(p.name), p.trainable) << p.name;
+    for (const std::string seeing : {"image", "images", "video", "wide", "mixed", "packed"}) {
+      const nn::Batch batch = llava_batch(expected_of("hub." + seeing), llava(network), 3.0);
+      EXPECT_EQ(weights_read(batch), idle) << seeing << ", keep " << static_cast<int>(keep);
     }
   }
 }

@@ -12,10 +12,12 @@
 
 #include <fstream>
 #include <nlohmann/json.hpp>
+#include <set>
 
 #include "data/rope_index.h"
 #include "parity_testing.h"
 #include "train/device_batch.h"
+#include "weights_read.h"
 
 namespace lmms {
 namespace {
@@ -235,6 +237,35 @@ TEST(QwenVl, generation_with_a_cache_sees_what_the_whole_sample_sees) {
   }
 }
 
+// What ranks that share weights need: each gathers, and reduces, the same ones in the same order.
+TEST(QwenVl, reads_the_same_weights_in_the_same_order_where_another_rank_has_something_to_see) {
+  for (const std::string model : {"untied_hub", "qwen3"}) {
+    train::Network network = load(kData / model);
+    const auto batch = [&](const std::string& name) {
+      return vl_batch(
+          Expected{checkpoint::SafetensorsFile::open(kData / (model + "." + name + ".safetensors"))
+                       .take()},
+          vl(network), 3.0);
+    };
+    nn::Batch text = batch("text");
+    for (const nn::Keep keep : nn::kKeeps) {
+      const auto weights_read = [&](const nn::Batch& of) {
+        return parity::weights_read(network, [&] { backward(network, {of}, {.keep = keep}); });
+      };
+      text.run_every_tower = false;
+      for (const std::string& name : weights_read(text))
+        EXPECT_EQ(name.find("visual."), std::string::npos) << name;
+      text.run_every_tower = true;
+      const auto idle = weights_read(text);
+      const std::set<std::string> read(idle.begin(), idle.end());
+      for (const nn::Param& p : network.model->params().all()) EXPECT_TRUE(read.contains(p.name));
+      for (const char* seeing : {"image", "images", "video", "packed"})
+        EXPECT_EQ(weights_read(batch(seeing)), idle)
+            << model << ", " << seeing << ", keep " << static_cast<int>(keep);
+    }
+  }
+}
+
 TEST(QwenVl, is_saved_under_the_names_of_the_hub_whatever_names_it_was_read_by) {
   const fs::path folder = kData / "tied_v5";
   const train::Network network = load(folder);
@@ -343,6 +374,17 @@ TEST(QwenVl, counts_the_flops_of_the_tower) {
   EXPECT_DOUBLE_EQ(network.model->train_flops(with) - network.model->train_flops(without),
                    expected);
   EXPECT_EQ(network.model->lmms_engine_flops(with), network.model->lmms_engine_flops(without));
+}
+
+// Qwen3-VL's: whole frames in every block, two products in the MLP, a merger for DeepStack besides.
+TEST(QwenVl, counts_the_flops_of_a_tower_with_deepstack) {
+  const train::Network network = load(kData / "qwen3");
+  const PatchGrid grids[] = {{1, 6, 10}, {2, 4, 4}};  // an image; a video of two steps
+  const double H = 16, I = 30, P = 60 + 2 * 16, M = P / 4, pairs = 60 * 60 + 2 * 16 * 16;
+  const double embed = 2 * 96 * H, block = 2 * (4 * H * H + 2 * H * I);
+  const double merger = M * 2 * (16 * H * H + 4 * H * 32);
+  EXPECT_DOUBLE_EQ(vl(network).tower().train_flops(grids),
+                   2 * P * embed + 3 * (3 * (P * block + 4 * H * pairs) + 2 * merger));
 }
 
 TEST(RopeIndex, equals_transformers_on_made_up_layouts) {
