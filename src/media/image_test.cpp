@@ -2,6 +2,7 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <zlib.h>
 
 #include <cstdlib>
 
@@ -85,6 +86,36 @@ TEST(ImageFaults, a_bomb_is_refused_by_its_header_and_the_limit_is_named) {
   EXPECT_THAT(fault_of(testing::file("png_rgb.png"), {.max_pixels = 37 * 29 - 1}),
               HasSubstr("over the limit of 1072"));
   EXPECT_EQ(fault_of(testing::file("png_rgb.png"), {.max_pixels = 37 * 29}), "no fault");
+}
+
+/// A PNG of 60 x 60 black pixels whose deflate stream unpacks to `unpacked` bytes.
+std::string png_with(size_t unpacked, bool interlaced) {
+  const auto be32 = [](uint32_t n) {
+    return std::string{char(n >> 24), char(n >> 16), char(n >> 8), char(n)};
+  };
+  const auto chunk = [&](const std::string& type, const std::string& content) {
+    const std::string both = type + content;
+    return be32(uint32_t(content.size())) + both +
+           be32(testing::crc({reinterpret_cast<const uint8_t*>(both.data()), both.size()}));
+  };
+  const std::string zeros(unpacked, '\0');
+  std::string packed(compressBound(unpacked), '\0');
+  uLongf size = packed.size();
+  compress2(reinterpret_cast<Bytef*>(packed.data()), &size,
+            reinterpret_cast<const Bytef*>(zeros.data()), unpacked, 9);
+  packed.resize(size);
+  return "\x89PNG\r\n\x1a\n" +
+         chunk("IHDR", be32(60) + be32(60) + std::string{8, 2, 0, 0, char(interlaced)}) +
+         chunk("IDAT", packed) + chunk("IEND", "");
+}
+
+TEST(ImageFaults, a_png_that_unpacks_to_far_more_than_its_rows_is_refused) {
+  for (const bool interlaced : {false, true}) {
+    SCOPED_TRACE(interlaced);
+    EXPECT_EQ(fault_of(png_with(60 * 181 + 5000, interlaced)), "no fault") << "as Pillow does";
+    EXPECT_THAT(fault_of(png_with(60 << 20, interlaced)),
+                HasSubstr("too much data behind the last row"));
+  }
 }
 
 TEST(Image, turning_there_and_back_gives_the_image) {

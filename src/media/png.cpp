@@ -27,6 +27,8 @@ struct Decoder {
   std::jmp_buf on_error;
   char message[200] = "";
   bool ended = false;
+  png_uint_32 height = 0;  // of the rows, once they are read
+  size_t behind = 0;       // bytes read behind the last of them
 };
 
 [[noreturn]] void fail(png_structp library, png_const_charp message) {
@@ -35,8 +37,17 @@ struct Decoder {
   std::longjmp(d.on_error, 1);
 }
 
+constexpr int kPasses = 7;  // of an interlaced image
+/// More than an encoder leaves behind its last row: the end of the deflate stream and its checksum.
+constexpr size_t kMostBehind = 1 << 14;
+
 void read(png_structp library, png_bytep to, size_t count) {
   auto& d = *static_cast<Decoder*>(png_get_io_ptr(library));
+  // libpng unpacks what follows the last row and throws it away: up to a thousand times its size.
+  const bool behind = d.height > 0 && (png_get_current_row_number(library) >= d.height ||
+                                       png_get_current_pass_number(library) >= kPasses);
+  if (behind && (d.behind += count) > kMostBehind)
+    png_error(library, "too much data behind the last row, a decompression bomb");
   if (count > d.bytes.size() - d.at) {
     d.ended = true;
     png_error(library, "the file ends early");
@@ -219,6 +230,7 @@ Result<Image> decode_png(Bytes bytes, Size size) {
       layout.color_type == PNG_COLOR_TYPE_RGB || layout.color_type == PNG_COLOR_TYPE_RGB_ALPHA;
   std::vector<uint8_t> samples(is_rgb ? 0 : row_bytes * size.height);
   std::vector<png_bytep> rows(size.height);
+  d.height = png_uint_32(size.height);
   for (int y = 0; y < size.height; ++y)
     rows[y] = is_rgb ? image.row(y) : samples.data() + row_bytes * y;
   if (!run_image(d, rows.data())) return fault();
