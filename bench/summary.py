@@ -21,7 +21,9 @@ def main():
         values = [row[key] * scale for row in steady]
         print(f"{key:20} median {quantile(values, .5):10.2f}  p10 {quantile(values, .1):10.2f}  p90 {quantile(values, .9):10.2f} {unit}")
     seconds = sum(row["step_ms"] for row in steady) / 1e3
+    waited = sum(row["data_wait_ms"] for row in steady) / 1e3
     print(f"{'all steady steps':20} {sum(row['tokens'] for row in steady) / seconds / 1e3:.2f}k tok/s, "
+          f"{sum(row['samples'] for row in steady) / seconds:.2f} samples/s, waiting for data {100 * waited / seconds:.3f} %, "
           f"MFU {sum(row['mfu'] * row['step_ms'] for row in steady) / seconds / 10:.2f} %")
     print(f"{'loss':20} first {rows[0]['loss']:.4f} last {rows[-1]['loss']:.4f} over {len(rows)} steps")
     print(f"{'first step':20} {rows[0]['step_ms']:.0f} ms")
