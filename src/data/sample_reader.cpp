@@ -11,7 +11,7 @@ Result<Record> SampleReader::record(int64_t ordinal) const {
 
 Outcome SampleJudge::bad(Fault fault) const {
   const bool fatal = policies_.on_bad_sample == OnBadSample::fail;
-  if (fatal) {
+  if (fatal && fault.fix.find("on_bad_sample") == fault.fix.npos) {
     constexpr auto kSkip = "set dataset_config.on_bad_sample: skip";
     fault.fix = fault.fix.empty() ? fmt::format("correct the record, or {}", kSkip)
                                   : fmt::format("{}, or {}", fault.fix, kSkip);

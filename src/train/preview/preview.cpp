@@ -305,7 +305,11 @@ void finish(Sample& sample, Tokens tokens, const text::Tokenizer& tokenizer, boo
 Preview make_preview(const LoadedConfig& loaded, const Options& options,
                      const fs::path& hub_cache) {
   const data::DataConfig& c = loaded.config.dataset;
-  RunProcessor made = open_processor(loaded, model_folder(loaded, hub_cache), hub_cache);
+  // Broken pixels are found while measuring, whatever the policy: a rotten file is a row that is
+  // told of, and the others are shown.
+  LoadedConfig measuring = loaded;
+  measuring.config.dataset.on_bad_sample = data::OnBadSample::skip;
+  RunProcessor made = open_processor(measuring, model_folder(loaded, hub_cache), hub_cache);
   const auto sources = sources_of(loaded, options.evaluation);
   const data::LoaderOptions training = loader_options(
       loaded.config, 1, made.tokenizer.pad().value_or(0), costs_of(loaded, hub_cache));

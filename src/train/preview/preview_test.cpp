@@ -486,6 +486,20 @@ TEST_F(PreviewedImages, are_told_by_size_grid_and_tokens) {
   EXPECT_THAT(limited, HasSubstr(" / 60 patches"));
 }
 
+TEST_F(PreviewedImages, that_are_rotten_leave_the_others_to_be_seen_under_every_policy) {
+  for (const bool pictures : {false, true}) {
+    const Preview made =
+        preview(seeing({"on_bad_sample=fail"}), {.rows_per_source = 100, .pictures = pictures});
+    std::vector<Fate> fates;
+    for (const Sample& sample : made.samples) fates.push_back(sample.fate);
+    EXPECT_THAT(fates, testing::ElementsAre(Fate::trained, Fate::trained, Fate::trained,
+                                            Fate::stops, Fate::stops, Fate::stops, Fate::trained));
+    const std::string fault = made.samples[3].fault.text();
+    EXPECT_THAT(fault, HasSubstr("torn.png: PNG: the file ends within the image"));
+    EXPECT_EQ(fault.find("on_bad_sample"), fault.rfind("on_bad_sample")) << fault;
+  }
+}
+
 TEST_F(PreviewedImages, stand_in_the_page_as_the_model_sees_them) {
   const Preview preview = this->preview(seeing(), {.rows_per_source = 100, .pictures = true});
   const std::string page = render_page(preview);
