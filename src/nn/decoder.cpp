@@ -1,8 +1,5 @@
 #include "nn/decoder.h"
 
-#include <ATen/TensorOperators.h>
-#include <c10/core/GradMode.h>
-
 #include <algorithm>
 #include <cmath>
 #include <tuple>
@@ -42,12 +39,6 @@ DecoderLayer make_layer(ParamBuilder build, const DecoderConfig& c, size_t slot)
 
 }  // namespace
 
-void DecoderState::settle() {
-  if (!delta.defined()) return;
-  hidden = hidden + delta;
-  delta = at::Tensor();
-}
-
 at::Tensor Attention::operator()(const kernels::Normed& x, const DecoderState& state) const {
   const at::Tensor projected = qkv(x, state.how);  // [T, (Nq + 2 Nkv) D]
   kernels::QkvAttention how;
@@ -68,25 +59,9 @@ at::Tensor Attention::operator()(const kernels::Normed& x, const DecoderState& s
 }
 
 DecoderState DecoderLayer::operator()(const DecoderState& state) const {
-  const UnitRun& how = state.how;
   DecoderState out = state;
-  const kernels::Normed first = input_norm(state.hidden, state.delta, how);
-  out.delta = attention(first, state);
-  out.hidden = first.sum;
-  if (how.keep == Keep::attention && c10::GradMode::is_enabled()) {
-    out.settle();
-    out.delta = detail::run_recomputed(
-        [this, how](const detail::Tensors& in) {
-          UnitRun again = how;
-          again.keep = Keep::everything;  // for one backward
-          return detail::Tensors{mlp(post_attention_norm(in.front(), {}, again), again)};
-        },
-        {out.hidden})[0];
-    return out;
-  }
-  const kernels::Normed second = post_attention_norm(out.hidden, out.delta, how);
-  out.hidden = second.sum;
-  out.delta = mlp(second, how);
+  out.delta = attention(out.settle_through(input_norm, state.how), state);
+  mlp_half(out, post_attention_norm, mlp, state.how);
   return out;
 }
 

@@ -13,6 +13,7 @@
 #include "nn/glu_mlp.h"
 #include "nn/linear.h"
 #include "nn/param.h"
+#include "nn/residual.h"
 #include "nn/rotary.h"
 #include "nn/run.h"
 
@@ -30,10 +31,8 @@ struct DecoderConfig {
   int64_t pad_token_id = -1;  ///< its embedding starts at 0
 };
 
-/// What crosses the units of a decoder.
-struct DecoderState {
-  at::Tensor hidden;    ///< [T, H] the residual stream, without
-  at::Tensor delta;     ///< [T, H] what the last layer adds to it; undefined: nothing
+/// What crosses the units of a decoder: the residual stream, and
+struct DecoderState : Residual {
   at::Tensor cos, sin;  ///< [T, D / 2]
   const kernels::AttentionPlan* attention = nullptr;
   KvCache* cache = nullptr;  ///< generation: of the sequences that the tokens belong to
@@ -46,8 +45,6 @@ struct DecoderState {
     f(cos);
     f(sin);
   }
-  /// Adds delta to the residual stream.
-  void settle();
 };
 
 /// Grouped-query attention with rotary positions.

@@ -1,19 +1,10 @@
 #include "nn/vision_block.h"
 
-#include <ATen/TensorOperators.h>
-#include <c10/core/GradMode.h>
-
 #include <cmath>
 
 #include "kernels/qkv_attention/qkv_attention.h"
 
 namespace lmms::nn {
-
-void VisionState::settle() {
-  if (!delta.defined()) return;
-  hidden = hidden + delta;
-  delta = at::Tensor();
-}
 
 at::Tensor VisionBlock::mlp(const kernels::Normed& x, const UnitRun& how) const {
   return down.after(activation, up(x, how), how);
@@ -23,7 +14,7 @@ VisionState VisionBlock::operator()(const VisionState& state) const {
   const UnitRun& how = state.how;
   const int64_t D = qkv.weight->shape[0] / 3 / heads;
   VisionState out = state;
-  const kernels::Normed first = norm1(state.hidden, state.delta, how);
+  const kernels::Normed normed = out.settle_through(norm1, how);
   kernels::QkvAttention attention;
   // Queries and keys turn in fp32, whatever the activations are: transformers does so in its
   // towers.
@@ -31,22 +22,10 @@ VisionState VisionBlock::operator()(const VisionState& state) const {
   attention.shape = {kernels::Mask::full, 0, 1.0 / std::sqrt(static_cast<double>(D))};
   attention.form = how.kernels.rope;
   out.delta = proj(kernels::qkv_attention(
-      qkv(first, how), full ? state.plans->frames : state.plans->windows, attention));
-  out.hidden = first.sum;
-  if (how.keep == Keep::attention && c10::GradMode::is_enabled()) {
-    out.settle();
-    out.delta = detail::run_recomputed(
-        [this, how](const detail::Tensors& in) {
-          UnitRun again = how;
-          again.keep = Keep::everything;  // for one backward
-          return detail::Tensors{mlp(norm2(in.front(), {}, again), again)};
-        },
-        {out.hidden})[0];
-    return out;
-  }
-  const kernels::Normed second = norm2(out.hidden, out.delta, how);
-  out.hidden = second.sum;
-  out.delta = mlp(second, how);
+      qkv(normed, how), full ? state.plans->frames : state.plans->windows, attention));
+  mlp_half(
+      out, norm2, [this](const kernels::Normed& x, const UnitRun& run) { return mlp(x, run); },
+      how);
   return out;
 }
 

@@ -8,6 +8,7 @@
 
 #include "kernels/attention/attention.h"
 #include "nn/linear.h"
+#include "nn/residual.h"
 #include "nn/run.h"
 
 namespace lmms::nn {
@@ -18,11 +19,9 @@ struct VisionPlans {
   kernels::AttentionPlan frames;
 };
 
-/// What crosses the blocks of a tower: P patches of head size D.
-struct VisionState {
-  at::Tensor hidden;    ///< [P, H] the residual stream, without
-  at::Tensor delta;     ///< [P, H] what the last block adds; undefined: nothing
-  at::Tensor cos, sin;  ///< [P, D / 2] fp32; undefined: queries don't turn
+/// What crosses the blocks of a tower: the residual stream of P patches, heads of size D, and
+struct VisionState : Residual {
+  at::Tensor cos, sin;                       ///< [P, D / 2] fp32; undefined: queries don't turn
   std::shared_ptr<const VisionPlans> plans;  ///< shared: backward may run the block again
   UnitRun how;
 
@@ -33,8 +32,6 @@ struct VisionState {
     f(cos);
     f(sin);
   }
-  /// Adds delta to the residual stream.
-  void settle();
 };
 
 /// x += attention(norm1(x)); x += mlp(norm2(x)).
