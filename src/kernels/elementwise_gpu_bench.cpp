@@ -5,6 +5,7 @@
 #include "kernels/gpu_benching.h"
 #include "kernels/linear/column_sum_cuda.h"
 #include "kernels/norm/norm_cuda.h"
+#include "kernels/partial_sums/partial_sums_cuda.h"
 #include "kernels/qk_norm_rope/qk_norm_rope_cuda.h"
 
 namespace lmms::kernels::benching {
@@ -51,9 +52,10 @@ void norms(int64_t T, int64_t D, bool layer) {
                  NormDtype::bf16};
   report_bytes(sizes((name + " add backward").c_str(), T, D), time([&] {
                  norm_backward_cuda(b, current_stream());
-                 sum_partials_cuda(partials.const_data_ptr<float>(),
-                                   norm_partials(D, NormDtype::bf16, layer), D,
-                                   w.mutable_data_ptr(), NormDtype::bf16, false, current_stream());
+                 partial_sums_cuda(
+                     {partials.const_data_ptr<float>(), norm_partials(D, NormDtype::bf16, layer), D,
+                      w.mutable_data_ptr(), true, false},
+                     current_stream());
                }),
                4 * row);
 }

@@ -13,6 +13,7 @@
 #include "kernels/device.h"
 #include "kernels/dims.h"
 #include "kernels/embedding/embedding_gradient.h"
+#include "kernels/form.h"
 #include "kernels/on_device.h"
 
 namespace lmms::kernels {
@@ -26,7 +27,7 @@ bool takes(const at::Tensor& t) {
 }
 
 bool is_fused(const at::Tensor& W, const at::Tensor& slot) {
-  return (W.is_cuda() || W.is_meta()) && takes(W) && (!slot.defined() || takes(slot)) &&
+  return has_kernels(W) && W.is_contiguous() && (!slot.defined() || takes(slot)) &&
          W.size(1) % 8 == 0;
 }
 

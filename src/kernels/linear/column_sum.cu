@@ -1,8 +1,8 @@
 // Bound by memory. A warp reads 256 neighbouring columns (sixteen bytes a thread) of one row at a
 // time; the eight warps of a block take every eighth row of the block's share, four rows in flight.
-// Enough shares to fill the device twice; their partial rows are added by sum_partials_cuda, in
-// order.
+// Enough shares to fill the device twice; partial_sums/ adds their partial rows.
 #include "kernels/linear/column_sum_cuda.h"
+#include "kernels/partial_sums/partial_row.cuh"
 #include "kernels/vector.cuh"
 
 namespace lmms::kernels {
@@ -35,13 +35,10 @@ __global__ void __launch_bounds__(32 * kWarps)
 #pragma unroll
   for (int i = 0; i < P::kSize; ++i) shared[threadIdx.y][threadIdx.x * P::kSize + i] = sums[i];
   __syncthreads();
-  const int thread = threadIdx.y * 32 + threadIdx.x;
-  const int64_t n = int64_t{blockIdx.x} * kColumns + thread;
-  if (n >= N) return;
-  float sum = 0;
-#pragma unroll
-  for (int w = 0; w < kWarps; ++w) sum += shared[w][thread];
-  partials[blockIdx.y * N + n] = sum;
+  const int64_t first = int64_t{blockIdx.x} * kColumns, left = N - first;
+  write_partial_row(partials + blockIdx.y * N + first, &shared[0][0], kWarps, kColumns + 8,
+                    left < kColumns ? static_cast<int>(left) : kColumns,
+                    threadIdx.y * 32 + threadIdx.x, 32 * kWarps);
 }
 
 }  // namespace

@@ -1,5 +1,5 @@
 #pragma once
-/// Partial sums over rows; kernels/norm/norm_cuda.h adds them up.
+/// Partial sums over rows; kernels/partial_sums/ adds them up.
 #include <cstdint>
 
 struct CUstream_st;

@@ -14,7 +14,7 @@
 #include "kernels/device.h"
 #include "kernels/linear/column_sum_cuda.h"
 #include "kernels/linear/linear_node.h"
-#include "kernels/norm/norm_cuda.h"
+#include "kernels/partial_sums/partial_sums.h"
 
 namespace lmms::kernels {
 namespace {
@@ -117,16 +117,12 @@ at::Tensor bias_gradient(const at::Tensor& dy, const at::Tensor& slot) {
     return {};
   }
   const at::Tensor partials = at::empty({column_sum_rows(T, N), N}, dy.options().dtype(at::kFloat));
-  const at::Tensor out = slot.defined() ? slot : at::empty({N}, dy.options());
   if (dy.is_cuda()) {
     column_sum_cuda(dy.const_data_ptr(), T, N, partials.mutable_data_ptr<float>(),
                     current_stream());
-    sum_partials_cuda(partials.const_data_ptr<float>(), partials.size(0), N, out.mutable_data_ptr(),
-                      out.scalar_type() == at::kBFloat16 ? NormDtype::bf16 : NormDtype::f32,
-                      slot.defined(), current_stream());
     check_last_launch("bias gradient");
   }
-  return slot.defined() ? at::Tensor() : out;
+  return gradient_of_partials(partials, slot, dy.scalar_type());
 }
 
 }  // namespace lmms::kernels

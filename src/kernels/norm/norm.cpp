@@ -10,6 +10,7 @@
 
 #include "kernels/device.h"
 #include "kernels/norm/norm_cuda.h"
+#include "kernels/partial_sums/partial_sums.h"
 
 namespace lmms::kernels {
 namespace {
@@ -93,17 +94,6 @@ Forward forward(const at::Tensor& x, const at::Tensor& residual, const at::Tenso
                         : forward_plain(x, residual, weight, bias, eps);
 }
 
-// The gradient of a weight: added to `slot`, or new.
-at::Tensor sum_of_partials(const at::Tensor& partials, const at::Tensor& weight,
-                           const at::Tensor& slot) {
-  const at::Tensor out = slot.defined() ? slot : at::empty_like(weight);
-  if (out.is_cuda()) {
-    sum_partials_cuda(partials.const_data_ptr<float>(), partials.size(0), partials.size(1),
-                      out.mutable_data_ptr(), dtype_of(out), slot.defined(), current_stream());
-  }
-  return slot.defined() ? at::Tensor() : out;
-}
-
 Gradients backward_fused(const at::Tensor& dy, const at::Tensor& passed_on, const at::Tensor& x,
                          const at::Tensor& weight, const at::Tensor& bias, const at::Tensor& rstd,
                          const at::Tensor& mean, const at::Tensor& weight_slot,
@@ -129,13 +119,15 @@ Gradients backward_fused(const at::Tensor& dy, const at::Tensor& passed_on, cons
     a.D = D;
     a.dtype = dtype_of(x);
     norm_backward_cuda(a, current_stream());
+    check_last_launch("norm backward");
   }
   if (wants_weights) {
-    out.dweight = sum_of_partials(partials.narrow(0, 0, rows), weight, weight_slot);
+    out.dweight =
+        gradient_of_partials(partials.narrow(0, 0, rows), weight_slot, weight.scalar_type());
     if (bias.defined())
-      out.dbias = sum_of_partials(partials.narrow(0, rows, rows), bias, bias_slot);
+      out.dbias =
+          gradient_of_partials(partials.narrow(0, rows, rows), bias_slot, bias.scalar_type());
   }
-  if (x.is_cuda()) check_last_launch("norm backward");
   return out;
 }
 

@@ -7,7 +7,7 @@
 // dw = sum_rows dy * n. Of LayerNorm, with n = (x - mean) * rstd:
 // dx = rstd * (g - mean_d(g) - n * mean_d(g n)), db = sum_rows dy.
 // A thread owns the same columns in every row that its block takes, so that the sums over rows stay
-// in its registers; a block writes one partial row, and a last small kernel adds those in order.
+// in its registers; a block writes one partial row, and partial_sums/ adds those in order.
 // Backward takes two packs a thread where it can, so that three blocks share a multiprocessor: with
 // four packs and two blocks arithmetic and memory took turns, at half the bandwidth.
 //
@@ -15,6 +15,7 @@
 #include <type_traits>
 
 #include "kernels/norm/norm_cuda.h"
+#include "kernels/partial_sums/partial_row.cuh"
 #include "kernels/vector.cuh"
 
 namespace lmms::kernels {
@@ -156,12 +157,8 @@ __device__ void write_partial(const float (&sums)[kPacks][kSize], float* partial
       for (int i = 0; i < kSize; ++i) shared[threadIdx.y * D + pack * kSize + i] = sums[k][i];
     }
     __syncthreads();
-    const int thread = threadIdx.y * blockDim.x + threadIdx.x;
-    for (int d = thread; d < D; d += blockDim.x * blockDim.y) {
-      float sum = 0;
-      for (unsigned y = 0; y < blockDim.y; ++y) sum += shared[y * D + d];
-      partial[d] = sum;
-    }
+    write_partial_row(partial, shared, blockDim.y, D, D, threadIdx.y * blockDim.x + threadIdx.x,
+                      blockDim.x * blockDim.y);
     __syncthreads();
     return;
   }
@@ -245,23 +242,6 @@ __global__ void __launch_bounds__(kBlock, backward_blocks(kPacks, kLayer))
   if constexpr (kLayer) write_partial(db, partial + int64_t{gridDim.x} * a.D, rows, packs);
 }
 
-template <class Out>
-__global__ void sum_partials(const float* partials, int64_t rows, int64_t D, Out* out, bool add) {
-  __shared__ float shared[8][33];
-  const int64_t d = int64_t{blockIdx.x} * 32 + threadIdx.x;
-  float sum = 0;
-  if (d < D) {
-    for (int64_t row = threadIdx.y; row < rows; row += 8) sum += partials[row * D + d];
-  }
-  shared[threadIdx.y][threadIdx.x] = sum;
-  __syncthreads();
-  if (threadIdx.y > 0 || d >= D) return;
-  sum = add ? to_float(out[d]) : 0;
-#pragma unroll
-  for (int y = 0; y < 8; ++y) sum += shared[y][threadIdx.x];
-  out[d] = from_float<Out>(sum);
-}
-
 template <class T, int kPacks>
 void launch_forward(const NormForward& a, const Shape& s, CUstream_st* stream) {
   const dim3 block(s.threads, s.rows);
@@ -337,18 +317,6 @@ void norm_backward_cuda(const NormBackward& a, CUstream_st* stream) {
     by_packs<float>(a, kBackwardPacks, [&](auto packs, const Shape& s) {
       launch_backward<float, decltype(packs)::value>(a, s, stream);
     });
-  }
-}
-
-void sum_partials_cuda(const float* partials, int64_t rows, int64_t D, void* out, NormDtype dtype,
-                       bool add, CUstream_st* stream) {
-  const auto grid = static_cast<unsigned>((D + 31) / 32);
-  const dim3 block(32, 8);
-  if (dtype == NormDtype::bf16) {
-    sum_partials<<<grid, block, 0, stream>>>(partials, rows, D, static_cast<__nv_bfloat16*>(out),
-                                             add);
-  } else {
-    sum_partials<<<grid, block, 0, stream>>>(partials, rows, D, static_cast<float*>(out), add);
   }
 }
 

@@ -48,8 +48,4 @@ struct NormBackward {
 int64_t norm_partials(int64_t D, NormDtype dtype, bool layer);
 void norm_backward_cuda(const NormBackward&, CUstream_st*);
 
-/// out[d] (+)= sum over rows of partials[row, d], in the order of rows: the same bits in every run.
-void sum_partials_cuda(const float* partials, int64_t rows, int64_t D, void* out, NormDtype dtype,
-                       bool add, CUstream_st*);
-
 }  // namespace lmms::kernels

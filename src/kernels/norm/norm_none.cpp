@@ -12,8 +12,5 @@ int64_t norm_partials(int64_t, NormDtype, bool) {
 void norm_backward_cuda(const NormBackward&, CUstream_st*) {
   no_cuda();
 }
-void sum_partials_cuda(const float*, int64_t, int64_t, void*, NormDtype, bool, CUstream_st*) {
-  no_cuda();
-}
 
 }  // namespace lmms::kernels

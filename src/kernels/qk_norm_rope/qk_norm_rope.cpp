@@ -1,14 +1,13 @@
 #include "kernels/qk_norm_rope/qk_norm_rope.h"
 
 #include <ATen/ops/empty.h>
-#include <ATen/ops/empty_like.h>
 
 #include <bit>
 #include <limits>
 
 #include "kernels/device.h"
 #include "kernels/norm/norm.h"
-#include "kernels/norm/norm_cuda.h"
+#include "kernels/partial_sums/partial_sums.h"
 #include "kernels/qk_norm_rope/qk_norm_rope_cuda.h"
 #include "kernels/rope/rope.h"
 
@@ -32,18 +31,6 @@ QkNormRopeArgs args_of(const at::Tensor& qkv, const QkTreatment& how) {
   a.eps = static_cast<float>(how.eps);
   a.bf16 = qkv.scalar_type() == at::kBFloat16;
   return a;
-}
-
-at::Tensor finished(const at::Tensor& partials, const Weight& weight) {
-  const bool add = weight.slot.defined();
-  const at::Tensor out = add ? weight.slot : at::empty_like(weight.value);
-  if (out.is_cuda()) {
-    sum_partials_cuda(partials.const_data_ptr<float>(), partials.size(0), partials.size(1),
-                      out.mutable_data_ptr(),
-                      out.scalar_type() == at::kBFloat16 ? NormDtype::bf16 : NormDtype::f32, add,
-                      current_stream());
-  }
-  return add ? at::Tensor() : out;
 }
 
 }  // namespace
@@ -90,10 +77,11 @@ QkWeightGradients qk_backward(const at::Tensor& qkv, const QkTreatment& how,
   }
   QkWeightGradients out;
   if (!how.norms()) return out;
+  const at::ScalarType dtype = how.q_norm.value.scalar_type();
   if (how.q_norm.value.requires_grad() || how.q_norm.slot.defined())
-    out.q_norm = finished(partials.narrow(0, 0, rows.q), how.q_norm);
+    out.q_norm = gradient_of_partials(partials.narrow(0, 0, rows.q), how.q_norm.slot, dtype);
   if (how.k_norm.value.requires_grad() || how.k_norm.slot.defined())
-    out.k_norm = finished(partials.narrow(0, rows.q, rows.k), how.k_norm);
+    out.k_norm = gradient_of_partials(partials.narrow(0, rows.q, rows.k), how.k_norm.slot, dtype);
   return out;
 }
 

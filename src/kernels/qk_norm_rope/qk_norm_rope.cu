@@ -6,7 +6,8 @@
 // Backward, with c and s the tables, u = the normalised and weighted head, n = x rstd:
 // du = [dy1 c + dy2 s, dy2 c - dy1 s] (the inverse rotation), dw = sum du n, g = du w,
 // dx = rstd (g - n mean_d(g n)). A block takes heads of queries or of keys alone, and keeps the
-// sums for its weight in registers; sum_partials_cuda adds the blocks' partial rows in order.
+// sums for its weight in registers; partial_sums/ adds the blocks' partial rows in order.
+#include "kernels/partial_sums/partial_row.cuh"
 #include "kernels/qk_norm_rope/qk_norm_rope_cuda.h"
 #include "kernels/vector.cuh"
 
@@ -134,11 +135,8 @@ __global__ void __launch_bounds__(kThreads, 4) qk_norm_rope(QkNormRopeArgs a, in
       shared[slot * D + lane + half + i] = dw2[i];
     }
     __syncthreads();
-    for (int d = threadIdx.x; d < D; d += kThreads) {
-      float sum = 0;
-      for (int k = 0; k < slots; ++k) sum += shared[k * D + d];
-      a.partials[int64_t{blockIdx.x} * D + d] = sum;
-    }
+    write_partial_row(a.partials + int64_t{blockIdx.x} * D, shared, slots, D, D, threadIdx.x,
+                      kThreads);
   }
 }
 

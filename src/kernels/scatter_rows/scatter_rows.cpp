@@ -9,6 +9,7 @@
 
 #include "kernels/device.h"
 #include "kernels/dims.h"
+#include "kernels/form.h"
 #include "kernels/scatter_rows/move_rows.h"
 
 namespace lmms::kernels {
@@ -109,8 +110,7 @@ void check(const at::Tensor& x, const at::Tensor& rows, const at::Tensor& values
 }  // namespace
 
 bool rows_are_fused(const at::Tensor& x) {
-  const bool type = x.scalar_type() == at::kBFloat16 || x.scalar_type() == at::kFloat;
-  return (x.is_cuda() || x.is_meta()) && type && x.dim() == 2 && row_bytes(x) % 16 == 0;
+  return has_kernels(x) && x.dim() == 2 && row_bytes(x) % 16 == 0;
 }
 
 at::Tensor select_rows(const at::Tensor& x, const at::Tensor& rows) {
