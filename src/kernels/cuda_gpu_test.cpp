@@ -9,6 +9,7 @@
 
 #include "kernels/attention/attention.h"
 #include "kernels/device.h"
+#include "kernels/gpu_testing.h"
 #include "kernels/op_testing.h"
 
 namespace lmms::kernels {
@@ -17,13 +18,7 @@ namespace {
 using testing::random;
 using testing::relative_error;
 
-class Cuda : public ::testing::Test {
- protected:
-  void SetUp() override {
-    if (!best_device(0).is_cuda()) GTEST_SKIP() << "no CUDA device";
-    use_own_stream(best_device(0));
-  }
-};
+using Cuda = testing::GpuTest;
 
 TEST_F(Cuda, flash_attention_is_as_good_as_the_segments_one_by_one) {
   for (const int64_t window : {int64_t{0}, int64_t{16}}) {

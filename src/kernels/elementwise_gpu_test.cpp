@@ -13,7 +13,7 @@
 
 #include "kernels/activation/activation.h"
 #include "kernels/attention/attention.h"
-#include "kernels/device.h"
+#include "kernels/gpu_testing.h"
 #include "kernels/linear/linear.h"
 #include "kernels/norm/norm.h"
 #include "kernels/op_testing.h"
@@ -38,13 +38,7 @@ Op on_gpu(const Op& op) {
   };
 }
 
-class OnGpu : public ::testing::TestWithParam<at::ScalarType> {
- protected:
-  void SetUp() override {
-    if (!best_device(0).is_cuda()) GTEST_SKIP() << "no CUDA device";
-    use_own_stream(best_device(0));
-  }
-};
+class OnGpu : public testing::GpuTestWith<at::ScalarType> {};
 
 at::Tensor plain_norm(const at::Tensor& x, const at::Tensor& w) {
   const at::ScalarType wide = x.scalar_type() == at::kDouble ? at::kDouble : at::kFloat;

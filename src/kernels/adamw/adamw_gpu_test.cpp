@@ -10,6 +10,7 @@
 #include "core/rng.h"
 #include "kernels/adamw/adamw.h"
 #include "kernels/device.h"
+#include "kernels/gpu_testing.h"
 #include "kernels/on_device.h"
 #include "kernels/op_testing.h"
 
@@ -18,13 +19,7 @@ namespace {
 
 using testing::random;
 
-class AdamwCuda : public ::testing::Test {
- protected:
-  void SetUp() override {
-    if (!best_device(0).is_cuda()) GTEST_SKIP() << "no CUDA device";
-    use_own_stream(best_device(0));
-  }
-};
+using AdamwCuda = testing::GpuTest;
 
 // Flat memory of all ranges, on one device.
 struct Problem {

@@ -14,6 +14,7 @@
 
 #include "kernels/attention/attention_fused.h"
 #include "kernels/device.h"
+#include "kernels/gpu_testing.h"
 #include "kernels/op_testing.h"
 
 namespace lmms::kernels {
@@ -59,16 +60,16 @@ Parts parts(const Case& c, const at::Tensor& row) {
   return {part(0, Nq), part(Nq, Nkv), part(Nq + Nkv, Nkv)};
 }
 
-class Attention : public ::testing::TestWithParam<std::tuple<Case, AttentionBackend>> {
- protected:
-  void SetUp() override {
-    if (!best_device(0).is_cuda()) GTEST_SKIP() << "no CUDA device";
-    use_own_stream(best_device(0));
-    const auto [c, backend] = GetParam();
-    const AttentionDevice device = attention_device(best_device(0));
-    if (backend != AttentionBackend::flash2 &&
-        (device.compute_major != 9 || device.cudnn_version == 0))
-      GTEST_SKIP() << "cuDNN's kernels need a Hopper GPU";
+std::string lacks_cudnn_of_hopper() {
+  const AttentionDevice device = attention_device(best_device(0));
+  return device.compute_major == 9 && device.cudnn_version != 0
+             ? ""
+             : "cuDNN's kernels need a Hopper GPU";
+}
+
+class Attention : public testing::GpuTestWith<std::tuple<Case, AttentionBackend>> {
+  std::string lacks() const override {
+    return std::get<1>(GetParam()) == AttentionBackend::flash2 ? "" : lacks_cudnn_of_hopper();
   }
 };
 
@@ -142,12 +143,9 @@ int64_t allocated(Stat stat) {
   return stat == Stat::current ? stats.current : stats.peak;
 }
 
-class AttentionCore : public ::testing::Test {
- protected:
-  void SetUp() override {
-    if (!best_device(0).is_cuda()) GTEST_SKIP() << "no CUDA device";
-    use_own_stream(best_device(0));
-  }
+using AttentionCore = testing::GpuTest;
+class AttentionOnHopper : public testing::GpuTest {
+  std::string lacks() const override { return lacks_cudnn_of_hopper(); }
 };
 
 const Case kEqual[] = {
@@ -162,8 +160,7 @@ INSTANTIATE_TEST_SUITE_P(Equal, Attention,
                          [](const auto& info) { return std::get<0>(info.param).name; });
 
 // One graph serves every batch that fits its capacity.
-TEST_F(AttentionCore, serves_other_lengths_of_the_same_capacity) {
-  if (attention_device(best_device(0)).compute_major != 9) GTEST_SKIP() << "no Hopper GPU";
+TEST_F(AttentionOnHopper, serves_other_lengths_of_the_same_capacity) {
   const AttentionCapacity capacity{8, 256};
   for (const auto& lengths : std::vector<std::vector<int64_t>>{
            {256, 256, 1}, {3, 5, 7, 11, 13, 17, 19, 23}, {100}, {0, 255, 0, 254}}) {
@@ -195,8 +192,7 @@ TEST_F(AttentionCore, forward_gives_the_same_bits_every_time) {
 }
 
 // What the memory planner counts on meta tensors is what backward takes here, to 1 %.
-TEST_F(AttentionCore, takes_the_memory_that_a_meta_tensor_is_charged) {
-  if (attention_device(best_device(0)).compute_major != 9) GTEST_SKIP() << "no Hopper GPU";
+TEST_F(AttentionOnHopper, takes_the_memory_that_a_meta_tensor_is_charged) {
   for (const bool strided : {false, true}) {
     for (const bool dense : {false, true}) {
       const Case c{

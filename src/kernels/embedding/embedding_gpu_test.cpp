@@ -7,8 +7,8 @@
 #include <torch/csrc/autograd/autograd.h>
 
 #include "core/rng.h"
-#include "kernels/device.h"
 #include "kernels/embedding/embedding.h"
+#include "kernels/gpu_testing.h"
 #include "kernels/on_device.h"
 #include "kernels/op_testing.h"
 
@@ -22,13 +22,7 @@ struct Case {
   int64_t T, V, H;
 };
 
-class EmbeddingCuda : public ::testing::TestWithParam<Case> {
- protected:
-  void SetUp() override {
-    if (!best_device(0).is_cuda()) GTEST_SKIP() << "no CUDA device";
-    use_own_stream(best_device(0));
-  }
-};
+class EmbeddingCuda : public testing::GpuTestWith<Case> {};
 
 TEST_P(EmbeddingCuda, adds_its_gradient_into_the_slot_with_the_same_bits_each_time) {
   const auto [T, V, H] = GetParam();

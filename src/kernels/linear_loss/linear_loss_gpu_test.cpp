@@ -10,6 +10,7 @@
 #include <torch/csrc/autograd/autograd.h>
 
 #include "kernels/device.h"
+#include "kernels/gpu_testing.h"
 #include "kernels/linear_loss/linear_loss.h"
 #include "kernels/op_testing.h"
 
@@ -62,13 +63,11 @@ LinearLossOptions options_of(const Case& c) {
   return options;
 }
 
-class LinearLossCuda : public ::testing::TestWithParam<Case> {
- protected:
-  void SetUp() override {
-    if (!best_device(0).is_cuda()) GTEST_SKIP() << "no CUDA device";
-    use_own_stream(best_device(0));
-    if (!linear_loss_is_fused(best_device(0), at::kBFloat16, 8))
-      GTEST_SKIP() << "no clusters of blocks: the composition serves this GPU";
+class LinearLossCuda : public testing::GpuTestWith<Case> {
+  std::string lacks() const override {
+    return linear_loss_is_fused(best_device(0), at::kBFloat16, 8)
+               ? ""
+               : "no clusters of blocks: the composition serves this GPU";
   }
 };
 

@@ -7,7 +7,7 @@
 #include <gtest/gtest.h>
 
 #include "core/rng.h"
-#include "kernels/device.h"
+#include "kernels/gpu_testing.h"
 #include "kernels/on_device.h"
 #include "kernels/op_testing.h"
 #include "kernels/scatter_rows/scatter_rows.h"
@@ -24,13 +24,7 @@ struct Case {
   double share;  // of the rows that are listed
 };
 
-class ScatterRowsCuda : public ::testing::TestWithParam<Case> {
- protected:
-  void SetUp() override {
-    if (!best_device(0).is_cuda()) GTEST_SKIP() << "no CUDA device";
-    use_own_stream(best_device(0));
-  }
-};
+class ScatterRowsCuda : public testing::GpuTestWith<Case> {};
 
 std::vector<int64_t> listed(const Case& c) {
   std::vector<int64_t> rows;
