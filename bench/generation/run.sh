@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Times greedy answers of a model, and of transformers on the same weights where Python has it with a GPU.
-# usage: bench/generation/run.sh LMMS MODEL     MODEL: a folder, such as what bench/qwen3_0.6b/run.sh leaves in build/bench/out
+# usage: bench/generation/run.sh LMMS MODEL     MODEL: a folder, such as what bench/qwen3/run.sh 0.6b leaves in build/bench/out
 # Prints milliseconds a token: the time of a call with many new tokens less that of one with two, over the difference.
 set -euo pipefail
 [ $# -eq 2 ] || { echo "usage: bench/generation/run.sh LMMS MODEL" >&2; exit 2; }
