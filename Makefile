@@ -2,7 +2,7 @@
 # Objects and programs are CMake's and Ninja's affair (CMakePresets.json); this file only strings the steps together.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: quickstart test build test-gpu gpu-bundle format lint bench clean help bootstrap
+.PHONY: quickstart test build test-gpu gpu-bundle format lint bench bench-gpu clean help bootstrap
 PRESET ?= dev
 BUILD := build/$(PRESET)
 
@@ -24,9 +24,13 @@ gpu-bundle:  ## pack what a GPU host needs into build/lmms-gpu.tar.gz; torch and
 	@$(MAKE) --no-print-directory build PRESET=gpu
 	@scripts/gpu_bundle.sh build/gpu build/lmms-gpu.tar.gz
 
-bench: configure  ## build and run every benchmark
+bench: configure  ## build and run every benchmark of the CPU
 	@cmake --build $(BUILD) --target benchmarks
-	@for bench in $(BUILD)/bin/*_bench; do echo "== $$bench"; $$bench || exit 1; done
+	@for bench in $$(ls $(BUILD)/bin/*_bench | grep -v _gpu_bench); do echo "== $$bench"; $$bench || exit 1; done
+
+bench-gpu: configure  ## time every kernel on this GPU, beside what the GPU can do
+	@cmake --build $(BUILD) --target gpu_benchmarks
+	@$(BUILD)/bin/kernels_gpu_bench
 
 format:  ## lay out all sources with clang-format 14
 	@scripts/bootstrap.sh --lint

@@ -11,13 +11,14 @@
 #                     user declares: namespace lmms::train::embedded { extern const std::string_view report_page_js; }
 set(LMMS_ROOMS "" CACHE INTERNAL "")
 add_custom_target(benchmarks)
-add_custom_target(gpu_benchmarks)
-if(LMMS_HAS_CUDA)
-  add_custom_target(gpu_tests)
-else()
-  add_custom_target(gpu_tests COMMAND ${CMAKE_COMMAND} -E echo
-    "This build has no CUDA: install the CUDA 13 toolkit (nvcc), then call make again." COMMAND ${CMAKE_COMMAND} -E false)
-endif()
+foreach(target gpu_tests gpu_benchmarks)
+  if(LMMS_HAS_CUDA)
+    add_custom_target(${target})
+  else()
+    add_custom_target(${target} VERBATIM COMMAND ${CMAKE_COMMAND} -E echo "No CUDA program in this build: ${LMMS_NO_CUDA}."
+      COMMAND ${CMAKE_COMMAND} -E false)
+  endif()
+endforeach()
 # -Wrestrict: false positives on std::string in GCC 12 (its bug 105651)
 set(LMMS_WARNINGS $<$<COMPILE_LANGUAGE:CXX>:-Wall> $<$<COMPILE_LANGUAGE:CXX>:-Wextra> $<$<COMPILE_LANGUAGE:CXX>:-Werror>
     $<$<COMPILE_LANGUAGE:CXX>:-Wno-restrict>)
