@@ -15,7 +15,10 @@ namespace lmms::kernels {
 namespace {
 
 constexpr int kThreads = 256;
-constexpr int kPartialBlocks = 4;  // of a multiprocessor, where a block keeps sums
+
+// Blocks of a multiprocessor, so few that their registers do not spill: a kernel that keeps sums
+// for a weight takes up to 128, the others 64.
+constexpr int kSummingBlocks = 2, kOtherBlocks = 4;
 
 __device__ inline float group_sum(float x, int width) {
   for (int offset = width / 2; offset > 0; offset /= 2)
@@ -31,7 +34,8 @@ __device__ inline void load_table(float (&out)[P::kSize], const float* p) {
 }
 
 template <class T, bool kBackward, bool kNorm>
-__global__ void __launch_bounds__(kThreads, 4) qk_norm_rope(QkNormRopeArgs a, int q_blocks) {
+__global__ void __launch_bounds__(kThreads, kBackward&& kNorm ? kSummingBlocks : kOtherBlocks)
+    qk_norm_rope(QkNormRopeArgs a, int q_blocks) {
   using P = Pack<T>;
   extern __shared__ float shared[];  // [slots, D] in backward with a norm
   const bool queries = static_cast<int>(blockIdx.x) < q_blocks;
@@ -43,14 +47,12 @@ __global__ void __launch_bounds__(kThreads, 4) qk_norm_rope(QkNormRopeArgs a, in
             lane = (threadIdx.x - slot * width) * P::kSize;  // its numbers of the first half
   const int64_t column = queries ? 0 : a.q_heads * a.D;
   const int rows = static_cast<int>(a.T) * heads;
-  float w1[P::kSize], w2[P::kSize], dw1[P::kSize] = {}, dw2[P::kSize] = {};
+  P w1, w2;
+  float dw1[P::kSize] = {}, dw2[P::kSize] = {};
   if constexpr (kNorm) {
     const T* w = static_cast<const T*>(queries ? a.q_weight : a.k_weight);
-#pragma unroll
-    for (int i = 0; i < P::kSize; ++i) {
-      w1[i] = to_float(w[lane + i]);
-      w2[i] = to_float(w[lane + half + i]);
-    }
+    w1 = P::load(w + lane);
+    w2 = P::load(w + lane + half);
   }
   for (int first = block * slots; first < rows; first += blocks * slots) {
     const int row = first + slot;
@@ -90,8 +92,8 @@ __global__ void __launch_bounds__(kThreads, 4) qk_norm_rope(QkNormRopeArgs a, in
       for (int i = 0; i < P::kSize; ++i) {
         float p = to_float(x1.values[i]), q = to_float(x2.values[i]);
         if constexpr (kNorm) {
-          p *= rstd * w1[i];
-          q *= rstd * w2[i];
+          p *= rstd * to_float(w1.values[i]);
+          q *= rstd * to_float(w2.values[i]);
         }
         y1.values[i] = from_float<T>(p * c[i] - q * s[i]);
         y2.values[i] = from_float<T>(q * c[i] + p * s[i]);
@@ -107,7 +109,7 @@ __global__ void __launch_bounds__(kThreads, 4) qk_norm_rope(QkNormRopeArgs a, in
             const float n1 = to_float(x1.values[i]) * rstd, n2 = to_float(x2.values[i]) * rstd;
             dw1[i] += u1 * n1;
             dw2[i] += u2 * n2;
-            dot += u1 * w1[i] * n1 + u2 * w2[i] * n2;
+            dot += u1 * to_float(w1.values[i]) * n1 + u2 * to_float(w2.values[i]) * n2;
           }
         }
         dot = group_sum(dot, width) / static_cast<float>(D);
@@ -118,8 +120,8 @@ __global__ void __launch_bounds__(kThreads, 4) qk_norm_rope(QkNormRopeArgs a, in
         const float e1 = to_float(d1.values[i]), e2 = to_float(d2.values[i]);
         float u1 = e1 * c[i] + e2 * s[i], u2 = e2 * c[i] - e1 * s[i];
         if constexpr (kNorm) {
-          u1 = rstd * (u1 * w1[i] - to_float(x1.values[i]) * rstd * dot);
-          u2 = rstd * (u2 * w2[i] - to_float(x2.values[i]) * rstd * dot);
+          u1 = rstd * (u1 * to_float(w1.values[i]) - to_float(x1.values[i]) * rstd * dot);
+          u2 = rstd * (u2 * to_float(w2.values[i]) - to_float(x2.values[i]) * rstd * dot);
         }
         y1.values[i] = from_float<T>(u1);
         y2.values[i] = from_float<T>(u2);
@@ -168,7 +170,7 @@ void launch(const QkNormRopeArgs& given, CUstream_st* stream) {
 }  // namespace
 
 QkNormPartials qk_norm_partials(int64_t q_heads, int64_t k_heads) {
-  const int64_t all = int64_t{kPartialBlocks} * multiprocessors();
+  const int64_t all = int64_t{kSummingBlocks} * multiprocessors();
   if (k_heads == 0) return {all, 0};
   const int64_t k = all * k_heads / (q_heads + k_heads);
   return {all - (k > 0 ? k : 1), k > 0 ? k : 1};

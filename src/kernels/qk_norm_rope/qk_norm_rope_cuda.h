@@ -10,6 +10,7 @@ namespace lmms::kernels {
 /// Forward: y = rope(norm(x)); without weights rope(x). Backward (`dy` given): dx, and partial sums
 /// of the weights' gradients. y may be x where there is no norm; dx may be dy.
 /// D a multiple of two packs of sixteen bytes; with a norm D / (2 pack) a power of two, at most 32.
+/// All addresses and strides are multiples of sixteen bytes.
 /// Bytes moved: 2 (backward: 3, without a norm 2) * T * heads * D * size, and the tables.
 struct QkNormRopeArgs {
   const void* x = nullptr;  ///< not read in backward without a norm
