@@ -1,5 +1,6 @@
 #include <c10/cuda/CUDACachingAllocator.h>
 #include <c10/cuda/CUDAFunctions.h>
+#include <c10/cuda/CUDAGuard.h>
 #include <c10/cuda/CUDAStream.h>
 #include <cuda_runtime.h>
 
@@ -44,6 +45,10 @@ int64_t total_memory_bytes(c10::Device device) {
                           : cpu::total_memory_bytes();
 }
 
+void release_unused_memory(c10::Device device) {
+  if (device.is_cuda()) c10::cuda::CUDACachingAllocator::emptyCache();
+}
+
 void synchronize(c10::Device device) {
   if (device.is_cuda()) check(cudaDeviceSynchronize(), "cudaDeviceSynchronize");
 }
@@ -57,6 +62,20 @@ void use_own_stream(c10::Device device) {
 
 CUstream_st* current_stream() {
   return c10::cuda::getCurrentCUDAStream().stream();
+}
+
+void on_copy_stream(c10::Device device, const std::function<void()>& work) {
+  if (!device.is_cuda()) return work();
+  static const c10::cuda::CUDAStream copies =
+      c10::cuda::getStreamFromPool(/*isHighPriority=*/false, device.index());
+  std::shared_ptr<void> copied;
+  {
+    const c10::cuda::CUDAStreamGuard guard(copies);
+    work();
+    copied = record_event(device);
+  }
+  check(cudaStreamWaitEvent(current_stream(), static_cast<cudaEvent_t>(copied.get()), 0),
+        "cudaStreamWaitEvent");
 }
 
 std::shared_ptr<void> record_event(c10::Device device) {

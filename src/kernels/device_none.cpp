@@ -15,10 +15,14 @@ int64_t peak_memory_bytes(c10::Device) {
 int64_t total_memory_bytes(c10::Device) {
   return cpu::total_memory_bytes();
 }
+void release_unused_memory(c10::Device) {}
 void synchronize(c10::Device) {}
 void use_own_stream(c10::Device) {}
 CUstream_st* current_stream() {
   return nullptr;
+}
+void on_copy_stream(c10::Device, const std::function<void()>& work) {
+  work();
 }
 std::shared_ptr<void> record_event(c10::Device) {
   return nullptr;

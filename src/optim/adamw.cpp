@@ -13,6 +13,7 @@
 #include "core/rng.h"
 #include "kernels/device.h"
 #include "kernels/on_device.h"
+#include "kernels/work.h"
 
 namespace lmms::optim {
 namespace {
@@ -206,7 +207,7 @@ void Adamw::step(std::span<const double> learning_rates, const at::Tensor& loss,
   const c10::NoGradGuard no_grad;
   write_control(learning_rates, loss);
   if (control_.is_cpu()) return step_on_cpu(slots);
-  if (!control_.is_cuda()) return;
+  if (!control_.is_cuda()) return tell_passes();
   CUstream_st* stream = kernels::current_stream();
   auto* control = static_cast<AdamwControl*>(control_.mutable_data_ptr());
   kernels::sum_of_squares_cuda(rows_of<kernels::GradientSpan>(spans_.rows),
@@ -218,6 +219,19 @@ void Adamw::step(std::span<const double> learning_rates, const at::Tensor& loss,
                              rows_of<kernels::Tile>(updates_.tiles), updates_.tile_count, slots,
                              stream);
   kernels::check_last_launch("AdamW");
+}
+
+void Adamw::tell_passes() const {
+  for (size_t b = 0; b < buckets_.size(); ++b) {
+    const parallel::Bucket& bucket = buckets_[b];
+    if (!bucket.layout().trainable) continue;
+    const at::Tensor &p = bucket.masters(), &g = bucket.gradients();
+    const bool rounds = !p.is_same(bucket.weights());
+    kernels::tell_pass({g}, 1.0);
+    kernels::tell_pass({p, p, first_[b], first_[b], second_[b], second_[b], g,
+                        rounds ? bucket.weights() : at::Tensor()},
+                       p.scalar_type() == at::kBFloat16 ? 0.72 : 0.93);
+  }
 }
 
 AdamwControl Adamw::control() const {

@@ -74,6 +74,7 @@ class Adamw {
   std::vector<kernels::AdamwRange> kernel_ranges() const;
   void write_control(std::span<const double> learning_rates, const at::Tensor& loss);
   void step_on_cpu(kernels::GradientSlots slots);
+  void tell_passes() const;  // of a step on meta buckets
 
   std::vector<parallel::Bucket>& buckets_;
   OptimizerConfig config_;

@@ -14,6 +14,7 @@
 #include "kernels/activation/activation_cuda.h"
 #include "kernels/device.h"
 #include "kernels/linear/linear_node.h"
+#include "kernels/work.h"
 
 namespace lmms::kernels {
 namespace {
@@ -63,6 +64,7 @@ at::Tensor forward(const at::Tensor& u, const Kind& kind) {
     return at::silu(u.narrow(-1, 0, I)).mul_(u.narrow(-1, I, I));
   }
   at::Tensor h = like_h(u, kind);
+  tell_pass({u, h}, 0.92);
   if (u.is_cuda()) {
     ActivationArgs a = args_of(u, kind);
     a.h = h.mutable_data_ptr();
@@ -82,6 +84,7 @@ Backward backward(const at::Tensor& u, const at::Tensor& dh, const Kind& kind, b
     const at::Tensor d = dh.contiguous();
     out.du = at::empty_like(u);
     if (wants_h) out.h = like_h(u, kind);
+    tell_pass({u, d, out.du, out.h}, 0.92);
     if (u.is_cuda()) {
       ActivationArgs a = args_of(u, kind);
       a.dh = d.const_data_ptr();

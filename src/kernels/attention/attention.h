@@ -98,11 +98,14 @@ void attention_backward(const at::Tensor& dout, const at::Tensor& q, const at::T
                         at::Tensor& dk, at::Tensor& dv);
 
 /// Builds what forward and backward with these would build on `device` at their first call, and
-/// runs nothing. Only sizes, strides and types of the tensors are read: meta tensors will do. Meant
-/// for a thread beside the one that loads the weights: 1.6 s for the first of a process, 0.1 s for
-/// others.
+/// runs nothing. Only sizes, strides and types of the tensors are read: meta tensors will do.
+/// 1.6 s for the first of a process, 0.1 s for others.
 void warm_attention(at::Device device, const at::Tensor& q, const at::Tensor& k,
                     const at::Tensor& v, const at::Tensor& dq, const at::Tensor& dk,
                     const at::Tensor& dv, const AttentionPlan& plan, const AttentionShape& shape);
+
+/// The same for some small problem of this type: libraries are loaded then. Meant for a thread
+/// beside the one that loads the weights.
+void warm_attention(at::Device device, at::ScalarType dtype);
 
 }  // namespace lmms::kernels

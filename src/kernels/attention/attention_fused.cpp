@@ -14,6 +14,7 @@
 #include "kernels/attention/attention_cudnn.h"
 #include "kernels/dims.h"
 #include "kernels/on_device.h"
+#include "kernels/work.h"
 
 namespace lmms::kernels {
 
@@ -212,6 +213,13 @@ void flash_backward(const at::Tensor& dout, const at::Tensor& q, const at::Tenso
   dv.copy_(gv);
 }
 
+void tell_attention(bool backward, const at::Tensor& q, const at::Tensor& k,
+                    const AttentionPlan& plan, const AttentionShape& shape) {
+  if (work_listener == nullptr) return;
+  work_listener->attention({backward, shape.mask == Mask::causal, shape.window, q.size(1),
+                            k.size(1), q.size(2), plan.lengths});
+}
+
 }  // namespace
 
 // Room beyond need costs little (kernels leave empty tiles at once: 2 % at six times as many
@@ -284,6 +292,7 @@ AttentionOutput attention_forward_by(AttentionBackend backend, const at::Tensor&
   check_layout(k, "k");
   check_layout(v, "v");
   TORCH_INTERNAL_ASSERT(plan.offsets != nullptr, "attention_plan() makes plans");
+  tell_attention(/*backward=*/false, q, k, plan, shape);
   if (backend == AttentionBackend::flash2) return flash_forward(q, k, v, plan, shape);
   return cudnn_forward(backend == AttentionBackend::cudnn_dense, q, k, v, plan, shape);
 }
@@ -307,6 +316,7 @@ void attention_backward_by(AttentionBackend backend, const at::Tensor& dout, con
                         "attention: tokens of q, k, v and of their gradients lie ", q.stride(0),
                         ", ", k.stride(0), ", ", v.stride(0), " and ", dq.stride(0), ", ",
                         dk.stride(0), ", ", dv.stride(0), " apart; they must agree");
+  tell_attention(/*backward=*/true, q, k, plan, shape);
   if (backend == AttentionBackend::flash2) {
     flash_backward(dout, q, k, v, output, plan, shape, dq, dk, dv);
   } else {
@@ -338,6 +348,14 @@ void warm_attention(at::Device device, const at::Tensor& q, const at::Tensor& k,
       forward_key(backend == AttentionBackend::cudnn_dense, q, k, v, plan, shape, device);
   cudnn_attention_graph(key);
   cudnn_attention_graph(backward_key(key, q.size(1) * q.size(2), dq, dk, dv));
+}
+
+void warm_attention(at::Device device, at::ScalarType dtype) {
+  constexpr int64_t kHeadDim = 128;
+  const std::vector<int64_t> lengths{100, 156};  // unequal: over ragged segments
+  const at::Tensor x =
+      at::empty({lengths[0] + lengths[1], 1, kHeadDim}, at::TensorOptions(at::kMeta).dtype(dtype));
+  warm_attention(device, x, x, x, x, x, x, attention_plan(lengths, at::kMeta), {});
 }
 
 }  // namespace lmms::kernels

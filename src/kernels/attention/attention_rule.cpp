@@ -11,6 +11,7 @@ namespace lmms::kernels {
 namespace {
 
 constexpr int kAmpere = 8, kHopper = 9, kBlackwell = 10;
+thread_local int major_of_meta = kHopper;
 constexpr int64_t kTestedCudnn = 91900;  // what torch 2.11 brings; older ones lack parts of it
 constexpr int64_t kLargestHead = 256, kLargestHeadOfBlackwell = 128;
 // A tile of cuDNN has 128 rows: up to half of one, FlashAttention-2's smaller ones waste less.
@@ -33,10 +34,14 @@ bool has_cudnn(const AttentionDevice& device, int64_t head_dim) {
 }  // namespace
 
 AttentionDevice attention_device(at::Device device) {
-  if (device.is_meta()) return {kHopper, kTestedCudnn, false};
+  if (device.is_meta()) return {major_of_meta, kTestedCudnn, false};
   if (!device.is_cuda()) return {};
   return {compute_major(device.index()), cudnn_attention_version(),
           at::globalContext().deterministicAlgorithms()};
+}
+
+void stand_for(int compute_major) {
+  major_of_meta = compute_major;
 }
 
 AttentionBackend attention_backend(const AttentionDevice& device, const AttentionProblem& x) {

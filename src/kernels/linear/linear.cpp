@@ -15,6 +15,7 @@
 #include "kernels/linear/column_sum_cuda.h"
 #include "kernels/linear/linear_node.h"
 #include "kernels/partial_sums/partial_sums.h"
+#include "kernels/work.h"
 
 namespace lmms::kernels {
 namespace {
@@ -102,7 +103,9 @@ at::Tensor weight_gradient(const at::Tensor& dy, const at::Tensor& x, const at::
     into.addmm_(dy.t(), x);
   } else if (x.is_cuda()) {  // the product is summed in fp32 anyway
     at::addmm_out(into, into, dy.t(), x, slot.scalar_type());
-  } else if (!x.is_meta()) {
+  } else if (x.is_meta()) {
+    tell_product({dy.size(1), x.size(1), x.size(0)});
+  } else {
     into.add_(at::mm(dy.t(), x));
   }
   return {};
@@ -117,6 +120,7 @@ at::Tensor bias_gradient(const at::Tensor& dy, const at::Tensor& slot) {
     return {};
   }
   const at::Tensor partials = at::empty({column_sum_rows(T, N), N}, dy.options().dtype(at::kFloat));
+  tell_pass({dy, partials}, 0.84);
   if (dy.is_cuda()) {
     column_sum_cuda(dy.const_data_ptr(), T, N, partials.mutable_data_ptr<float>(),
                     current_stream());

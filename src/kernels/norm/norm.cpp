@@ -11,6 +11,7 @@
 #include "kernels/device.h"
 #include "kernels/norm/norm_cuda.h"
 #include "kernels/partial_sums/partial_sums.h"
+#include "kernels/work.h"
 
 namespace lmms::kernels {
 namespace {
@@ -50,6 +51,7 @@ Forward forward_fused(const at::Tensor& x, const at::Tensor& residual, const at:
   out.sum = more.defined() ? at::empty_like(in) : in;
   out.rstd = at::empty({T}, in.options().dtype(at::kFloat));
   if (bias.defined()) out.mean = at::empty({T}, out.rstd.options());
+  tell_pass({in, more, more.defined() ? out.sum : more, out.y}, 0.9);
   if (!x.is_cuda()) return out;
   NormForward a;
   a.x = data(in);
@@ -105,6 +107,7 @@ Gradients backward_fused(const at::Tensor& dy, const at::Tensor& passed_on, cons
   const at::Tensor partials = at::empty({(mean.defined() ? 2 : 1) * rows, D}, rstd.options());
   Gradients out;
   out.dx = at::empty_like(x);
+  tell_pass({d, more, x, out.dx}, mean.defined() ? 0.45 : 0.7);
   if (x.is_cuda()) {
     NormBackward a;
     a.dy = data(d);

@@ -10,6 +10,7 @@
 #include "kernels/partial_sums/partial_sums.h"
 #include "kernels/qk_norm_rope/qk_norm_rope_cuda.h"
 #include "kernels/rope/rope.h"
+#include "kernels/work.h"
 
 namespace lmms::kernels {
 namespace {
@@ -51,6 +52,9 @@ bool qk_kernels_take(const at::Tensor& qkv, const QkTreatment& how) {
 }
 
 void qk_forward(const at::Tensor& qkv, const QkTreatment& how, const at::Tensor& out) {
+  const int64_t width = (how.heads + how.kv_heads) * how.head_dim;
+  const at::Tensor treated = qkv.narrow(1, 0, width);
+  tell_pass({treated, treated}, 0.75);
   if (!qkv.is_cuda()) return;
   QkNormRopeArgs a = args_of(qkv, how);
   a.out = out.mutable_data_ptr();
@@ -65,6 +69,8 @@ QkWeightGradients qk_backward(const at::Tensor& qkv, const QkTreatment& how,
       how.norms() ? qk_norm_partials(how.heads, how.kv_heads) : QkNormPartials{};
   const at::Tensor partials =
       at::empty({rows.q + rows.k, how.head_dim}, qkv.options().dtype(at::kFloat));
+  const at::Tensor treated = dqkv.narrow(1, 0, (how.heads + how.kv_heads) * how.head_dim);
+  tell_pass({treated, treated, how.norms() ? treated : at::Tensor()}, 0.72);
   if (qkv.is_cuda()) {
     QkNormRopeArgs a = args_of(qkv, how);
     a.dy = dqkv.const_data_ptr();

@@ -11,6 +11,7 @@
 #include "kernels/dims.h"
 #include "kernels/form.h"
 #include "kernels/scatter_rows/move_rows.h"
+#include "kernels/work.h"
 
 namespace lmms::kernels {
 namespace {
@@ -26,6 +27,7 @@ int64_t row_bytes(const at::Tensor& x) {
 at::Tensor gathered(const at::Tensor& x, const at::Tensor& rows) {
   const at::Tensor from = x.contiguous();
   at::Tensor out = at::empty({rows.size(0), x.size(1)}, x.options());  // [M, H]
+  tell_pass({out, out}, 0.9);
   if (!x.is_cuda()) return out;
   gather_rows_cuda({from.const_data_ptr(), rows.const_data_ptr<int64_t>(), out.mutable_data_ptr(),
                     rows.size(0), row_bytes(x)},
@@ -41,6 +43,7 @@ at::Tensor spread(const at::Tensor& base, const at::Tensor& rows, const at::Tens
   const at::Tensor b = base.defined() ? base.contiguous() : base,
                    v = values.defined() ? values.contiguous() : values;
   at::Tensor out = at::empty({T, any.size(1)}, any.options());  // [T, H]
+  tell_pass({b, v, out}, 0.9);
   if (!any.is_cuda()) return out;
   SpreadRowsArgs args;
   args.base = b.defined() ? b.const_data_ptr() : nullptr;
