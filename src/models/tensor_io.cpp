@@ -8,6 +8,7 @@
 
 #include "core/error.h"
 #include "core/format.h"
+#include "kernels/on_device.h"
 
 namespace lmms::models {
 namespace {
@@ -15,6 +16,7 @@ namespace {
 using checkpoint::DType;
 using checkpoint::TensorSource;
 using checkpoint::TensorView;
+using kernels::upload;
 
 // What is wrong with the tensors of a file: the first few by name, the rest by number.
 class Complaints {
@@ -96,10 +98,9 @@ at::ScalarType scalar_type_of(DType dtype, const std::string& where) {
   }
 }
 
-at::Tensor to_tensor(const TensorView& view, const std::string& where) {
-  at::Tensor t = at::empty(view.shape, scalar_type_of(view.dtype, where + ": " + view.name));
-  if (!view.bytes.empty()) std::memcpy(t.mutable_data_ptr(), view.bytes.data(), view.bytes.size());
-  return t;
+at::Tensor to_tensor(const TensorView& view, const std::string& where, at::Device device) {
+  return upload(view.bytes.data(), view.shape, scalar_type_of(view.dtype, where + ": " + view.name),
+                device);
 }
 
 std::vector<std::string> load_weights(const nn::ParamTable& params, nn::ModelMemory& memory,
@@ -118,7 +119,7 @@ std::vector<std::string> load_weights(const nn::ParamTable& params, nn::ModelMem
       if (found != nullptr) used.insert(found->name);
       const TensorView* view = checked(found, part.hub_name, part.hub_shape, complaints);
       if (view == nullptr) continue;
-      const at::Tensor t = to_tensor(*view, where);
+      const at::Tensor t = to_tensor(*view, where, bucket.weights().device());
       part.in(bucket.weight(place.segment)).copy_(t);
       if (bucket.masters().defined() && !bucket.masters().is_same(bucket.weights())) {
         part.in(bucket.master(place.segment)).copy_(t);
@@ -154,9 +155,7 @@ std::vector<checkpoint::TensorSlot> slots(const nn::ParamTable& params,
     checkpoint::TensorSlot slot{part.hub_name, dtype_of(type), part.hub_shape, {}, {}};
     slot.save = [rows, type](const checkpoint::ByteSink& sink) { hand_over(rows, type, sink); };
     slot.load = [rows, type](std::span<const std::byte> bytes) {
-      at::Tensor host = at::empty(rows.sizes(), type);
-      std::memcpy(host.mutable_data_ptr(), bytes.data(), bytes.size());
-      rows.copy_(host);
+      rows.copy_(upload(bytes.data(), rows.sizes(), type, rows.device()));
     };
     out.push_back(std::move(slot));
   });

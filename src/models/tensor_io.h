@@ -18,8 +18,9 @@ checkpoint::DType dtype_of(at::ScalarType type);
 /// Throws Error(where) for element types that no weight has (integers, FP8).
 at::ScalarType scalar_type_of(checkpoint::DType dtype, const std::string& where);
 
-/// A copy of a tensor of a file in aligned memory, in its own dtype, on the CPU.
-at::Tensor to_tensor(const checkpoint::TensorView& view, const std::string& where);
+/// A copy of a tensor of a file, in its own dtype. Throws Error(where) for one that no weight has.
+at::Tensor to_tensor(const checkpoint::TensorView& view, const std::string& where,
+                     at::Device device = at::kCPU);
 
 /// Fills every Param from a checkpoint (fp32 masters from the file's values, weights rounded to
 /// their dtype), under hub names or ParamTable::other_names. Throws one Error that names all

@@ -8,6 +8,7 @@
 #include <map>
 
 #include "core/rng.h"
+#include "kernels/on_device.h"
 
 namespace lmms::nn {
 namespace {
@@ -106,7 +107,9 @@ void initialise(const ParamTable& params, ModelMemory& memory, uint64_t seed) {
     const parallel::Bucket& bucket = memory.buckets[memory.placements[i].bucket];
     const size_t segment = memory.placements[i].segment;
     for (const Part& part : p.parts) {
-      const at::Tensor t = draw(part, p.init, seed);
+      const at::Tensor drawn = draw(part, p.init, seed);
+      const at::Tensor t = kernels::upload(drawn.const_data_ptr(), drawn.sizes(), at::kFloat,
+                                           bucket.weights().device());
       part.in(bucket.weight(segment)).copy_(t);
       if (bucket.layout().trainable && bucket.layout().dtype != at::kFloat) {
         part.in(bucket.master(segment)).copy_(t);
