@@ -6,12 +6,17 @@
 #include <array>
 #include <functional>
 #include <map>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
 #include "kernels/form.h"
+
+namespace at {
+struct RecordFunction;
+}
 
 namespace lmms::nn {
 
@@ -58,6 +63,18 @@ using Tensors = std::vector<at::Tensor>;
 /// inputs handed through stay those tensors.
 Tensors run_recomputed(const std::function<Tensors(const Tensors&)>& unit, const Tensors& inputs);
 bool recompute_applies(const UnitRun& how);
+
+/// A range of this name in a profile, while it lives; nothing where none is taken.
+class ProfiledRange {
+ public:
+  explicit ProfiledRange(const std::string& name);
+  ~ProfiledRange();
+  ProfiledRange(const ProfiledRange&) = delete;
+  ProfiledRange& operator=(const ProfiledRange&) = delete;
+
+ private:
+  std::unique_ptr<at::RecordFunction> range_;
+};
 }  // namespace detail
 
 /// Runs one unit on a state. `State` is an aggregate with `void each(F f)` that calls
@@ -67,6 +84,7 @@ bool recompute_applies(const UnitRun& how);
 template <class State, class Unit>
 State run(const RunContext& context, const Unit& unit, State state) {
   const UnitRun how = context.of(unit.name);
+  const detail::ProfiledRange range(unit.name);
   if constexpr (requires { state.how; }) state.how = how;
   if (!detail::recompute_applies(how)) return unit(state);
   if constexpr (requires { state.how; }) state.how.keep = Keep::everything;  // for one backward
