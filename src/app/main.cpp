@@ -33,6 +33,7 @@ int run(int argc, char** argv) {
   lmms::app::Outcome outcome;
   lmms::app::add_train(app, outcome);
   lmms::app::add_preview(app, outcome);
+  lmms::app::add_plan(app, outcome);
   lmms::app::add_doctor(app, outcome);
   lmms::app::add_eval(app, outcome);
   lmms::app::add_generate(app, outcome);

@@ -88,6 +88,16 @@ std::span<const EnumName<NumberType>> enum_names(NumberType) {
   return list;
 }
 
+int64_t rows_a_step(const TrainerArgs& args) {
+  return args.global_rows.value_or(args.per_device_train_batch_size *
+                                   args.gradient_accumulation_steps);
+}
+
+int64_t micro_steps_of(const TrainerArgs& args, int64_t rows) {
+  const int64_t n = args.per_device_train_batch_size;
+  return (rows + n - 1) / n;
+}
+
 int64_t steps_of(double value, int64_t total_steps) {
   if (value >= 1) return static_cast<int64_t>(value);
   return std::max<int64_t>(

@@ -59,6 +59,14 @@ struct EvalGenerate {
   bool operator==(const EvalGenerate&) const = default;
 };
 
+/// `profiler_config`: which steps enable_profiler traces (train/profile/profiler.h).
+struct ProfilerConfig {
+  int64_t start_step = 0;  ///< steps that pass before one that warms up
+  int64_t end_step = 5;    ///< end_step - start_step steps are recorded behind that
+
+  bool operator==(const ProfilerConfig&) const = default;
+};
+
 /// `trainer_args`.
 struct TrainerArgs {
   std::string output_dir = "trainer_output";
@@ -94,6 +102,8 @@ struct TrainerArgs {
   bool disable_tqdm = false;             ///< no progress bar
   std::vector<std::string> report_to;    ///< names of Hugging Face integrations
   int64_t print_batch_input_steps = -1;  ///< > 0: print a decoded row every so many steps
+  bool enable_profiler = false;          ///< trace a few steps; `profile=true` on the command line
+  ProfilerConfig profiler;
 
   Every save_strategy = Every::steps;
   double save_steps = 500.0;                ///< steps; below 1 a share of all steps
@@ -120,6 +130,10 @@ struct TrainerArgs {
 
   bool operator==(const TrainerArgs&) const = default;
 };
+
+/// Rows of a step over all ranks, as the first start fixes them, and its micro-steps.
+int64_t rows_a_step(const TrainerArgs& args);
+int64_t micro_steps_of(const TrainerArgs& args, int64_t rows);
 
 /// `save_steps` and its kin: values of 1 and more are steps, smaller ones a share of all steps
 /// (rounded up, at least 1).
@@ -158,6 +172,7 @@ std::span<const config::EnumName<GradientCheckpointing>> enum_names(GradientChec
 std::span<const config::EnumName<NumberType>> enum_names(NumberType);
 
 void fields(config::Fields& f, EvalGenerate& c);
+void fields(config::Fields& f, ProfilerConfig& c);
 void fields(config::Fields& f, TrainerArgs& c);
 void fields(config::Fields& f, TrainConfig& c);
 

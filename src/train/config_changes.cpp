@@ -26,6 +26,8 @@ constexpr std::array kWithoutEffect{
     "disable_tqdm"sv,
     "report_to"sv,
     "print_batch_input_steps"sv,
+    "enable_profiler"sv,
+    "profiler_config"sv,
     "save_strategy"sv,
     "save_steps"sv,
     "save_total_limit"sv,

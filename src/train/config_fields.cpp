@@ -147,8 +147,10 @@ void report_fields(Fields& f, TrainerArgs& c) {
   f.ignored("include_tokens_per_second", "metrics.jsonl has tokens_per_second");
   f.ignored("carbon_intensity", "energy is not measured");
   f.ignored("skip_memory_metrics", "metrics.jsonl has peak_memory_bytes");
-  f.unbuilt("enable_profiler", Type::boolean, {"false", "null"}, "trace of a few steps");
-  f.ignored("profiler_config", "only with enable_profiler, which is not built yet");
+  f("enable_profiler", c.enable_profiler,
+    "trace a few steps into profile/trace.json; also profile=true on the command line",
+    Rule().or_null());
+  f("profiler_config", c.profiler, "which steps", Rule().or_null());
   f.unbuilt("enable_memory_snapshot", Type::boolean, {"false", "null"}, "record of allocations");
   f.ignored("memory_snapshot_config", "only with enable_memory_snapshot, which is not built yet");
   f.unbuilt("enable_cuda_event_profiler", Type::boolean, {"false", "null"},
@@ -315,6 +317,13 @@ void fields(Fields& f, EvalGenerate& c) {
   f("top_k", c.top_k, "draw from the k most likely tokens; 0: from all", Rule().at_least(0));
   f("top_p", c.top_p, "draw from the fewest tokens that together have this probability",
     Rule().more_than(0).at_most(1));
+}
+
+void fields(Fields& f, ProfilerConfig& c) {
+  f("start_step", c.start_step, "steps that pass before one that warms up",
+    Rule().at_least(0).at_most(1 << 30));
+  f("end_step", c.end_step, "behind it end_step - start_step steps are recorded",
+    Rule().at_least(1).at_most(1 << 30));
 }
 
 void fields(Fields& f, TrainerArgs& c) {

@@ -25,6 +25,13 @@ struct Words {
   std::vector<config::Override> overrides;
 };
 
+/// profile=true is short for the trainer's key.
+std::string in_full(const std::string& word) {
+  constexpr std::string_view kShort = "profile=";
+  if (!word.starts_with(kShort)) return word;
+  return "trainer_args.enable_profiler=" + word.substr(kShort.size());
+}
+
 Words sort_words(std::span<const std::string> words, Faults& faults) {
   constexpr std::string_view kFileKey = "config_yaml=";
   Words sorted;
@@ -36,7 +43,7 @@ Words sort_words(std::span<const std::string> words, Faults& faults) {
     }
     const bool named = word.starts_with(kFileKey);
     if (!named && (word.starts_with('~') || word.find('=') != std::string_view::npos)) {
-      sorted.overrides.push_back(config::parse_override(words[i], number, faults));
+      sorted.overrides.push_back(config::parse_override(in_full(words[i]), number, faults));
       continue;
     }
     if (named) word.remove_prefix(kFileKey.size());

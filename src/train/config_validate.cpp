@@ -33,6 +33,13 @@ class Checker {
   Faults& faults_;
 };
 
+void check_profiler(const TrainerArgs& args, const Checker& check) {
+  if (args.profiler.end_step > args.profiler.start_step) return;
+  check.fault({"trainer_args.profiler_config.end_step", "trainer_args.profiler_config.start_step"},
+              fmt::format("{}; expected more than start_step, {}", args.profiler.end_step,
+                          args.profiler.start_step));
+}
+
 void check_model(const models::ModelConfig& model, const Checker& check) {
   const bool pretrained = model.load_from_pretrained_path.has_value();
   const bool from_config = !model.load_from_config.is_null();
@@ -302,6 +309,7 @@ Position Places::of(const std::string& key) const {
 void validate(const TrainConfig& config, const Places& places, Faults& faults) {
   const Checker check(places, faults);
   if (check.given("model_config")) check_model(config.model, check);
+  check_profiler(config.trainer, check);
   check_data(config.dataset, config.model, check);
   check_schedule(config.trainer, config.dataset.eval_dataset_path.has_value(), config.compat,
                  check);

@@ -57,6 +57,10 @@ EvaluationData open_evaluation(const TrainConfig& config, const text::Tokenizer&
 RunData open_data(const LoadedConfig& loaded, const std::filesystem::path& model_folder,
                   const std::filesystem::path& hub_cache);
 
+/// On a GPU the tokens of a micro-step are padded up to a multiple of this: few shapes, whole tiles
+/// of products. The pad is a segment of its own without a target.
+inline constexpr int64_t kGpuTokenGrain = 256;
+
 /// The loader's options; `global_rows` as the first start fixed it. `costs`: of the model.
 data::LoaderOptions loader_options(const TrainConfig& config, int64_t global_rows, int32_t pad_id,
                                    const data::CostModel& costs = {});

@@ -43,7 +43,20 @@ nn::KernelSet kernel_set(const TrainConfig& config) {
   return kernels;
 }
 
-std::string text_of(const nn::KernelSet& kernels) {
+std::string notice_of_patches(const TrainConfig& config, c10::Device device) {
+  if (device.is_cuda()) return {};
+  std::string asked;
+  for (const std::string& patch : config.monkey_patch) asked += (asked.empty() ? "" : ", ") + patch;
+  const auto liger = config.trainer.layout.find("use_liger_kernel");
+  if (liger != config.trainer.layout.end() &&
+      !turned_off(config.trainer.layout, "use_liger_kernel"))
+    asked += (asked.empty() ? "" : ", ") + std::string("use_liger_kernel");
+  if (asked.empty()) return {};
+  return asked + ": the fused kernels are a GPU's; on a CPU ATen's compute the same";
+}
+
+std::string text_of(const nn::KernelSet& kernels, c10::Device device) {
+  if (!device.is_cuda()) return "ATen's";
   std::string plain;
   for (const auto& [name, form] : {std::pair<const char*, Form>{"norm", kernels.norm},
                                    {"rope and attention", kernels.rope},

@@ -1,6 +1,8 @@
 #pragma once
 /// Which kernels the patches of a config choose: `use_liger_kernel`, `liger_kernel_config` and
 /// `model_config.monkey_patch_kwargs`.
+#include <c10/core/Device.h>
+
 #include <string>
 
 #include "nn/run.h"
@@ -13,7 +15,11 @@ namespace lmms::train {
 /// fused_linear_cross_entropy. `use_liger_kernel: false` turns all of them off.
 nn::KernelSet kernel_set(const TrainConfig& config);
 
-/// "fused" or "fused, by request plain: norm, activation".
-std::string text_of(const nn::KernelSet& kernels);
+/// "fused" or "fused, by request plain: norm, activation"; on a CPU "ATen's".
+std::string text_of(const nn::KernelSet& kernels, c10::Device device);
+
+/// What the user should know of patches that ask for kernels which the device has not; empty:
+/// nothing.
+std::string notice_of_patches(const TrainConfig& config, c10::Device device);
 
 }  // namespace lmms::train

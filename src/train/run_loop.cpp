@@ -1,6 +1,7 @@
 #include "train/run_loop.h"
 
 #include <ATen/ops/empty.h>
+#include <c10/util/Exception.h>
 
 #include <chrono>
 #include <cmath>
@@ -13,12 +14,12 @@
 #include "data/loader_state.h"
 #include "kernels/device.h"
 #include "train/batch_text.h"
-#include "train/device_batch.h"
 #include "train/evaluation.h"
 #include "train/finished.h"
 #include "train/generation/answers.h"
-#include "train/kernel_patches.h"
+#include "train/profile/profiler.h"
 #include "train/recorder.h"
+#include "train/step_work.h"
 
 namespace lmms::train {
 namespace {
@@ -43,6 +44,7 @@ Rhythm::Beat beat(const LoadedConfig& loaded, Every strategy, const char* key, d
 /// What of a step waits to be read from the device.
 struct PendingRow {
   StepMetrics row;
+  StepWork work;       // kept until the device is through with it
   at::Tensor control;  // a copy on the host, complete once `copied` is reached
   std::shared_ptr<void> copied;
   std::shared_ptr<void> previous;  // the same of the step before, where this one followed at once
@@ -56,6 +58,7 @@ class Loop {
   Loop(const RunParts& parts, RunState& state)
       : parts_(parts),
         state_(state),
+        context_(parts.context),
         args_(parts.loaded.config.trainer),
         total_(parts.loader.total_steps()),
         rhythm_(rhythm_of(parts.loaded, total_)),
@@ -64,8 +67,7 @@ class Loop {
         progress_(!args_.disable_tqdm),
         evaluated_at_(recorder_.last_evaluation()),
         saved_at_(state.step) {
-    if (args_.gradient_checkpointing == GradientCheckpointing::on) context_.keep = nn::Keep::inputs;
-    context_.kernels = kernel_set(parts.loaded.config);
+    if (args_.enable_profiler) profiler_.emplace(args_, parts.device);
     if (args_.eval_generate.asks())
       questions_.emplace(parts.loaded, parts.data, *parts.network.model);
   }
@@ -96,10 +98,13 @@ class Loop {
     started_ = Clock::now();
     progress_at_start_ = batch ? batch->progress_before : 1;
     for (; batch && !stopped(); batch = next()) {
+      if (profiler_) profiler_->before(batch->step);
       train(*batch);
+      if (profiler_) profiler_->after(batch->step);
       if (evaluates() && due(rhythm_.evaluate)) evaluate_on_time();
       if (due(rhythm_.save)) save_now();
     }
+    if (profiler_) profiler_->close();
     return stopped() ? interrupted() : finish();
   }
 
@@ -158,22 +163,16 @@ class Loop {
       write(pending);
       return;
     }
-    std::vector<nn::Batch> micro_steps;
-    for (const data::Batch& micro : batch.micro_steps) {
-      // with several ranks another one may have something to train, and all of them run it
-      if (micro.supervised_tokens == 0 && parts_.machine.ranks == 1) continue;
-      std::vector<int64_t> lengths;
-      for (const data::Segment& s : micro.segments) lengths.push_back(s.length);
-      const models::Workload work{lengths, micro.supervised_tokens, micro.vision.grids};
-      row.flops += model.train_flops(work);
-      row.lmms_engine_flops += model.lmms_engine_flops(work);
-      micro_steps.push_back(to_device(micro, denominator(batch, micro),
-                                      model.language_model()->vocab_size(), parts_.device));
-    }
+    StepWork work =
+        step_work(batch, model, parts_.device,
+                  {parts_.loaded.config.compat.loss, static_cast<int>(parts_.machine.ranks)});
+    row.flops = work.flops;
+    row.lmms_engine_flops = work.lmms_engine_flops;
     optim::Ema* ema = parts_.network.ema.get();
     if (ema != nullptr) ema->before_update(batch.step);
-    train_step(parts_.network, parts_.objective, *runner_, micro_steps, context_, rates);
+    run_step(batch, work, rates);
     if (ema != nullptr) ema->after_update(batch.step, parts_.network.optimizer->skipped());
+    pending.work = std::move(work);
     pending.control = on_host(parts_.network.optimizer->control_bytes());
     pending.copied = kernels::record_event(parts_.device);
     pending.previous = std::exchange(last_copied_, pending.copied);
@@ -189,6 +188,28 @@ class Loop {
     if (before) read(std::move(*before));
   }
 
+  // Until the update a step changes nothing but gradients, which it sets to zero first: one that
+  // finds no memory can be run again with less kept.
+  void run_step(const data::StepBatch& batch, const StepWork& work,
+                const std::vector<double>& rates) {
+    for (bool again = false;; again = true) {
+      try {
+        train_step(parts_.network, parts_.objective, *runner_, work.micro_steps, context_, rates);
+        return;
+      } catch (const c10::OutOfMemoryError& e) {
+        auto less = again ? std::nullopt : parts_.adviser.choose_again(batch, context_);
+        if (!less) {
+          throw parts_.adviser.out_of_memory(batch, context_,
+                                             kernels::peak_memory_bytes(parts_.device),
+                                             e.what_without_backtrace());
+        }
+        log::notice(less->told);
+        context_ = std::move(less->context);
+      }
+      kernels::release_unused_memory(parts_.device);
+    }
+  }
+
   // Of each group of weights, for the update after `done` steps.
   std::vector<double> learning_rates(int64_t done, double progress) const {
     std::vector<double> out{parts_.learning_rate(done, progress)};
@@ -196,14 +217,6 @@ class Loop {
     for (size_t g = 1; g < groups.size(); ++g)
       out.push_back(parts_.learning_rate.of(groups[g].learning_rate, done, progress));
     return out;
-  }
-
-  // Of the loss: all supervised tokens of the step; under compat: loss those of the micro-step,
-  // times the micro-steps.
-  double denominator(const data::StepBatch& batch, const data::Batch& micro) const {
-    if (!parts_.loaded.config.compat.loss) return static_cast<double>(batch.supervised_tokens);
-    return static_cast<double>(micro.supervised_tokens) *
-           static_cast<double>(batch.micro_steps.size());
   }
 
   static at::Tensor on_host(const at::Tensor& bytes) {
@@ -388,14 +401,15 @@ class Loop {
 
   const RunParts& parts_;
   RunState& state_;
+  nn::RunContext context_;
   const TrainerArgs& args_;
   std::optional<int64_t> total_;
   Rhythm rhythm_;
   std::unique_ptr<StepRunner> runner_;
-  nn::RunContext context_;
   Recorder recorder_;
-  std::optional<Questions> questions_;  // where eval_generate has some
-  std::optional<double> eval_loss_;     // of the last evaluation
+  std::optional<Questions> questions_;    // where eval_generate has some
+  std::optional<StepProfiler> profiler_;  // where enable_profiler asks for one
+  std::optional<double> eval_loss_;       // of the last evaluation
   Progress progress_;
   StopSignals signals_;
   std::optional<PendingRow> pending_;

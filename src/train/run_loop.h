@@ -10,6 +10,7 @@
 #include "train/data_setup.h"
 #include "train/journal_file.h"
 #include "train/metrics.h"
+#include "train/plan/memory_adviser.h"
 #include "train/progress.h"
 #include "train/saving.h"
 #include "train/signals.h"
@@ -42,6 +43,8 @@ struct RunParts {
   JournalFile& journal;
   Machine machine;
   c10::Device device;
+  const nn::RunContext& context;  ///< how units run at first
+  const plan::MemoryAdviser& adviser;
 };
 
 /// Trains from `state` to the end, or until a signal or an error. Returns Exit::done or

@@ -3,19 +3,25 @@
 #include <ATen/Parallel.h>
 #include <unistd.h>
 
+#include <future>
 #include <nlohmann/json.hpp>
+#include <thread>
 
 #include "checkpoint/checkpoint_dir.h"
 #include "core/format.h"
 #include "core/log.h"
 #include "core/terminal.h"
+#include "kernels/attention/attention.h"
 #include "kernels/device.h"
 #include "train/config_changes.h"
 #include "train/cost_model.h"
 #include "train/device.h"
 #include "train/finished.h"
+#include "train/kernel_patches.h"
 #include "train/machine/facts.h"
+#include "train/opening.h"
 #include "train/peak.h"
+#include "train/plan/memory_adviser.h"
 #include "train/run_loop.h"
 #include "train/startup_table.h"
 
@@ -43,6 +49,18 @@ void tell_differences(const RunState& before, const RunState& now, const TrainCo
     log::notice(fmt::format("the checkpoint was written on {}, this run is on {}", before.device,
                             now.device));
   }
+}
+
+/// Loads the libraries of the first step's kernels, which takes a second, beside whatever the run
+/// does first. What fails there fails again, and is told, in the step.
+std::jthread warm_kernels(c10::Device device, const TrainerArgs& args) {
+  if (!device.is_cuda() || !args.bf16) return {};
+  return std::jthread([device] {
+    try {
+      kernels::warm_attention(device, at::kBFloat16);
+    } catch (const std::exception&) {
+    }
+  });
 }
 
 /// The journal's record of this start.
@@ -93,16 +111,16 @@ Exit train(const LoadedConfig& loaded, const Place& place) {
   if (device.is_cuda() && !args.bf16)
     log::notice("training in fp32 on a GPU; trainer_args.bf16: true is several times faster");
   for (const std::string& notice : loaded.notices) log::notice(notice);
+  if (const std::string notice = notice_of_patches(config, device); !notice.empty())
+    log::notice(notice);
 
-  ModelSource source = make_model(loaded, place);
-  const auto objective = objectives::next_token();
-  objective->check(*source.model, loaded.where("trainer_type"));
-  const RunData data = open_data(loaded, source.folder, place.hub_cache);
-  check_images(*source.model, data.processing.tokenizer, loaded);
+  const std::jthread warming = warm_kernels(device, args);
+  OpenedRun opened = open_run(loaded, place);
+  ModelSource& source = opened.source;
+  const RunData& data = opened.data;
 
   RunState state;
-  state.global_rows = args.global_rows.value_or(args.per_device_train_batch_size *
-                                                args.gradient_accumulation_steps);
+  state.global_rows = rows_a_step(args);
   state.threads = at::get_num_threads();
   state.device = kernels::device_name(device);
   state.config = resolved;
@@ -125,28 +143,32 @@ Exit train(const LoadedConfig& loaded, const Place& place) {
     }
     state = std::move(before);
   }
-  const int64_t micro_steps =
-      (state.global_rows + args.per_device_train_batch_size - 1) / args.per_device_train_batch_size;
+  data::LoaderOptions options =
+      loader_options(config, state.global_rows, data.processing.tokenizer.pad().value_or(0),
+                     cost_model_of(*source.model));
+  if (device.is_cuda()) options.pad_multiple = kGpuTokenGrain;
+  const plan::MemoryAdviser adviser(loaded, *source.model, device);
+  auto choosing = std::async(std::launch::async, [&] { return adviser.choose(data, options); });
   const fs::path model_folder = source.folder;
   Network network =
-      make_network(std::move(source), loaded, micro_steps, device, /*load=*/!checkpoint);
+      make_network(std::move(source), loaded, micro_steps_of(args, state.global_rows), device,
+                   /*load=*/!checkpoint);
+  const plan::Choice choice = choosing.get();
+  if (!choice.told.empty()) log::info(choice.told);
   Saver saver(loaded, network, data.processing.tokenizer_folder, model_folder);
   if (checkpoint) saver.restore(*checkpoint);
 
-  data::Loader loader(
-      data.training, data.processing.processor,
-      loader_options(config, state.global_rows, data.processing.tokenizer.pad().value_or(0),
-                     cost_model_of(*network.model)));
+  data::Loader loader(data.training, data.processing.processor, options);
   if (checkpoint) loader.restore(state.loader);
   optim::LearningRate learning_rate(args.schedule, args.optimizer.learning_rate,
                                     loader.total_steps(), config.compat.schedule);
   learning_rate.restore(state.metric_schedule);
 
   const Peak peak = peak_of(device, args.bf16 ? at::kBFloat16 : at::kFloat);
-  const RunParts parts{loaded, network, *objective,
-                       loader, data,    learning_rate,
-                       saver,  journal, Machine{peak.flops_per_second, 1},
-                       device};
+  const RunParts parts{loaded, network,        *opened.objective,
+                       loader, data,           learning_rate,
+                       saver,  journal,        Machine{peak.flops_per_second, 1},
+                       device, choice.context, adviser};
   const TableRows table = describe_run(parts, state, peak.source);
   log::info(render_table(table, terminal_columns(STDERR_FILENO, 120)));
   if (checkpoint) log::notice(fmt::format("going on from {}", checkpoint->path.string()));

@@ -101,7 +101,7 @@ TableRows describe_run(const RunParts& parts, const RunState& state,
       "kernels",
       fmt::format("{}; attention: {}; head: chunked linear cross entropy; AdamW: one pass over "
                   "buckets",
-                  text_of(kernel_set(config)),
+                  text_of(kernel_set(config), parts.device),
                   kernels::causal_attention_kernel(parts.device, dtype)));
   std::string layout;
   for (const auto& [key, value] : args.layout) layout += (layout.empty() ? "" : ", ") + key;

@@ -107,11 +107,7 @@ RunNeeds run_needs(const LoadedConfig& loaded, const Place& place) {
   freeze_modules(params, loaded);
   if (!source.folder.empty())
     (void)checkpoint::HfFolder::open(source.folder).take().weights().take();
-  const int64_t rows = args.global_rows.value_or(args.per_device_train_batch_size *
-                                                 args.gradient_accumulation_steps);
-  const int64_t micro_steps =
-      (rows + args.per_device_train_batch_size - 1) / args.per_device_train_batch_size;
-  RunNeeds needs = needs_of(params, args, micro_steps);
+  RunNeeds needs = needs_of(params, args, micro_steps_of(args, rows_a_step(args)));
   needs.model = fmt::format(
       "{} from {}", source.model->config().value("model_type", "?"),
       loaded.config.model.load_from_pretrained_path.value_or("its config, random weights"));

@@ -1,0 +1,14 @@
+#include "train/opening.h"
+
+namespace lmms::train {
+
+OpenedRun open_run(const LoadedConfig& loaded, const Place& place) {
+  ModelSource source = make_model(loaded, place);
+  std::unique_ptr<objectives::Objective> objective = objectives::next_token();
+  objective->check(*source.model, loaded.where("trainer_type"));
+  RunData data = open_data(loaded, source.folder, place.hub_cache);
+  check_images(*source.model, data.processing.tokenizer, loaded);
+  return {std::move(source), std::move(objective), std::move(data)};
+}
+
+}  // namespace lmms::train

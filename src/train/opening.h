@@ -1,0 +1,21 @@
+#pragma once
+/// The first acts of every command that needs model and data of a config.
+#include <memory>
+
+#include "objectives/objective.h"
+#include "train/data_setup.h"
+#include "train/model_setup.h"
+
+namespace lmms::train {
+
+struct OpenedRun {
+  ModelSource source;  ///< a structure, without memory
+  std::unique_ptr<objectives::Objective> objective;
+  RunData data;
+};
+
+/// Makes the model's structure and the objective, opens data sets and tokenizer, and checks that
+/// they fit each other. Throws Error.
+OpenedRun open_run(const LoadedConfig& loaded, const Place& place);
+
+}  // namespace lmms::train

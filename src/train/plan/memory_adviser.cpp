@@ -1,0 +1,87 @@
+#include "train/plan/memory_adviser.h"
+
+#include <nlohmann/json.hpp>
+
+#include "core/format.h"
+#include "core/units.h"
+#include "train/plan/plan.h"
+
+namespace lmms::train::plan {
+namespace {
+
+constexpr int64_t kSteps = 4;  // of the data, that `auto` looks at
+
+std::string sizes_text(const Fit& fit, int64_t budget) {
+  return fmt::format("{} at the peak of {} that tensors can have", size_text(fit.cost.peak_bytes),
+                     size_text(budget));
+}
+
+}  // namespace
+
+MemoryAdviser::MemoryAdviser(const LoadedConfig& loaded, const models::Model& model,
+                             c10::Device device)
+    : loaded_(loaded), model_(model.config()), device_(device) {
+  if (device.is_cuda()) card_ = card_of(device);
+}
+
+bool MemoryAdviser::automatic() const {
+  const TrainerArgs& args = loaded_.config.trainer;
+  return args.gradient_checkpointing == GradientCheckpointing::automatic && device_.is_cuda() &&
+         args.bf16;
+}
+
+Choice MemoryAdviser::choose(const RunData& data, const data::LoaderOptions& options) const {
+  const nn::RunContext context = context_of(loaded_.config);
+  if (!automatic()) return {context, ""};
+  const std::vector<data::StepBatch> batches = first_steps(data, options, kSteps);
+  const int64_t usable = usable_bytes(card_);
+  size_t most = 0;
+  Fit fit;
+  {
+    Rehearsal rehearsal(loaded_, model_,
+                        micro_steps_of(loaded_.config.trainer, options.global_rows), card_);
+    most = largest(rehearsal, batches, context);
+    fit = least_recompute(rehearsal, batches[most], context, usable);
+  }
+  if (!fit.fits) {
+    throw Error(loaded_.where("trainer_args.gradient_checkpointing"),
+                "even with everything run again a step takes " + sizes_text(fit, usable),
+                advice_text(alternatives(loaded_, model_, card_, batches[most]), fit.cost, usable));
+  }
+  return {std::move(fit.context), fmt::format("gradient_checkpointing: auto runs again {} ({})",
+                                              fit.recompute, sizes_text(fit, usable))};
+}
+
+std::optional<Choice> MemoryAdviser::choose_again(const data::StepBatch& batch,
+                                                  const nn::RunContext& before) const {
+  constexpr double kSpare = 0.05;
+  if (!automatic()) return std::nullopt;
+  const auto budget = static_cast<int64_t>((1 - kSpare) * static_cast<double>(usable_bytes(card_)));
+  Rehearsal rehearsal(loaded_, model_, static_cast<int64_t>(batch.micro_steps.size()), card_);
+  Fit fit = least_recompute(rehearsal, batch, context_of(loaded_.config), budget);
+  if (!fit.fits || fit.cost.peak_bytes >= rehearsal.step(batch, before).peak_bytes)
+    return std::nullopt;
+  return Choice{std::move(fit.context),
+                fmt::format("step {} found no memory; gradient_checkpointing: auto runs again {} "
+                            "from here on ({})",
+                            batch.step, fit.recompute, sizes_text(fit, budget))};
+}
+
+Error MemoryAdviser::out_of_memory(const data::StepBatch& batch, const nn::RunContext& context,
+                                   int64_t peak, const std::string& cause) const {
+  const StepCost cost =
+      Rehearsal(loaded_, model_, static_cast<int64_t>(batch.micro_steps.size()), card_)
+          .step(batch, context);
+  return Error(
+      fmt::format("step {}", batch.step),
+      fmt::format("the GPU has no memory left: tensors took {} of the {} that were free at the "
+                  "start. By plan this step takes {}: {} for weights, gradients and states, {} for "
+                  "activations and workspace. {}",
+                  size_text(peak), size_text(card_.memory_bytes), size_text(cost.peak_bytes),
+                  size_text(cost.persistent_bytes),
+                  size_text(cost.peak_bytes - cost.persistent_bytes), cause),
+      advice_text(alternatives(loaded_, model_, card_, batch), cost, usable_bytes(card_)),
+      Exit::failed);
+}
+
+}  // namespace lmms::train::plan

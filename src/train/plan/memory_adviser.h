@@ -1,0 +1,54 @@
+#pragma once
+/// What a run asks of the planner: how much to run again, and why a step found no memory.
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "core/error.h"
+#include "models/model.h"
+#include "nn/run.h"
+#include "train/config.h"
+#include "train/data_setup.h"
+#include "train/plan/card.h"
+
+namespace lmms::train::plan {
+
+/// How units run, and what the user is told of it.
+struct Choice {
+  nn::RunContext context;
+  std::string told;  ///< empty: nothing was to be chosen
+};
+
+class MemoryAdviser {
+ public:
+  /// To be made before the run takes memory. `loaded` must outlive it; of `model` the config is
+  /// kept.
+  MemoryAdviser(const LoadedConfig& loaded, const models::Model& model, c10::Device device);
+
+  /// How units run under the config: kernels by its patches, recompute by gradient_checkpointing.
+  /// `auto` rehearses the first steps of the data on the memory that the device had free; on a CPU
+  /// nothing is run again. May run beside the loading of the weights. Throws Error if not even full
+  /// recompute fits.
+  Choice choose(const RunData& data, const data::LoaderOptions& options) const;
+
+  /// Under `auto`, for a step that found no memory though `before` was chosen (its batch is longer
+  /// than those that were rehearsed, or memory is in pieces): a choice for it with some memory to
+  /// spare. nullopt where nothing less can be kept.
+  std::optional<Choice> choose_again(const data::StepBatch& batch,
+                                     const nn::RunContext& before) const;
+
+  /// The error of a step that found no memory: what a rehearsal of its batch takes beside what was
+  /// measured, and what would fit. `peak`: bytes that tensors took at most.
+  Error out_of_memory(const data::StepBatch& batch, const nn::RunContext& context, int64_t peak,
+                      const std::string& cause) const;
+
+ private:
+  bool automatic() const;
+
+  const LoadedConfig& loaded_;
+  nlohmann::json model_;
+  c10::Device device_;
+  Card card_;  ///< of the device, if it is a GPU
+};
+
+}  // namespace lmms::train::plan

@@ -1,0 +1,98 @@
+#pragma once
+/// Small models with every kind of unit, and steps for them: what tests of plans, traces and
+/// devices share.
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "data/loader.h"
+#include "models/registry.h"
+#include "train/step.h"
+
+namespace lmms::train {
+
+inline nlohmann::json small_text_model() {
+  return {{"model_type", "qwen3"},        {"vocab_size", 512},
+          {"hidden_size", 128},           {"intermediate_size", 384},
+          {"num_hidden_layers", 6},       {"num_attention_heads", 4},
+          {"num_key_value_heads", 2},     {"head_dim", 32},
+          {"tie_word_embeddings", false}, {"max_position_embeddings", 4096}};
+}
+
+/// With windows and whole frames, and an MLP whose width is padded inside.
+inline nlohmann::json small_seeing_model() {
+  return {{"model_type", "qwen2_5_vl"},
+          {"vocab_size", 512},
+          {"hidden_size", 64},
+          {"intermediate_size", 128},
+          {"num_hidden_layers", 3},
+          {"num_attention_heads", 2},
+          {"num_key_value_heads", 1},
+          {"max_position_embeddings", 4096},
+          {"image_token_id", 30},
+          {"video_token_id", 31},
+          {"rope_scaling", {{"type", "mrope"}, {"mrope_section", {4, 6, 6}}}},
+          {"vision_config",
+           {{"depth", 4},
+            {"hidden_size", 64},
+            {"intermediate_size", 132},
+            {"num_heads", 2},
+            {"out_hidden_size", 64},
+            {"patch_size", 14},
+            {"window_size", 112},
+            {"fullatt_block_indexes", {1, 3}}}}};
+}
+
+/// A step of one row: segments of these lengths, half of the tokens trained; `images` of 16 x 16
+/// patches (64 tokens each) stand at its front.
+inline data::StepBatch small_step(const std::vector<int64_t>& lengths, int64_t images = 0) {
+  constexpr int64_t kSide = 16, kTokens = kSide * kSide / 4, kPatchValues = 3 * 2 * 14 * 14;
+  data::Batch row;
+  for (const int64_t length : lengths) {
+    data::Segment segment;
+    segment.start = static_cast<int32_t>(row.tokens());
+    segment.length = static_cast<int32_t>(length);
+    row.segments.push_back(segment);
+    for (int64_t i = 0; i < length; ++i) {
+      row.input_ids.push_back(static_cast<int32_t>(i % 29));
+      row.labels.push_back(1);
+      row.weights.push_back(i % 2 == 0 ? 1.0f : 0.0f);
+      row.supervised_tokens += i % 2 == 0 ? 1 : 0;
+      row.position_ids.push_back(static_cast<int32_t>(i));
+    }
+  }
+  row.valid_tokens = row.tokens();
+  row.samples = row.rows = 1;
+  for (int64_t i = 0; i < images; ++i) {
+    row.vision.grids.push_back({1, kSide, kSide});
+    for (int64_t k = 0; k < kTokens; ++k) row.vision.rows.push_back(kTokens * i + k);
+  }
+  row.vision.patches.assign(static_cast<size_t>(images * kSide * kSide * kPatchValues), 0.5f);
+  if (images > 0) {  // three axes
+    const std::vector<int32_t> one = row.position_ids;
+    for (int axis = 1; axis < 3; ++axis)
+      row.position_ids.insert(row.position_ids.end(), one.begin(), one.end());
+  }
+  data::StepBatch step;
+  step.step = 1;
+  step.tokens = row.valid_tokens;
+  step.supervised_tokens = row.supervised_tokens;
+  step.samples = step.rows = 1;
+  step.micro_steps.push_back(std::move(row));
+  return step;
+}
+
+/// With random weights and an optimiser.
+inline Network small_network(const nlohmann::json& config, const nn::MemoryOptions& memory) {
+  Network network;
+  network.model = models::model_entry(config, "test").make(config, "test");
+  network.memory = nn::allocate(network.model->params(), memory);
+  nn::initialise(network.model->params(), network.memory, 1);
+  network.optimizer =
+      std::make_unique<optim::Adamw>(network.memory.buckets, optim::OptimizerConfig{},
+                                     /*decay_everything=*/false);
+  return network;
+}
+
+}  // namespace lmms::train

@@ -1,0 +1,80 @@
+// lmms plan: memory and speed of a config on a GPU that is not here.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <nlohmann/json.hpp>
+
+#include "tests/e2e/project.h"
+
+namespace lmms::e2e {
+namespace {
+
+using testing::HasSubstr;
+
+Ended plan(const Project& project, Words words) {
+  words.insert(words.begin(),
+               {"plan", "config.yaml", "trainer_args.use_cpu=false", "trainer_args.bf16=true"});
+  return run(words, project.here());
+}
+
+TEST(Plan, tells_memory_and_speed_and_leaves_nothing_behind) {
+  const Project project;
+  const auto before = contents(project / "");
+  const Ended ended = plan(project, {"--card", "h200"});
+  EXPECT_EQ(ended.exit, 0) << ended.err;
+  for (const char* text : {"qwen3 from its config", "h200: 139.8 GiB", "activations and workspace",
+                           "run again", "tokens a second, MFU", "what limits"})
+    EXPECT_THAT(ended.out, HasSubstr(text));
+  EXPECT_EQ(contents(project / ""), before);
+}
+
+TEST(Plan, prints_json_that_adds_up) {
+  const Project project;
+  const auto json = nlohmann::json::parse(plan(project, {"--json", "--card=h100"}).out);
+  EXPECT_EQ(json.at("card"), "h100");
+  EXPECT_EQ(json.at("fits"), true);
+  double parts = 0;
+  for (const auto& [name, ms] : json.at("ms").items()) parts += ms.get<double>();
+  EXPECT_NEAR(parts, json.at("step_ms").get<double>(), 1e-9);
+  EXPECT_GT(json.at("memory_bytes").at("activations_and_workspace"), 0);
+  EXPECT_GT(json.at("peak_memory_bytes"), json.at("memory_bytes").at("activations_and_workspace"));
+}
+
+TEST(Plan, of_less_recompute_takes_more_memory_and_less_time) {
+  const Project project;
+  const auto all = [&](const char* checkpointing) {
+    return nlohmann::json::parse(
+        plan(project,
+             {"--json", std::string("trainer_args.gradient_checkpointing=") + checkpointing})
+            .out);
+  };
+  const auto kept = all("false"), again = all("true"), automatic = all("auto");
+  EXPECT_GT(kept.at("peak_memory_bytes"), again.at("peak_memory_bytes"));
+  EXPECT_LT(kept.at("step_ms"), again.at("step_ms"));
+  EXPECT_EQ(automatic.at("recompute"), "nothing") << "all fits";
+  EXPECT_GT(automatic.at("peak_memory_bytes"), kept.at("peak_memory_bytes"));
+  EXPECT_LT(automatic.at("step_ms"), kept.at("step_ms"));
+}
+
+TEST(Plan, says_what_to_change_where_a_config_does_not_fit) {
+  const Project project;
+  const Ended ended = plan(
+      project, {"--card", "h100:1g.10gb",
+                "model_config.overwrite_config={hidden_size: 8192, intermediate_size: 24576}"});
+  EXPECT_EQ(ended.exit, 1) << ended.err << ended.out;
+  EXPECT_THAT(ended.out, HasSubstr("more than there is"));
+  EXPECT_THAT(ended.out, HasSubstr("what would fit"));
+}
+
+TEST(Plan, refuses_what_training_would_refuse) {
+  const Project project;
+  const Ended ended = plan(project, {"dataset_config.dataset_path=gone.jsonl"});
+  EXPECT_EQ(ended.exit, 2);
+  EXPECT_THAT(ended.err, HasSubstr("gone.jsonl"));
+  const Ended card = plan(project, {"--card", "h20o"});
+  EXPECT_EQ(card.exit, 2);
+  EXPECT_THAT(card.err, HasSubstr("did you mean 'h200'?"));
+}
+
+}  // namespace
+}  // namespace lmms::e2e
