@@ -5,6 +5,7 @@
 
 #include <string>
 
+#include "nn/param.h"
 #include "nn/run.h"
 #include "train/config.h"
 
@@ -14,6 +15,10 @@ namespace lmms::train {
 /// turns off by name: rope (with the attention around it), rms_norm or layer_norm, swiglu or geglu,
 /// fused_linear_cross_entropy. `use_liger_kernel: false` turns all of them off.
 nn::KernelSet kernel_set(const TrainConfig& config);
+
+/// Throws Error if the config asks by name for the kernel of an op that the model has not: geglu,
+/// or layer_norm where all norms are RMSNorms.
+void check_patches(const LoadedConfig& loaded, const nn::ParamTable& params);
 
 /// "fused" or "fused, by request plain: norm, activation"; on a CPU "ATen's".
 std::string text_of(const nn::KernelSet& kernels, c10::Device device);

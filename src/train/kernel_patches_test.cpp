@@ -2,6 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include "core/error.h"
+#include "train/small_steps_testing.h"
+
 namespace lmms::train {
 namespace {
 
@@ -49,6 +52,56 @@ TEST(KernelPatches, that_a_cpu_cannot_serve_are_named) {
       "liger, rmpad, use_liger_kernel: the fused kernels are a GPU's; on a CPU ATen's compute "
       "the same");
   EXPECT_EQ(notice_of_patches(config, kGpu), "");
+}
+
+TEST(KernelPatches, that_do_not_apply_to_the_model_are_refused) {
+  const auto model = [](const nlohmann::json& config) {
+    return models::model_entry(config, "test").make(config, "test");
+  };
+  const auto text = model(small_text_model()), seeing = model(small_seeing_model());
+  LoadedConfig loaded;
+  const auto refusal = [&](const models::Model& m) {
+    try {
+      check_patches(loaded, m.params());
+    } catch (const Error& e) {
+      return std::string(e.what());
+    }
+    return std::string();
+  };
+  loaded.config.model.monkey_patch_kwargs.layout["rms_norm"].data = true;
+  loaded.config.model.monkey_patch_kwargs.layout["geglu"].data = false;
+  EXPECT_EQ(refusal(*text), "");
+  loaded.config.trainer.layout["liger_kernel_config"].data =
+      config::Value::Map{{"geglu", config::Value{true}}};
+  EXPECT_EQ(refusal(*text),
+            "trainer_args.liger_kernel_config.geglu: the patch does not apply: the model has no "
+            "gated GELU\n    fix: leave it out");
+  loaded.config.trainer.layout.clear();
+  loaded.config.model.monkey_patch_kwargs.layout["layer_norm"].data = true;
+  EXPECT_NE(refusal(*seeing).find("all norms of the model are RMSNorms"), std::string::npos);
+  const std::unique_ptr<models::Model> with_layer_norms =
+      model({{"model_type", "qwen3_vl"},
+             {"image_token_id", 30},
+             {"video_token_id", 31},
+             {"vision_start_token_id", 29},
+             {"text_config",
+              {{"vocab_size", 64},
+               {"hidden_size", 32},
+               {"intermediate_size", 64},
+               {"num_hidden_layers", 2},
+               {"num_attention_heads", 2},
+               {"num_key_value_heads", 1},
+               {"head_dim", 16},
+               {"rope_scaling", {{"mrope_section", {4, 2, 2}}, {"rope_type", "default"}}}}},
+             {"vision_config",
+              {{"depth", 2},
+               {"hidden_size", 32},
+               {"intermediate_size", 64},
+               {"num_heads", 2},
+               {"out_hidden_size", 32},
+               {"num_position_embeddings", 16},
+               {"deepstack_visual_indexes", {0}}}}});
+  EXPECT_EQ(refusal(*with_layer_norms), "");
 }
 
 }  // namespace

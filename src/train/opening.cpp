@@ -1,10 +1,13 @@
 #include "train/opening.h"
 
+#include "train/kernel_patches.h"
+
 namespace lmms::train {
 
 OpenedRun open_run(const LoadedConfig& loaded, const Place& place) {
   ModelSource source = make_model(loaded, place);
   std::unique_ptr<objectives::Objective> objective = objectives::next_token();
+  check_patches(loaded, source.model->params());
   objective->check(*source.model, loaded.where("trainer_type"));
   RunData data = open_data(loaded, source.folder, place.hub_cache);
   check_images(*source.model, data.processing.tokenizer, loaded);
