@@ -11,11 +11,12 @@ import json
 import os
 import platform
 import re
-import statistics
 import subprocess
 import sys
+import tempfile
 import time
 
+# workload -> the Python project's configs, with its settings, and our overrides of the first of them
 AUTO, PURE = "trainer_args.gradient_checkpointing=auto", "trainer_args.master_weights=false"
 RUNS = {
     "w1": (["w1-nogc"], [[AUTO], []]),
@@ -100,7 +101,7 @@ def main():
                     if kind == "peer":
                         row = run_peer(a, what, os.path.join(a.out, "peer.jsonl"))
                     else:
-                        folder = f"/tmp/race_{workload}_{i}_{turn}"
+                        folder = tempfile.mkdtemp(prefix=f"race_{workload}_")
                         row = run_ours(a, WORKLOADS[names[0]](a.root, folder, a.steps), what, folder)
                     results.append({**row, "workload": workload, "side": kind, "what": what, "round": turn})
                     print(json.dumps(results[-1])[:900], flush=True)
