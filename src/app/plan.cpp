@@ -10,6 +10,7 @@
 
 #include "app/commands.h"
 #include "app/environment.h"
+#include "app/usage.h"
 #include "core/log.h"
 #include "core/terminal.h"
 #include "kernels/device.h"
@@ -48,11 +49,7 @@ void add_plan(CLI::App& app, Outcome& outcome) {
   CLI::App* command = app.add_subcommand(
       "plan", "Predict memory and speed of a config on a GPU, without one, and say what would fit");
   auto words = std::make_shared<PlanWords>();
-  command
-      ->add_option("words", words->config,
-                   "CONFIG, and key=value over it (dataset_config.packing_length=4096)")
-      ->required()
-      ->type_name("CONFIG [key=value ...]");
+  add_config_words(*command, words->config, "dataset_config.packing_length=4096");
   command
       ->add_option("--card", words->card,
                    "The GPU: " + train::plan::card_names() +

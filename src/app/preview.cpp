@@ -11,6 +11,7 @@
 
 #include "app/commands.h"
 #include "app/environment.h"
+#include "app/usage.h"
 #include "core/files.h"
 #include "core/log.h"
 #include "core/terminal.h"
@@ -66,11 +67,7 @@ void add_preview(CLI::App& app, Outcome&) {
       "preview",
       "Show samples and packed rows as the model will see them, before anything is trained");
   auto words = std::make_shared<PreviewWords>();
-  command
-      ->add_option("words", words->config,
-                   "CONFIG, and key=value over it (dataset_config.packing_length=4096)")
-      ->required()
-      ->type_name("CONFIG [key=value ...]");
+  add_config_words(*command, words->config, "dataset_config.packing_length=4096");
   command
       ->add_option("-n", words->options.rows_per_source,
                    "Rows from the front of each source (3; of many sources fewer)")

@@ -5,6 +5,7 @@
 
 #include "app/commands.h"
 #include "app/environment.h"
+#include "app/usage.h"
 #include "train/config.h"
 #include "train/runner.h"
 
@@ -14,11 +15,7 @@ void add_train(CLI::App& app, Outcome& outcome) {
   CLI::App* command = app.add_subcommand(
       "train", "Train a model as a config says; the same command goes on after a stop");
   auto words = std::make_shared<std::vector<std::string>>();
-  command
-      ->add_option("words", *words,
-                   "CONFIG, and key=value over it (trainer_args.learning_rate=1e-5)")
-      ->required()
-      ->type_name("CONFIG [key=value ...]");
+  add_config_words(*command, *words, "trainer_args.learning_rate=1e-5");
   command->footer([] { return "\nKeys of the config:\n" + train::describe_fields(""); });
   command->callback([words, &outcome] {
     // `| tee log` that was ended, a closed window: no reason to lose a run.

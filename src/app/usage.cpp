@@ -118,6 +118,13 @@ CLI::Validator number_check(double bound, bool itself, const std::string& words)
 
 }  // namespace
 
+void add_config_words(CLI::App& command, std::vector<std::string>& words,
+                      const std::string& example) {
+  command.add_option("words", words, "CONFIG, and key=value over it (" + example + ")")
+      ->required()
+      ->type_name("CONFIG [key=value ...]");
+}
+
 CLI::Validator at_least(double least) {
   return number_check(least, true, fmt::format("a number >= {:g}", least));
 }

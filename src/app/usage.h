@@ -3,6 +3,7 @@
 #include <CLI/CLI.hpp>
 #include <span>
 #include <string>
+#include <vector>
 
 namespace lmms::app {
 
@@ -10,6 +11,10 @@ namespace lmms::app {
 /// help is. `words` are those that `app` was given.
 std::string explain(const CLI::App& app, const CLI::ParseError& error,
                     std::span<const std::string> words);
+
+/// The positional words of a command that takes a config: CONFIG and key=value over it.
+void add_config_words(CLI::App& command, std::vector<std::string>& words,
+                      const std::string& example);
 
 /// Checks of an option's number, in words a person can read.
 CLI::Validator at_least(double least);

@@ -3,7 +3,7 @@
 
 #include <filesystem>
 
-#include "kernels/device.h"
+#include "kernels/gpu_testing.h"
 #include "train/profile/profiler.h"
 #include "train/small_steps_testing.h"
 #include "train/step_work.h"
@@ -11,14 +11,9 @@
 namespace lmms::train {
 namespace {
 
-class StepOnGpu : public testing::Test {
+class StepOnGpu : public kernels::testing::GpuTest {
  protected:
-  void SetUp() override {
-    device_ = kernels::best_device(0);
-    if (!device_.is_cuda()) GTEST_SKIP() << "no GPU";
-    kernels::use_own_stream(device_);
-  }
-  c10::Device device_{c10::kCPU};
+  c10::Device device_ = kernels::best_device(0);
 };
 
 /// The profiler counts the calls in which the host waits for the device: there are none between the
