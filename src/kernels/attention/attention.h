@@ -25,9 +25,11 @@ struct AttentionPlan {
   int64_t max_length = 0;
   int64_t equal_length = 0;  ///< of every segment; 0 if they differ
   AttentionCapacity capacity;
-  /// int32 on the device: where each of capacity.segments segments begins and at last T, then, at
-  /// the next multiple of 32, their lengths. Segments beyond S are empty.
+  /// int32 on the device, each part at a multiple of 32: where each of capacity.segments segments
+  /// begins and at last T; their lengths; their blocks of keys (HopperBlock), the longest segments
+  /// first. Segments beyond S are empty.
   at::Tensor padded;
+  int64_t block_count = 0;  ///< room for blocks, at most T / 128 + capacity.segments
   std::shared_ptr<AttentionOffsets> offsets;  ///< made at need, once for all layers of a batch
 };
 
@@ -73,7 +75,7 @@ struct AttentionShape {
 
 struct AttentionOutput {
   at::Tensor out;  ///< [T, Nq, D] contiguous
-  at::Tensor lse;  ///< fp32, Nq * T numbers in an order of the kernel's own: for backward alone
+  at::Tensor lse;  ///< fp32 [T, Nq] or, of S equally long segments, [S, T / S, Nq]; strides vary
 };
 
 /// Whether the core takes these: CUDA or meta, bf16 or fp16, D a multiple of 8 and at most 256.

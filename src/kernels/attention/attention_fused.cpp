@@ -7,11 +7,16 @@
 #include <ATen/ops/_flash_attention_forward.h>
 #include <ATen/ops/empty.h>
 
+#include <algorithm>
 #include <bit>
+#include <cstring>
 #include <map>
 #include <mutex>
+#include <numeric>
 
 #include "kernels/attention/attention_cudnn.h"
+#include "kernels/attention/attention_hopper_cuda.h"
+#include "kernels/device.h"
 #include "kernels/dims.h"
 #include "kernels/on_device.h"
 #include "kernels/work.h"
@@ -49,9 +54,33 @@ int64_t end_of(const at::Tensor& x) {
   return x.size(0) * x.stride(0);
 }
 
-// Where `lengths` begin in AttentionPlan::padded: 128-byte aligned, as all that kernels read.
+// Where parts of AttentionPlan::padded begin: 128-byte aligned, as all that kernels read.
 int64_t lengths_begin(int64_t capacity) {
   return (capacity + 32) / 32 * 32;
+}
+int64_t blocks_begin(int64_t capacity) {
+  return lengths_begin(capacity) + (capacity + 31) / 32 * 32;
+}
+
+// Every block of keys of every segment, the longest segments first.
+std::vector<HopperBlock> blocks_of(const AttentionPlan& plan) {
+  struct Segment {
+    int32_t begin, length, tile;
+  };
+  std::vector<Segment> segments;
+  int32_t begin = 0;
+  for (const int64_t n : plan.lengths) {
+    const auto before = static_cast<int32_t>(segments.size());
+    segments.push_back({begin, static_cast<int32_t>(n), begin / kHopperQueries + before});
+    begin += static_cast<int32_t>(n);
+  }
+  std::stable_sort(segments.begin(), segments.end(),
+                   [](const Segment& a, const Segment& b) { return a.length > b.length; });
+  std::vector<HopperBlock> blocks;
+  for (const Segment& s : segments)
+    for (int32_t i = 0; i * kHopperKeys < s.length; ++i)
+      blocks.push_back({s.begin, s.length, s.tile, i});
+  return blocks;
 }
 
 at::Tensor offsets_of(const AttentionPlan& plan, int64_t row) {
@@ -124,8 +153,11 @@ AttentionOutput cudnn_forward(bool dense, const at::Tensor& q, const at::Tensor&
                               const at::Tensor& v, const AttentionPlan& plan,
                               const AttentionShape& shape) {
   const auto [T, Nq, D] = dims<3>(q, "q");
+  const auto S = static_cast<int64_t>(plan.lengths.size());
+  const auto fp32 = q.options().dtype(at::kFloat);
   AttentionOutput output{at::empty({T, Nq, D}, q.options()),
-                         at::empty({T, Nq}, q.options().dtype(at::kFloat))};
+                         dense ? at::empty({S, Nq, plan.equal_length}, fp32).transpose(1, 2)
+                               : at::empty({T, Nq}, fp32)};
   if (!q.is_cuda() || T == 0) return output;
   const CudnnAttentionGraph& graph =
       cudnn_attention_graph(forward_key(dense, q, k, v, plan, shape, q.device()));
@@ -158,9 +190,49 @@ void cudnn_backward(bool dense, const at::Tensor& dout, const at::Tensor& q, con
   cudnn_attention_run(graph, args.all);
 }
 
+void hopper_backward(const at::Tensor& dout, const at::Tensor& q, const at::Tensor& k,
+                     const at::Tensor& v, const AttentionOutput& output, const AttentionPlan& plan,
+                     const AttentionShape& shape, at::Tensor& dq, at::Tensor& dk, at::Tensor& dv) {
+  const at::Tensor &out = output.out, &lse = output.lse;
+  const int64_t segments = plan.capacity.segments, D = q.size(2);
+  HopperBackward x{};
+  x.tokens = q.size(0);
+  x.heads = q.size(1);
+  x.kv_heads = k.size(1);
+  x.segments = segments;
+  x.tiles = x.tokens / kHopperQueries + segments;
+  const at::Tensor scratch = workspace(hopper_workspace_bytes(x.heads, x.tiles), q);
+  if (!q.is_cuda() || x.tokens == 0) return;
+  TORCH_INTERNAL_ASSERT(D == kHopperHead && q.scalar_type() == at::kBFloat16,
+                        "attention: heads of ", D, " of ", q.scalar_type());
+  x.starts = plan.padded.const_data_ptr<int32_t>();
+  x.blocks = reinterpret_cast<const HopperBlock*>(x.starts + blocks_begin(segments));
+  x.block_count = plan.block_count;
+  x.q = {q.const_data_ptr(), q.stride(0)};
+  x.k = {k.const_data_ptr(), k.stride(0)};
+  x.v = {v.const_data_ptr(), v.stride(0)};
+  x.out = {out.const_data_ptr(), out.stride(0)};
+  x.dout = {dout.const_data_ptr(), dout.stride(0)};
+  x.lse = lse.const_data_ptr<float>();
+  const bool by_segment = lse.dim() == 3;
+  x.lse_segment = by_segment ? lse.stride(0) : 0;
+  x.lse_token = lse.stride(by_segment ? 1 : 0);
+  x.lse_head = lse.stride(by_segment ? 2 : 1);
+  x.dq = {dq.mutable_data_ptr(), dq.stride(0)};
+  x.dk = {dk.mutable_data_ptr(), dk.stride(0)};
+  x.dv = {dv.mutable_data_ptr(), dv.stride(0)};
+  x.workspace = scratch.mutable_data_ptr();
+  x.causal = shape.mask == Mask::causal;
+  x.window = x.causal && shape.window < plan.max_length ? shape.window : 0;
+  x.scale = static_cast<float>(shape.scale);
+  attention_backward_hopper(x, current_stream());
+  check_last_launch("attention backward");
+}
+
 AttentionProblem problem_of(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
-                            const AttentionPlan& plan) {
+                            const AttentionPlan& plan, bool backward) {
   AttentionProblem problem;
+  problem.backward = backward;
   problem.dtype = q.scalar_type();
   problem.head_dim = q.size(2);
   problem.max_length = plan.max_length;
@@ -182,12 +254,13 @@ AttentionOutput flash_forward(const at::Tensor& q, const at::Tensor& k, const at
                               const AttentionPlan& plan, const AttentionShape& shape) {
   const auto [T, Nq, D] = dims<3>(q, "q");
   if (!q.is_cuda() || T == 0)
-    return {at::empty({T, Nq, D}, q.options()), at::empty({Nq, T}, q.options().dtype(at::kFloat))};
+    return {at::empty({T, Nq, D}, q.options()),
+            at::empty({Nq, T}, q.options().dtype(at::kFloat)).t()};
   const FlashWindow w = flash_window(shape);
   const auto result = at::_flash_attention_forward(
       q, k, v, plan.cu_seqlens, plan.cu_seqlens, plan.max_length, plan.max_length, 0.0, w.causal,
       /*return_debug_mask=*/false, shape.scale, w.left, w.right);
-  return {std::get<0>(result), std::get<1>(result)};
+  return {std::get<0>(result), std::get<1>(result).t()};
 }
 
 void flash_backward(const at::Tensor& dout, const at::Tensor& q, const at::Tensor& k,
@@ -206,11 +279,15 @@ void flash_backward(const at::Tensor& dout, const at::Tensor& q, const at::Tenso
   const FlashWindow w = flash_window(shape);
   const at::Tensor no_dropout = at::empty({0}, q.options().dtype(at::kLong));
   const auto [gq, gk, gv] = at::_flash_attention_backward(
-      dout, q, k, v, output.out, output.lse, plan.cu_seqlens, plan.cu_seqlens, plan.max_length,
+      dout, q, k, v, output.out, output.lse.t(), plan.cu_seqlens, plan.cu_seqlens, plan.max_length,
       plan.max_length, 0.0, w.causal, no_dropout, no_dropout, shape.scale, w.left, w.right);
   dq.copy_(gq);
   dk.copy_(gk);
   dv.copy_(gv);
+}
+
+bool is_cudnn(AttentionBackend backend) {
+  return backend == AttentionBackend::cudnn || backend == AttentionBackend::cudnn_dense;
 }
 
 void tell_attention(bool backward, const at::Tensor& q, const at::Tensor& k,
@@ -239,8 +316,17 @@ AttentionPlan attention_plan(std::vector<int64_t> lengths, at::Device device,
   AttentionPlan plan;
   plan.lengths = std::move(lengths);
   plan.capacity = capacity;
+  const int64_t T = std::accumulate(plan.lengths.begin(), plan.lengths.end(), int64_t{0});
+  plan.block_count = T / kHopperKeys + capacity.segments;
   std::vector<int32_t> numbers(
-      static_cast<size_t>(lengths_begin(capacity.segments) + capacity.segments), 0);
+      static_cast<size_t>(blocks_begin(capacity.segments)) +
+          static_cast<size_t>(plan.block_count) * sizeof(HopperBlock) / sizeof(int32_t),
+      0);
+  const std::vector<HopperBlock> blocks = blocks_of(plan);
+  TORCH_INTERNAL_ASSERT(std::ssize(blocks) <= plan.block_count);
+  if (!blocks.empty())
+    std::memcpy(numbers.data() + blocks_begin(capacity.segments), blocks.data(),
+                blocks.size() * sizeof(HopperBlock));
   int32_t begin = 0;
   for (int64_t s = 0; s < capacity.segments; ++s) {
     const int64_t n = s < S ? plan.lengths[static_cast<size_t>(s)] : 0;
@@ -267,8 +353,8 @@ bool attention_is_fused(at::Device device, at::ScalarType dtype, int64_t head_di
 }
 
 AttentionBackend backend_of(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
-                            const AttentionPlan& plan) {
-  return attention_backend(attention_device(q.device()), problem_of(q, k, v, plan));
+                            const AttentionPlan& plan, bool backward) {
+  return attention_backend(attention_device(q.device()), problem_of(q, k, v, plan, backward));
 }
 
 int64_t cudnn_backward_workspace(bool dense, const at::Tensor& dq, const at::Tensor& dk,
@@ -310,44 +396,48 @@ void attention_backward_by(AttentionBackend backend, const at::Tensor& dout, con
   check_layout(dv, "dv");
   // cuDNN lays out its fp32 sums by the offsets of one and reads them by those of the other: seen
   // to give a wrong dq, without an error
-  TORCH_INTERNAL_ASSERT(backend == AttentionBackend::flash2 ||
-                            (dq.stride(0) == q.stride(0) && dk.stride(0) == k.stride(0) &&
+  TORCH_INTERNAL_ASSERT(
+      !is_cudnn(backend) || (dq.stride(0) == q.stride(0) && dk.stride(0) == k.stride(0) &&
                              dv.stride(0) == v.stride(0)),
-                        "attention: tokens of q, k, v and of their gradients lie ", q.stride(0),
-                        ", ", k.stride(0), ", ", v.stride(0), " and ", dq.stride(0), ", ",
-                        dk.stride(0), ", ", dv.stride(0), " apart; they must agree");
+      "attention: tokens of q, k, v and of their gradients lie ", q.stride(0), ", ", k.stride(0),
+      ", ", v.stride(0), " and ", dq.stride(0), ", ", dk.stride(0), ", ", dv.stride(0),
+      " apart; they must agree");
   tell_attention(/*backward=*/true, q, k, plan, shape);
-  if (backend == AttentionBackend::flash2) {
-    flash_backward(dout, q, k, v, output, plan, shape, dq, dk, dv);
-  } else {
+  if (is_cudnn(backend)) {
     cudnn_backward(backend == AttentionBackend::cudnn_dense, dout, q, k, v, output, plan, shape, dq,
                    dk, dv);
+  } else {
+    (backend == AttentionBackend::hopper ? hopper_backward : flash_backward)(
+        dout, q, k, v, output, plan, shape, dq, dk, dv);
   }
 }
 
 AttentionOutput attention_forward(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
                                   const AttentionPlan& plan, const AttentionShape& shape) {
-  return attention_forward_by(backend_of(q, k, v, plan), q, k, v, plan, shape);
+  return attention_forward_by(backend_of(q, k, v, plan, /*backward=*/false), q, k, v, plan, shape);
 }
 
 void attention_backward(const at::Tensor& dout, const at::Tensor& q, const at::Tensor& k,
                         const at::Tensor& v, const AttentionOutput& output,
                         const AttentionPlan& plan, const AttentionShape& shape, at::Tensor& dq,
                         at::Tensor& dk, at::Tensor& dv) {
-  attention_backward_by(backend_of(q, k, v, plan), dout, q, k, v, output, plan, shape, dq, dk, dv);
+  attention_backward_by(backend_of(q, k, v, plan, /*backward=*/true), dout, q, k, v, output, plan,
+                        shape, dq, dk, dv);
 }
 
 void warm_attention(at::Device device, const at::Tensor& q, const at::Tensor& k,
                     const at::Tensor& v, const at::Tensor& dq, const at::Tensor& dk,
                     const at::Tensor& dv, const AttentionPlan& plan, const AttentionShape& shape) {
   if (!device.is_cuda() || q.size(0) == 0) return;
-  const AttentionBackend backend =
-      attention_backend(attention_device(device), problem_of(q, k, v, plan));
-  if (backend != AttentionBackend::cudnn && backend != AttentionBackend::cudnn_dense) return;
+  const auto backend = [&](bool backward) {
+    return attention_backend(attention_device(device), problem_of(q, k, v, plan, backward));
+  };
+  if (!is_cudnn(backend(false))) return;
   const CudnnAttentionKey key =
-      forward_key(backend == AttentionBackend::cudnn_dense, q, k, v, plan, shape, device);
+      forward_key(backend(false) == AttentionBackend::cudnn_dense, q, k, v, plan, shape, device);
   cudnn_attention_graph(key);
-  cudnn_attention_graph(backward_key(key, q.size(1) * q.size(2), dq, dk, dv));
+  if (is_cudnn(backend(true)))
+    cudnn_attention_graph(backward_key(key, q.size(1) * q.size(2), dq, dk, dv));
 }
 
 void warm_attention(at::Device device, at::ScalarType dtype) {

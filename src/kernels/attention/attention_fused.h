@@ -5,9 +5,9 @@
 
 namespace lmms::kernels {
 
-/// Which backend the core takes for these, by the rule.
+/// Which backend the core takes for these in one direction, by the rule.
 AttentionBackend backend_of(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
-                            const AttentionPlan& plan);
+                            const AttentionPlan& plan, bool backward);
 
 AttentionOutput attention_forward_by(AttentionBackend backend, const at::Tensor& q,
                                      const at::Tensor& k, const at::Tensor& v,

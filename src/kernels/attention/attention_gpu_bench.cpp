@@ -48,12 +48,6 @@ double visible_pairs(const Workload& x) {
   return pairs;
 }
 
-const char* short_name(AttentionBackend backend) {
-  return backend == AttentionBackend::flash2  ? "flash2"
-         : backend == AttentionBackend::cudnn ? "cudnn"
-                                              : "cudnn dense";
-}
-
 void bench(const Workload& x, AttentionBackend backend) {
   int64_t T = 0;
   for (const int64_t n : x.lengths) T += n;
@@ -63,8 +57,9 @@ void bench(const Workload& x, AttentionBackend backend) {
   const AttentionPlan plan = attention_plan(x.lengths, q.device());
   const AttentionShape shape{x.mask, x.window, 1 / std::sqrt(static_cast<double>(x.head_dim))};
   const AttentionOutput output = attention_forward_by(backend, q, k, v, plan, shape);
-  const std::string what = fmt::format("attention {:<16} {:<11} {}", x.name, short_name(backend),
-                                       backend == backend_of(q, k, v, plan) ? "*" : " ");
+  const std::string what =
+      fmt::format("attention {:<16} {:<11} {}", x.name, short_name(backend),
+                  backend == backend_of(q, k, v, plan, /*backward=*/true) ? "*" : " ");
   const Timing forward = time([&] { attention_forward_by(backend, q, k, v, plan, shape); });
   const Timing backward =
       time([&] { attention_backward_by(backend, dout, q, k, v, output, plan, shape, dq, dk, dv); });
@@ -101,6 +96,7 @@ void bench_attention() {
     bench(x, AttentionBackend::flash2);
     bench(x, AttentionBackend::cudnn);
     if (equal) bench(x, AttentionBackend::cudnn_dense);
+    if (x.head_dim == 128) bench(x, AttentionBackend::hopper);
   }
 }
 

@@ -12,6 +12,7 @@
 #include <numeric>
 #include <thread>
 
+#include "core/format.h"
 #include "kernels/attention/attention_fused.h"
 #include "kernels/device.h"
 #include "kernels/gpu_testing.h"
@@ -125,15 +126,34 @@ const Case kCases[] = {
     {"wide_heads_full", {200, 57}, 2, 2, 256, Mask::full},
 };
 
+std::string name_of(const ::testing::TestParamInfo<std::tuple<Case, AttentionBackend>>& info) {
+  const auto& [c, backend] = info.param;
+  return fmt::format("{}_{}", c.name, short_name(backend));
+}
+
 INSTANTIATE_TEST_SUITE_P(Cases, Attention,
                          ::testing::Combine(::testing::ValuesIn(kCases),
                                             ::testing::Values(AttentionBackend::flash2,
                                                               AttentionBackend::cudnn)),
-                         [](const auto& info) {
-                           return std::string(std::get<0>(info.param).name) +
-                                  (std::get<1>(info.param) == AttentionBackend::cudnn ? "_cudnn"
-                                                                                      : "_flash2");
-                         });
+                         name_of);
+
+const Case kHeadsOf128[] = {
+    {"one_token", {1}, 2, 1, 128},
+    {"odd_lengths", {33, 1, 130, 64, 7, 63, 65, 127, 128, 129}, 4, 2, 128},
+    {"empty_segments", {0, 33, 0, 0, 95, 0}, 4, 2, 128},
+    {"one_long", {3001}, 4, 4, 128},
+    {"long_and_short", {700, 33, 1, 1290}, 8, 1, 128},
+    {"two_hundred", many(200), 6, 2, 128},
+    {"window", {33, 1, 530, 64}, 4, 2, 128, Mask::causal, 16},
+    {"wide_window", {33, 1, 930, 64}, 4, 2, 128, Mask::causal, 300},
+    {"window_beyond_all", {33, 1, 130}, 4, 2, 128, Mask::causal, 4000},
+    {"strided", {33, 1, 130, 64}, 4, 2, 128, Mask::causal, 0, true},
+    {"full", {64, 64, 16, 1, 130, 417}, 4, 2, 128, Mask::full},
+};
+INSTANTIATE_TEST_SUITE_P(Hopper, Attention,
+                         ::testing::Combine(::testing::ValuesIn(kHeadsOf128),
+                                            ::testing::Values(AttentionBackend::hopper)),
+                         name_of);
 
 enum class Stat { current, peak };
 int64_t allocated(Stat stat) {
@@ -164,8 +184,9 @@ TEST_F(AttentionOnHopper, serves_other_lengths_of_the_same_capacity) {
   const AttentionCapacity capacity{8, 256};
   for (const auto& lengths : std::vector<std::vector<int64_t>>{
            {256, 256, 1}, {3, 5, 7, 11, 13, 17, 19, 23}, {100}, {0, 255, 0, 254}}) {
-    compare(Case{"reused", lengths, 4, 2, 128}, AttentionBackend::cudnn,
-            attention_plan(lengths, best_device(0), capacity));
+    for (const auto backend : {AttentionBackend::cudnn, AttentionBackend::hopper})
+      compare(Case{"reused", lengths, 4, 2, 128}, backend,
+              attention_plan(lengths, best_device(0), capacity));
   }
 }
 
@@ -191,7 +212,25 @@ TEST_F(AttentionCore, forward_gives_the_same_bits_every_time) {
     EXPECT_TRUE(attention_forward(x.q, x.k, x.v, plan, shape).out.equal(once));
 }
 
-// What the memory planner counts on meta tensors is what backward takes here, to 1 %.
+// Backward by our own kernel reads the statistics of every forward.
+TEST_F(AttentionOnHopper, gives_gradients_after_every_forward) {
+  const Case c{"equal", {512, 512, 512}, 4, 2, 128};
+  const AttentionPlan plan = attention_plan(c.lengths, best_device(0));
+  const Parts x = parts(c, random("equal", {1536, 8 * 128}).to(at::kBFloat16).to(best_device(0)));
+  const AttentionShape shape{Mask::causal, 0, 0.1};
+  std::vector<at::Tensor> dk;
+  for (const auto forward :
+       {AttentionBackend::cudnn, AttentionBackend::cudnn_dense, AttentionBackend::flash2}) {
+    Parts g = parts(c, at::empty({1536, 8 * 128}, x.q.options()));
+    const AttentionOutput output = attention_forward_by(forward, x.q, x.k, x.v, plan, shape);
+    attention_backward_by(AttentionBackend::hopper, x.q, x.q, x.k, x.v, output, plan, shape, g.q,
+                          g.k, g.v);
+    dk.push_back(g.k.to(at::kFloat));
+    EXPECT_LE(relative_error(dk.back(), dk.front()), std::numeric_limits<c10::BFloat16>::epsilon());
+  }
+}
+
+// What the memory planner counts on meta tensors is what cuDNN's backward takes here, to 1 %.
 TEST_F(AttentionOnHopper, takes_the_memory_that_a_meta_tensor_is_charged) {
   for (const bool strided : {false, true}) {
     for (const bool dense : {false, true}) {
@@ -206,12 +245,13 @@ TEST_F(AttentionOnHopper, takes_the_memory_that_a_meta_tensor_is_charged) {
       Parts g = parts(c, at::empty({sum(c.lengths), 12 * 128}, x.q.options()));
       const at::Tensor dout = x.q.contiguous();
       const AttentionShape shape{Mask::causal, 0, 0.1};
-      const AttentionOutput output = attention_forward(x.q, x.k, x.v, plan, shape);
+      const auto backend = dense ? AttentionBackend::cudnn_dense : AttentionBackend::cudnn;
+      const AttentionOutput output = attention_forward_by(backend, x.q, x.k, x.v, plan, shape);
       // once before the count: it makes the offsets that the plan keeps
-      attention_backward(dout, x.q, x.k, x.v, output, plan, shape, g.q, g.k, g.v);
+      attention_backward_by(backend, dout, x.q, x.k, x.v, output, plan, shape, g.q, g.k, g.v);
       const int64_t before = allocated(Stat::current);
       c10::cuda::CUDACachingAllocator::resetPeakStats(best_device(0).index());
-      attention_backward(dout, x.q, x.k, x.v, output, plan, shape, g.q, g.k, g.v);
+      attention_backward_by(backend, dout, x.q, x.k, x.v, output, plan, shape, g.q, g.k, g.v);
       const auto taken = static_cast<double>(allocated(Stat::peak) - before);
       const auto charged = static_cast<double>(cudnn_backward_workspace(dense, g.q, g.k, g.v));
       EXPECT_NEAR(taken / charged, 1.0, 0.01) << "strided " << strided << ", dense " << dense;

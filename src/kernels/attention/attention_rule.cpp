@@ -16,6 +16,7 @@ constexpr int64_t kTestedCudnn = 91900;  // what torch 2.11 brings; older ones l
 constexpr int64_t kLargestHead = 256, kLargestHeadOfBlackwell = 128;
 // A tile of cuDNN has 128 rows: up to half of one, FlashAttention-2's smaller ones waste less.
 constexpr int64_t kShortSegment = 64;
+constexpr int64_t kHeadOfHopper = 128;  // attention_hopper.cu
 // Equal lengths of this grain come by design (a cut-off length), so that few graphs are built for
 // them.
 constexpr int64_t kDenseGrain = 256;
@@ -32,6 +33,22 @@ bool has_cudnn(const AttentionDevice& device, int64_t head_dim) {
 }
 
 }  // namespace
+
+const char* short_name(AttentionBackend backend) {
+  switch (backend) {
+    case AttentionBackend::by_segment:
+      return "by_segment";
+    case AttentionBackend::flash2:
+      return "flash2";
+    case AttentionBackend::cudnn:
+      return "cudnn";
+    case AttentionBackend::cudnn_dense:
+      return "cudnn_dense";
+    case AttentionBackend::hopper:
+      return "hopper";
+  }
+  return "";
+}
 
 AttentionDevice attention_device(at::Device device) {
   if (device.is_meta()) return {major_of_meta, kTestedCudnn, false};
@@ -50,6 +67,9 @@ AttentionBackend attention_backend(const AttentionDevice& device, const Attentio
     return AttentionBackend::by_segment;
   // cuDNN's ordered sum of dq needs memory of the order of segments * length^2.
   if (!has_cudnn(device, x.head_dim) || device.deterministic) return AttentionBackend::flash2;
+  if (x.backward && device.compute_major == kHopper && x.dtype == at::kBFloat16 &&
+      x.head_dim == kHeadOfHopper && x.max_length > kShortSegment)
+    return AttentionBackend::hopper;
   if (x.equal_length > 0 && x.equal_length % kDenseGrain == 0) return AttentionBackend::cudnn_dense;
   const bool fits = x.largest_offset <= std::numeric_limits<int32_t>::max();
   return fits && x.max_length > kShortSegment ? AttentionBackend::cudnn : AttentionBackend::flash2;
@@ -58,14 +78,20 @@ AttentionBackend attention_backend(const AttentionDevice& device, const Attentio
 AttentionChoice attention_choice(const AttentionDevice& device, at::ScalarType dtype) {
   AttentionProblem usual;
   usual.dtype = dtype;
-  switch (attention_backend(device, usual)) {
+  const AttentionBackend forward = attention_backend(device, usual);
+  usual.backward = true;
+  const char* own = attention_backend(device, usual) == AttentionBackend::hopper
+                        ? ", backward our own for heads of 128"
+                        : "";
+  switch (forward) {
     case AttentionBackend::cudnn:
     case AttentionBackend::cudnn_dense:
+    case AttentionBackend::hopper:
       return {
-          fmt::format("cuDNN {}.{}.{} fused over ragged segments; FlashAttention-2 (ATen) where "
+          fmt::format("cuDNN {}.{}.{} fused over ragged segments{}; FlashAttention-2 (ATen) where "
                       "none exceeds {} tokens",
                       device.cudnn_version / 10000, device.cudnn_version % 10000 / 100,
-                      device.cudnn_version % 100, kShortSegment),
+                      device.cudnn_version % 100, own, kShortSegment),
           "the fastest measured for each"};
     case AttentionBackend::flash2:
       return {"FlashAttention-2 over cu_seqlens (ATen)",

@@ -14,7 +14,10 @@ enum class AttentionBackend {
   flash2,       ///< FlashAttention-2 of ATen, over cu_seqlens
   cudnn,        ///< cuDNN's fused kernels, over ragged offsets
   cudnn_dense,  ///< the same where all segments are equally long: a batch without offsets
+  hopper,       ///< our own backward, after a forward of cuDNN's over ragged offsets
 };
+
+const char* short_name(AttentionBackend backend);  ///< as the enumerator
 
 /// What the rule asks of a device. A meta tensor stands for a Hopper GPU with all that a build has,
 /// or for the device that stand_for names.
@@ -34,6 +37,7 @@ struct AttentionProblem {
   int64_t max_length = 4096;   ///< tokens of the longest segment
   int64_t equal_length = 0;    ///< tokens of every segment; 0 if they differ
   int64_t largest_offset = 0;  ///< elements to the end of the largest operand
+  bool backward = false;
 };
 
 AttentionBackend attention_backend(const AttentionDevice& device, const AttentionProblem& problem);

@@ -168,6 +168,18 @@ TEST(AttentionRule, looks_at_type_head_size_and_lengths) {
   EXPECT_EQ(chosen(kHopper, {.largest_offset = int64_t{1} << 31}), AttentionBackend::flash2);
 }
 
+TEST(AttentionRule, takes_our_own_backward_on_hopper) {
+  const AttentionProblem usual{.backward = true};
+  EXPECT_EQ(chosen(kHopper, usual), AttentionBackend::hopper);
+  EXPECT_EQ(chosen(kHopper, {.max_length = 512, .equal_length = 512, .backward = true}),
+            AttentionBackend::hopper);
+  EXPECT_EQ(chosen(kHopper, {.dtype = at::kHalf, .backward = true}), AttentionBackend::cudnn);
+  EXPECT_EQ(chosen(kHopper, {.head_dim = 64, .backward = true}), AttentionBackend::cudnn);
+  EXPECT_EQ(chosen(kHopper, {.max_length = 64, .backward = true}), AttentionBackend::flash2);
+  EXPECT_EQ(chosen({10, 91900, false}, usual), AttentionBackend::cudnn);
+  EXPECT_EQ(chosen({9, 91900, true}, usual), AttentionBackend::flash2);
+}
+
 TEST(AttentionRule, says_what_it_takes_and_why) {
   const AttentionChoice hopper = attention_choice(kHopper, at::kBFloat16);
   EXPECT_NE(hopper.kernel.find("cuDNN 9.19.0"), std::string::npos) << hopper.kernel;
@@ -182,6 +194,10 @@ TEST(AttentionPlan, knows_where_segments_begin_within_a_capacity) {
   EXPECT_TRUE(plan.cu_seqlens.equal(at::tensor({0, 3, 3, 7}, at::kInt)));
   EXPECT_TRUE(plan.padded.narrow(0, 0, 6).equal(at::tensor({0, 3, 3, 7, 7, 7}, at::kInt)));
   EXPECT_TRUE(plan.padded.narrow(0, 32, 5).equal(at::tensor({3, 0, 4, 0, 0}, at::kInt)));
+  // blocks of keys: segment 2 (from token 3, its first tile 2), then segment 0
+  EXPECT_TRUE(plan.padded.narrow(0, 64, 12).equal(
+      at::tensor({3, 4, 2, 0, 0, 3, 0, 0, 0, 0, 0, 0}, at::kInt)));
+  EXPECT_EQ(plan.padded.numel(), 64 + 4 * plan.block_count);
   EXPECT_EQ(plan.equal_length, 0);
   EXPECT_EQ(attention_plan({6, 6}, at::kCPU).equal_length, 6);
   const AttentionPlan usual = attention_plan(std::vector<int64_t>(17, 300), at::kCPU);

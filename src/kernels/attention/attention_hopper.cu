@@ -1,0 +1,473 @@
+// Plan, after FlashAttention-3 (Shah et al. 2024, arXiv 2407.08608): a block owns 128 keys of one
+// head and walks over the tiles of 64 queries that see them, of all query heads that share the key
+// head. Scores are made transposed, keys by queries, so that probabilities and their gradients are,
+// as they lie in registers, the left operands of the products that sum up dv and dk. Only ds goes
+// through shared memory: dq needs all 128 keys, of which each of the two warpgroups has half. dq is
+// added to fp32 sums in global memory by the bulk engine, 4 KB a warp; its tiles are laid out as
+// registers hold them and finish() puts them in order. Blocks of one head of a segment run next to
+// each other, the longest segments first: the sums that they share stay in the L2 cache (without: a
+// third slower).
+#include <cuda_runtime.h>
+
+#include "core/error.h"
+#include "core/format.h"
+#include "kernels/attention/attention_hopper_cuda.h"
+#include "kernels/attention/hopper.cuh"
+#include "kernels/vector.cuh"
+
+namespace lmms::kernels {
+namespace {
+
+using bf16 = __nv_bfloat16;
+constexpr int kHead = kHopperHead, kM = kHopperQueries, kN = kHopperKeys;
+constexpr int kTile = kM * kHead;  // elements of a tile of queries
+constexpr float kLog2e = 1.4426950408889634f;
+
+// Which segment the tile is of: the last that begins at or before it. Segment s begins at tile
+// (starts[s] + kM * s) / kM. Every lane of a full warp calls it.
+__device__ int segment_of(const int32_t* starts, int segments, int tile) {
+  int count = 0;
+  for (int s = static_cast<int>(threadIdx.x % 32);
+       s - static_cast<int>(threadIdx.x % 32) < segments; s += 32)
+    count += __popc(__ballot_sync(0xffffffffu, s < segments && starts[s] / kM + s <= tile));
+  return count - 1;
+}
+
+struct Rows {
+  int segment, first, count;  // tokens of a tile: its first within the segment, and how many
+};
+__device__ Rows rows_of(const int32_t* starts, int segments, int tile) {
+  const int s = segment_of(starts, segments, tile);
+  const int begin = starts[s], length = starts[s + 1] - begin;
+  const int first = (tile - (begin / kM + s)) * kM;
+  return {s, begin + first, min(kM, length - first)};
+}
+
+struct Prepare {
+  const int32_t* starts;
+  int segments;
+  int64_t tiles;
+  const bf16 *out, *dout;
+  int64_t out_row, dout_row;
+  const float* lse;
+  int64_t lse_token, lse_head, lse_segment;
+  float *lse2, *delta, *dq;  // [heads, tiles, kM], the same, [heads, tiles, kTile]
+};
+
+// A tile of a head: lse in powers of two, the sums of out * dout, and zeros to add q's gradient to.
+// Rows beyond the segment get an lse that makes their probabilities zero.
+__global__ void __launch_bounds__(256) prepare(Prepare x) {
+  const int head = static_cast<int>(blockIdx.x), tile = static_cast<int>(blockIdx.y);
+  const Rows rows = rows_of(x.starts, x.segments, tile);
+  if (rows.count <= 0) return;  // no block reads it
+  const int64_t slot = static_cast<int64_t>(head) * x.tiles + tile;
+  const int part = static_cast<int>(threadIdx.x) % 16;
+#pragma unroll
+  for (int r = static_cast<int>(threadIdx.x) / 16; r < kM; r += 16) {
+    float sum = 0, lse2 = INFINITY;
+    if (r < rows.count) {
+      const int64_t token = rows.first + r;
+      const auto a = Pack<bf16>::load(x.out + token * x.out_row + head * kHead + part * 8);
+      const auto b = Pack<bf16>::load(x.dout + token * x.dout_row + head * kHead + part * 8);
+#pragma unroll
+      for (int i = 0; i < 8; ++i) sum += to_float(a.values[i]) * to_float(b.values[i]);
+      const int64_t within = token - x.starts[rows.segment];
+      lse2 = kLog2e * x.lse[(x.lse_segment == 0 ? token : within) * x.lse_token +
+                            head * x.lse_head + rows.segment * x.lse_segment];
+    }
+    sum = warp_sum<16>(sum);
+    if (part == 0) {
+      x.lse2[slot * kM + r] = lse2;
+      x.delta[slot * kM + r] = sum;
+    }
+  }
+  auto* dq = reinterpret_cast<float4*>(x.dq + slot * kTile);
+#pragma unroll
+  for (int i = 0; i < kTile / 4 / 256; ++i) dq[i * 256 + threadIdx.x] = make_float4(0, 0, 0, 0);
+}
+
+struct Finish {
+  const int32_t* starts;
+  int segments;
+  int64_t tiles;
+  const float* sums;
+  bf16* dq;
+  int64_t dq_row;
+};
+
+// A tile of q's gradient from the order of the warpgroups' registers to rows of bf16.
+__global__ void __launch_bounds__(256) finish(Finish x) {
+  __shared__ __align__(16) bf16 shared[kM][kHead + 8];
+  const int head = static_cast<int>(blockIdx.x), tile = static_cast<int>(blockIdx.y);
+  const Rows rows = rows_of(x.starts, x.segments, tile);
+  if (rows.count <= 0) return;
+  const int64_t slot = static_cast<int64_t>(head) * x.tiles + tile;
+  const auto* sums = reinterpret_cast<const float4*>(x.sums + slot * kTile);
+#pragma unroll
+  for (int i = 0; i < kTile / 4 / 256; ++i) {
+    const int index = i * 256 + static_cast<int>(threadIdx.x);
+    const float4 d = __ldcs(sums + index);
+    const int lane = index % 32, j = index / 32 % 8, warp = index / 256 % 4, half = index / 1024;
+    const int row = warp * 16 + lane / 4, column = half * 64 + j * 8 + lane % 4 * 2;
+    *reinterpret_cast<__nv_bfloat162*>(&shared[row][column]) = __floats2bfloat162_rn(d.x, d.y);
+    *reinterpret_cast<__nv_bfloat162*>(&shared[row + 8][column]) = __floats2bfloat162_rn(d.z, d.w);
+  }
+  __syncthreads();
+  const int part = static_cast<int>(threadIdx.x) % 16;
+#pragma unroll
+  for (int r = static_cast<int>(threadIdx.x) / 16; r < kM; r += 16)
+    if (r < rows.count)
+      *reinterpret_cast<uint4*>(x.dq + (rows.first + r) * x.dq_row + head * kHead + part * 8) =
+          *reinterpret_cast<const uint4*>(&shared[r][part * 8]);
+}
+
+// Shared memory of the main kernel. Operands are halves of 64 columns, in swizzled rows of 128
+// bytes.
+struct Shared {
+  bf16 k[2][kN * 64], v[2][kN * 64];
+  bf16 q[2][2][kM * 64], dout[2][2][kM * 64];
+  bf16 ds[2][kN * kM];  // [keys, queries]
+  float dq[8][1024];    // a warp's
+  float lse2[2][kM], delta[2][kM];
+  uint64_t k_full, v_full, q_full[2], dout_full[2], empty[2];
+};
+constexpr int kSharedBytes = sizeof(Shared) + 1024;
+
+struct Maps {
+  CUtensorMap q, k, v, dout;  // (column, head, token), boxes of 64 columns of one head
+};
+
+struct Backward {
+  const HopperBlock* blocks;
+  int kv_heads, group;
+  int64_t tiles;
+  const float *lse2, *delta;
+  float* dq;
+  bf16 *dk, *dv;
+  int64_t dk_row, dv_row;
+  bool causal;
+  int window;
+  float scale, scale_log2;
+};
+
+// The tiles of queries that see a block of keys.
+struct Span {
+  int first, count;
+};
+__device__ Span span_of(const Backward& x, const HopperBlock& b) {
+  const int tiles = (b.length + kM - 1) / kM;
+  const int first = x.causal ? b.block * (kN / kM) : 0;
+  const int end =
+      x.window > 0 ? min(tiles, ((b.block + 1) * kN + x.window - 1 + kM - 1) / kM) : tiles;
+  return {first, end - first};
+}
+
+[[maybe_unused]] __device__ void load_tiles(Shared& s, const Maps& maps, const Backward& x,
+                                            const HopperBlock& b, int kv_head) {
+  using namespace hopper;
+  const auto at = [](const auto& p) { return shared_address(&p); };
+  const int key = b.begin + b.block * kN;
+  const auto load_keys = [&](bf16(&to)[2][kN * 64], const CUtensorMap& map, uint64_t& barrier) {
+    arrive_expecting(at(barrier), 2 * kN * 64 * sizeof(bf16));
+    for (int half = 0; half < 2; ++half)
+      load_box(at(to[half]), &map, half * 64, kv_head, key, at(barrier));
+  };
+  const auto load_queries = [&](bf16(&to)[2][kM * 64], float(&numbers)[kM], const CUtensorMap& map,
+                                const float* from, int head, int tile, uint64_t& barrier) {
+    arrive_expecting(at(barrier), kTile * sizeof(bf16) + kM * sizeof(float));
+    for (int half = 0; half < 2; ++half)
+      load_box(at(to[half]), &map, half * 64, head, b.begin + tile * kM, at(barrier));
+    load_bytes(at(numbers), from + (head * x.tiles + b.tile + tile) * kM, kM * sizeof(float),
+               at(barrier));
+  };
+  const Span span = span_of(x, b);
+  const int steps = span.count * x.group;
+  for (int i = 0; i < steps; ++i) {
+    const int stage = i % 2, head = kv_head * x.group + i / span.count,
+              tile = span.first + i % span.count;
+    if (i >= 2) wait(at(s.empty[stage]), (i / 2 - 1) % 2);
+    if (i == 0) load_keys(s.k, maps.k, s.k_full);
+    load_queries(s.q[stage], s.lse2[stage], maps.q, x.lse2, head, tile, s.q_full[stage]);
+    if (i == 0) load_keys(s.v, maps.v, s.v_full);
+    load_queries(s.dout[stage], s.delta[stage], maps.dout, x.delta, head, tile, s.dout_full[stage]);
+  }
+}
+
+__device__ uint32_t two(float a, float b) {
+  const __nv_bfloat162 both = __floats2bfloat162_rn(a, b);
+  return *reinterpret_cast<const uint32_t*>(&both);
+}
+
+// The sums of a warpgroup, 64 rows, through its own part of shared memory to rows of bf16.
+__device__ void store_rows(const float (&sum)[64], float scale, bf16* halves, int half_size,
+                           bf16* to, int64_t row_stride, int rows, int barrier) {
+  const int lane = static_cast<int>(threadIdx.x) % 32,
+            warp = static_cast<int>(threadIdx.x) / 32 % 4;
+  hopper::sync_threads(barrier, 128);
+#pragma unroll
+  for (int half = 0; half < 2; ++half)
+#pragma unroll
+    for (int c = 0; c < 4; ++c) {
+      const int row = warp * 16 + lane / 8 % 2 * 8 + lane % 8;
+      const int chunk = 2 * c + lane / 16;
+      const float* d = &sum[half * 32 + c * 8];
+      hopper::store_matrices(
+          hopper::shared_address(halves + half * half_size + row * 64 + (chunk ^ row % 8) * 8),
+          two(d[0] * scale, d[1] * scale), two(d[2] * scale, d[3] * scale),
+          two(d[4] * scale, d[5] * scale), two(d[6] * scale, d[7] * scale));
+    }
+  hopper::sync_threads(barrier, 128);
+  const int part = static_cast<int>(threadIdx.x) % 16;
+#pragma unroll
+  for (int r = static_cast<int>(threadIdx.x) % 128 / 16; r < 64; r += 8)
+    if (r < rows)
+      *reinterpret_cast<uint4*>(to + r * row_stride + part * 8) = *reinterpret_cast<const uint4*>(
+          halves + part / 8 * half_size + r * 64 + (part % 8 ^ r % 8) * 8);
+}
+
+[[maybe_unused]] __device__ void work(Shared& s, const Backward& x, const HopperBlock& b,
+                                      int kv_head) {
+  using namespace hopper;
+  const auto at = [](const auto& p) { return shared_address(&p); };
+  const int group = static_cast<int>(threadIdx.x) / 128 - 1;  // of warps: keys 64 * group and on
+  const int thread = static_cast<int>(threadIdx.x) % 128, lane = thread % 32, warp = thread / 32;
+  const Span span = span_of(x, b);
+  const int steps = span.count * x.group;
+  const uint32_t own = group * 64 * 128;  // bytes to the group's rows in 64-column halves
+  constexpr uint32_t kKeyHalf = kN * 128, kQueryHalf = kM * 128;
+  const uint64_t k_rows = operand(at(s.k) + own), v_rows = operand(at(s.v) + own);
+  const uint64_t k_columns = operand(at(s.k) + group * kKeyHalf);
+  const uint32_t ds_store = at(s.ds) + own + (warp * 16 + lane % 16) * 128;
+
+  // [64 keys, 64 queries] = rows of keys or values times a tile of queries or their gradients
+  const auto scores = [&](float(&sum)[32], uint64_t rows, uint64_t tile) {
+    multiply<false, false, false>(sum, rows, tile);
+#pragma unroll
+    for (int k = 1; k < kHead / 16; ++k)
+      multiply<false, false, true>(sum, advanced(rows, k / 4 * kKeyHalf + k % 4 * 32),
+                                   advanced(tile, k / 4 * kQueryHalf + k % 4 * 32));
+  };
+  // [64 keys, 128] += probabilities or their gradients times the tile
+  const auto gather = [&](float(&sum)[64], const uint32_t(&a)[4][4], uint64_t tile) {
+#pragma unroll
+    for (int k = 0; k < kM / 16; ++k) multiply<true>(sum, a[k], advanced(tile, k * 16 * 128));
+  };
+
+  const uint32_t dq_own = at(s.dq[group * 4 + warp]);
+  const auto add = [&](bool also, float* to, const float(&dq)[32]) {
+    drain(lane == 0);
+    __syncwarp();
+#pragma unroll
+    for (int j = 0; j < 8; ++j)
+      store_four(dq_own + (j * 32 + lane) * 16, dq[4 * j], dq[4 * j + 1], dq[4 * j + 2],
+                 dq[4 * j + 3]);
+    fence_async_proxy();
+    __syncwarp();
+    add_bytes_if(also && lane == 0, to, dq_own, 4096);
+  };
+
+  float dk[64], dv[64];
+#pragma unroll
+  for (int i = 0; i < 64; ++i) dk[i] = dv[i] = 0;
+  float p[32], dp[32], dq[32];
+  uint32_t p_half[4][4], ds_half[4][4];
+
+  wait(at(s.k_full), 0);
+  float* to = x.dq;  // where the gradient of the step before belongs
+  for (int i = 0; i < steps; ++i) {
+    const int stage = i % 2, parity = i / 2 % 2;
+    wait(at(s.q_full[stage]), parity);
+    begin_products();
+    scores(p, k_rows, operand(at(s.q[stage])));
+    commit_products();
+    add(i > 0, to, dq);
+    const int head = kv_head * x.group + i / span.count, tile = span.first + i % span.count;
+    to = x.dq + (head * x.tiles + b.tile + tile) * kTile + (group * 4 + warp) * 1024;
+    if (i == 0) wait(at(s.v_full), 0);
+    wait(at(s.dout_full[stage]), parity);
+    begin_products();
+    scores(dp, v_rows, operand(at(s.dout[stage])));
+    commit_products();
+
+    wait_products<1>();
+    pin(p);
+    const int query = tile * kM, key = b.block * kN + group * 64;
+    const bool cut = (x.causal && query < key + 63) ||
+                     (x.window > 0 && query + kM - 1 - key >= x.window) ||
+                     (!x.causal && key + 64 > b.length);
+    if (cut) {
+#pragma unroll
+      for (int j = 0; j < 32; ++j) {
+        const int n = key + warp * 16 + lane / 4 + j / 2 % 2 * 8;
+        const int m = query + j / 4 * 8 + lane % 4 * 2 + j % 2;
+        const bool seen =
+            n < b.length && (!x.causal || n <= m) && (x.window == 0 || m - x.window < n);
+        if (!seen) p[j] = -INFINITY;
+      }
+    }
+#pragma unroll
+    for (int j = 0; j < 8; ++j) {
+      const float2 lse2 = *reinterpret_cast<const float2*>(&s.lse2[stage][j * 8 + lane % 4 * 2]);
+      p[4 * j] = hopper::power_of_two(p[4 * j] * x.scale_log2 - lse2.x);
+      p[4 * j + 1] = hopper::power_of_two(p[4 * j + 1] * x.scale_log2 - lse2.y);
+      p[4 * j + 2] = hopper::power_of_two(p[4 * j + 2] * x.scale_log2 - lse2.x);
+      p[4 * j + 3] = hopper::power_of_two(p[4 * j + 3] * x.scale_log2 - lse2.y);
+    }
+#pragma unroll
+    for (int j = 0; j < 16; ++j) p_half[j / 4][j % 4] = two(p[2 * j], p[2 * j + 1]);
+    begin_products();
+    gather(dv, p_half, operand(at(s.dout[stage]), kQueryHalf));
+    commit_products();
+
+    wait_products<1>();
+    pin(dp);
+#pragma unroll
+    for (int j = 0; j < 8; ++j) {
+      const float2 delta = *reinterpret_cast<const float2*>(&s.delta[stage][j * 8 + lane % 4 * 2]);
+      dp[4 * j] = p[4 * j] * (dp[4 * j] - delta.x);
+      dp[4 * j + 1] = p[4 * j + 1] * (dp[4 * j + 1] - delta.y);
+      dp[4 * j + 2] = p[4 * j + 2] * (dp[4 * j + 2] - delta.x);
+      dp[4 * j + 3] = p[4 * j + 3] * (dp[4 * j + 3] - delta.y);
+    }
+#pragma unroll
+    for (int j = 0; j < 16; ++j) ds_half[j / 4][j % 4] = two(dp[2 * j], dp[2 * j + 1]);
+#pragma unroll
+    for (int c = 0; c < 4; ++c)
+      store_matrices(ds_store + stage * (kN * kM * 2) + ((2 * c + lane / 16) ^ lane % 8) * 16,
+                     ds_half[c][0], ds_half[c][1], ds_half[c][2], ds_half[c][3]);
+    fence_async_proxy();
+    sync_threads(1, 256);
+
+    // [64 queries, 64 of the 128 columns] = gradients of scores times keys
+    begin_products();
+    const uint64_t ds_columns = operand(at(s.ds[stage]));
+    multiply<true, true, false>(dq, ds_columns, k_columns);
+#pragma unroll
+    for (int k = 1; k < kN / 16; ++k)
+      multiply<true, true, true>(dq, advanced(ds_columns, k * 16 * 128),
+                                 advanced(k_columns, k * 16 * 128));
+    commit_products();
+    gather(dk, ds_half, operand(at(s.q[stage]), kQueryHalf));
+    commit_products();
+    wait_products<0>();
+    pin(dq);
+    pin(dk);
+    pin(dv);
+#pragma unroll
+    for (int j = 0; j < 32; ++j) dq[j] *= x.scale;
+    if (lane == 0) arrive(at(s.empty[stage]));
+  }
+  add(true, to, dq);
+  drain(lane == 0);
+  pin(dk);
+  pin(dv);
+  const int first = b.block * kN + group * 64;
+  const int64_t token = b.begin + first;
+  const int rows = b.length - first;
+  bf16* own_rows = s.v[0] + group * 64 * 64;
+  store_rows(dv, 1.0f, own_rows, kN * 64, x.dv + token * x.dv_row + kv_head * kHead, x.dv_row, rows,
+             2 + group);
+  store_rows(dk, x.scale, own_rows, kN * 64, x.dk + token * x.dk_row + kv_head * kHead, x.dk_row,
+             rows, 2 + group);
+}
+
+// A block of keys of one head: a warp that brings tiles, and two groups of four warps with 64 keys
+// each.
+__global__ void __launch_bounds__(384, 1)
+    backward(const __grid_constant__ Maps maps, const __grid_constant__ Backward x) {
+#ifdef __CUDA_ARCH_FEAT_SM90_ALL
+  using namespace hopper;
+  extern __shared__ uint8_t raw[];
+  auto& s = *reinterpret_cast<Shared*>(raw + (1024 - shared_address(raw) % 1024) % 1024);
+  const int listed = static_cast<int>(blockIdx.x) / x.kv_heads;
+  HopperBlock b = x.blocks[listed];
+  if (b.length == 0) return;
+  // The blocks of a segment follow each other: those of its first head, of its second ...
+  const int count = (b.length + kN - 1) / kN;
+  const int local = static_cast<int>(blockIdx.x) - (listed - b.block) * x.kv_heads;
+  const int kv_head = local / count;
+  b.block = local % count;
+  if (threadIdx.x == 0) {
+    const auto at = [](const auto& p) { return shared_address(&p); };
+    init_barrier(at(s.k_full), 1);
+    init_barrier(at(s.v_full), 1);
+    for (int stage = 0; stage < 2; ++stage) {
+      init_barrier(at(s.q_full[stage]), 1);
+      init_barrier(at(s.dout_full[stage]), 1);
+      init_barrier(at(s.empty[stage]), 8);
+    }
+    publish_barriers();
+  }
+  __syncthreads();
+  if (threadIdx.x < 128) {
+    give_registers<24>();
+    if (threadIdx.x == 0) load_tiles(s, maps, x, b, kv_head);
+  } else {
+    take_registers<240>();
+    work(s, x, b, kv_head);
+  }
+#endif
+}
+
+using Encode = decltype(&cuTensorMapEncodeTiled);
+Encode encode() {
+  static const Encode found = [] {
+    void* function = nullptr;
+    cudaDriverEntryPointQueryResult result;
+    if (cudaGetDriverEntryPointByVersion("cuTensorMapEncodeTiled", &function, 12000,
+                                         cudaEnableDefault, &result) != cudaSuccess ||
+        function == nullptr)
+      throw Error("", "the GPU's driver has no cuTensorMapEncodeTiled",
+                  "update the driver; CUDA 13 needs 580 or later", Exit::failed);
+    return reinterpret_cast<Encode>(function);
+  }();
+  return found;
+}
+
+CUtensorMap map_of(const HopperOperand<const void>& x, int64_t tokens, int64_t heads,
+                   uint32_t rows_of_box) {
+  CUtensorMap map;
+  const cuuint64_t sizes[] = {kHead, static_cast<cuuint64_t>(heads),
+                              static_cast<cuuint64_t>(tokens)};
+  const cuuint64_t strides[] = {kHead * sizeof(bf16),
+                                static_cast<cuuint64_t>(x.row) * sizeof(bf16)};
+  const cuuint32_t box[] = {64, 1, rows_of_box}, every[] = {1, 1, 1};
+  const CUresult made =
+      encode()(&map, CU_TENSOR_MAP_DATA_TYPE_BFLOAT16, 3, const_cast<void*>(x.data), sizes, strides,
+               box, every, CU_TENSOR_MAP_INTERLEAVE_NONE, CU_TENSOR_MAP_SWIZZLE_128B,
+               CU_TENSOR_MAP_L2_PROMOTION_L2_256B, CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE);
+  if (made != CUDA_SUCCESS)
+    throw Error("",
+                fmt::format("attention backward: cuTensorMapEncodeTiled failed ({})",
+                            static_cast<int>(made)),
+                "report it with `lmms doctor`", Exit::failed);
+  return map;
+}
+
+}  // namespace
+
+void attention_backward_hopper(const HopperBackward& x, CUstream_st* stream) {
+  static const bool once [[maybe_unused]] = [] {
+    cudaFuncSetAttribute(backward, cudaFuncAttributeMaxDynamicSharedMemorySize, kSharedBytes);
+    return true;
+  }();
+  const auto read = [](const auto& x) { return static_cast<const bf16*>(x.data); };
+  const auto written = [](const auto& x) { return static_cast<bf16*>(x.data); };
+  auto* dq = static_cast<float*>(x.workspace);
+  float* lse2 = dq + x.heads * x.tiles * kTile;
+  float* delta = lse2 + x.heads * x.tiles * kM;
+  const auto segments = static_cast<int>(x.segments), kv_heads = static_cast<int>(x.kv_heads);
+  const dim3 tiles(static_cast<unsigned>(x.heads), static_cast<unsigned>(x.tiles));
+  prepare<<<tiles, 256, 0, stream>>>({x.starts, segments, x.tiles, read(x.out), read(x.dout),
+                                      x.out.row, x.dout.row, x.lse, x.lse_token, x.lse_head,
+                                      x.lse_segment, lse2, delta, dq});
+  const Maps maps{map_of(x.q, x.tokens, x.heads, kM), map_of(x.k, x.tokens, x.kv_heads, kN),
+                  map_of(x.v, x.tokens, x.kv_heads, kN), map_of(x.dout, x.tokens, x.heads, kM)};
+  backward<<<static_cast<unsigned>(x.kv_heads * x.block_count), 384, kSharedBytes, stream>>>(
+      maps, {x.blocks, kv_heads, static_cast<int>(x.heads) / kv_heads, x.tiles, lse2, delta, dq,
+             written(x.dk), written(x.dv), x.dk.row, x.dv.row, x.causal, static_cast<int>(x.window),
+             x.scale, x.scale * kLog2e});
+  finish<<<tiles, 256, 0, stream>>>({x.starts, segments, x.tiles, dq, written(x.dq), x.dq.row});
+}
+
+}  // namespace lmms::kernels
