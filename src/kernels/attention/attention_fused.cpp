@@ -16,6 +16,7 @@
 
 #include "kernels/attention/attention_cudnn.h"
 #include "kernels/attention/attention_hopper_cuda.h"
+#include "kernels/attention/attention_short_cuda.h"
 #include "kernels/device.h"
 #include "kernels/dims.h"
 #include "kernels/on_device.h"
@@ -91,6 +92,11 @@ at::Tensor offsets_of(const AttentionPlan& plan, int64_t row) {
   return kept;
 }
 
+// A window that no segment exceeds is none.
+int64_t window_of(const AttentionPlan& plan, const AttentionShape& shape) {
+  return shape.mask == Mask::causal && shape.window < plan.max_length ? shape.window : 0;
+}
+
 CudnnAttentionKey forward_key(bool dense, const at::Tensor& q, const at::Tensor& k,
                               const at::Tensor& v, const AttentionPlan& plan,
                               const AttentionShape& shape, at::Device device) {
@@ -99,8 +105,7 @@ CudnnAttentionKey forward_key(bool dense, const at::Tensor& q, const at::Tensor&
   key.bf16 = q.scalar_type() == at::kBFloat16;
   key.causal = shape.mask == Mask::causal;
   key.device = device.index();
-  // a window that no segment exceeds is none
-  key.window = key.causal && shape.window < plan.max_length ? shape.window : 0;
+  key.window = window_of(plan, shape);
   key.scale = shape.scale;
   key.heads = q.size(1);
   key.kv_heads = k.size(1);
@@ -223,10 +228,56 @@ void hopper_backward(const at::Tensor& dout, const at::Tensor& q, const at::Tens
   x.dv = {dv.mutable_data_ptr(), dv.stride(0)};
   x.workspace = scratch.mutable_data_ptr();
   x.causal = shape.mask == Mask::causal;
-  x.window = x.causal && shape.window < plan.max_length ? shape.window : 0;
+  x.window = window_of(plan, shape);
   x.scale = static_cast<float>(shape.scale);
   attention_backward_hopper(x, current_stream());
   check_last_launch("attention backward");
+}
+
+ShortAttention short_attention(const at::Tensor& q, const at::Tensor& k, const AttentionPlan& plan,
+                               const AttentionShape& shape) {
+  TORCH_INTERNAL_ASSERT(plan.max_length <= kShortSegment && q.size(1) == k.size(1) &&
+                            q.size(2) <= kShortHead && q.scalar_type() == at::kBFloat16,
+                        "attention: short segments, q ", q.sizes(), ", k ", k.sizes());
+  return {q.size(1),
+          q.size(2),
+          plan.capacity.segments,
+          plan.padded.const_data_ptr<int32_t>(),
+          shape.mask == Mask::causal,
+          window_of(plan, shape),
+          static_cast<float>(shape.scale)};
+}
+ShortOperand<const void> short_operand(const at::Tensor& x) {
+  return {x.const_data_ptr(), x.stride(0)};
+}
+ShortOperand<void> short_result(const at::Tensor& x) {
+  return {x.mutable_data_ptr(), x.stride(0)};
+}
+
+AttentionOutput short_forward(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
+                              const AttentionPlan& plan, const AttentionShape& shape) {
+  const auto [T, Nq, D] = dims<3>(q, "q");
+  AttentionOutput output{at::empty({T, Nq, D}, q.options()),
+                         at::empty({T, Nq}, q.options().dtype(at::kFloat))};
+  if (!q.is_cuda() || T == 0) return output;
+  attention_forward_short(
+      {short_attention(q, k, plan, shape), short_operand(q), short_operand(k), short_operand(v),
+       short_result(output.out), output.lse.mutable_data_ptr<float>()},
+      current_stream());
+  check_last_launch("attention over short segments");
+  return output;
+}
+
+void short_backward(const at::Tensor& dout, const at::Tensor& q, const at::Tensor& k,
+                    const at::Tensor& v, const AttentionOutput& output, const AttentionPlan& plan,
+                    const AttentionShape& shape, at::Tensor& dq, at::Tensor& dk, at::Tensor& dv) {
+  if (!q.is_cuda() || q.size(0) == 0) return;
+  attention_backward_short(
+      {short_attention(q, k, plan, shape), short_operand(q), short_operand(k), short_operand(v),
+       short_operand(output.out), short_operand(dout), short_result(dq), short_result(dk),
+       short_result(dv), output.lse.const_data_ptr<float>()},
+      current_stream());
+  check_last_launch("attention over short segments, backward");
 }
 
 AttentionProblem problem_of(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
@@ -235,6 +286,7 @@ AttentionProblem problem_of(const at::Tensor& q, const at::Tensor& k, const at::
   problem.backward = backward;
   problem.dtype = q.scalar_type();
   problem.head_dim = q.size(2);
+  problem.grouped = q.size(1) != k.size(1);
   problem.max_length = plan.max_length;
   problem.equal_length = plan.equal_length;
   problem.largest_offset = std::max({end_of(q), end_of(k), end_of(v)});
@@ -380,6 +432,7 @@ AttentionOutput attention_forward_by(AttentionBackend backend, const at::Tensor&
   TORCH_INTERNAL_ASSERT(plan.offsets != nullptr, "attention_plan() makes plans");
   tell_attention(/*backward=*/false, q, k, plan, shape);
   if (backend == AttentionBackend::flash2) return flash_forward(q, k, v, plan, shape);
+  if (backend == AttentionBackend::short_segments) return short_forward(q, k, v, plan, shape);
   return cudnn_forward(backend == AttentionBackend::cudnn_dense, q, k, v, plan, shape);
 }
 
@@ -403,12 +456,16 @@ void attention_backward_by(AttentionBackend backend, const at::Tensor& dout, con
       ", ", v.stride(0), " and ", dq.stride(0), ", ", dk.stride(0), ", ", dv.stride(0),
       " apart; they must agree");
   tell_attention(/*backward=*/true, q, k, plan, shape);
-  if (is_cudnn(backend)) {
-    cudnn_backward(backend == AttentionBackend::cudnn_dense, dout, q, k, v, output, plan, shape, dq,
-                   dk, dv);
-  } else {
-    (backend == AttentionBackend::hopper ? hopper_backward : flash_backward)(
-        dout, q, k, v, output, plan, shape, dq, dk, dv);
+  switch (backend) {
+    case AttentionBackend::hopper:
+      return hopper_backward(dout, q, k, v, output, plan, shape, dq, dk, dv);
+    case AttentionBackend::short_segments:
+      return short_backward(dout, q, k, v, output, plan, shape, dq, dk, dv);
+    case AttentionBackend::flash2:
+      return flash_backward(dout, q, k, v, output, plan, shape, dq, dk, dv);
+    default:
+      return cudnn_backward(backend == AttentionBackend::cudnn_dense, dout, q, k, v, output, plan,
+                            shape, dq, dk, dv);
   }
 }
 

@@ -2,6 +2,7 @@
 // choice.
 #include <ATen/ops/empty_like.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstdio>
 #include <random>
@@ -97,6 +98,8 @@ void bench_attention() {
     bench(x, AttentionBackend::cudnn);
     if (equal) bench(x, AttentionBackend::cudnn_dense);
     if (x.head_dim == 128) bench(x, AttentionBackend::hopper);
+    if (x.heads == x.kv_heads && *std::max_element(x.lengths.begin(), x.lengths.end()) <= 64)
+      bench(x, AttentionBackend::short_segments);
   }
 }
 

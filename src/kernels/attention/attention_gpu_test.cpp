@@ -70,7 +70,10 @@ std::string lacks_cudnn_of_hopper() {
 
 class Attention : public testing::GpuTestWith<std::tuple<Case, AttentionBackend>> {
   std::string lacks() const override {
-    return std::get<1>(GetParam()) == AttentionBackend::flash2 ? "" : lacks_cudnn_of_hopper();
+    const auto backend = std::get<1>(GetParam());
+    return backend == AttentionBackend::flash2 || backend == AttentionBackend::short_segments
+               ? ""
+               : lacks_cudnn_of_hopper();
   }
 };
 
@@ -153,6 +156,20 @@ const Case kHeadsOf128[] = {
 INSTANTIATE_TEST_SUITE_P(Hopper, Attention,
                          ::testing::Combine(::testing::ValuesIn(kHeadsOf128),
                                             ::testing::Values(AttentionBackend::hopper)),
+                         name_of);
+
+const Case kShort[] = {
+    {"one_token", {1}, 2, 2, 64},
+    {"windows", std::vector<int64_t>(37, 64), 4, 4, 80, Mask::full, 0, true},
+    {"odd_lengths", {33, 1, 64, 7, 0, 63, 16, 17}, 3, 3, 72, Mask::full},
+    {"causal", {33, 1, 64, 7, 0, 63, 16, 17}, 4, 4, 128, Mask::causal, 0, true},
+    {"window", {33, 1, 64, 7}, 2, 2, 64, Mask::causal, 5},
+    {"narrow", {33, 64}, 2, 2, 16, Mask::full},
+    {"wide", {33, 64}, 2, 2, 104, Mask::full},
+};
+INSTANTIATE_TEST_SUITE_P(Short, Attention,
+                         ::testing::Combine(::testing::ValuesIn(kShort),
+                                            ::testing::Values(AttentionBackend::short_segments)),
                          name_of);
 
 enum class Stat { current, peak };

@@ -3,10 +3,11 @@
 // head. Scores are made transposed, keys by queries, so that probabilities and their gradients are,
 // as they lie in registers, the left operands of the products that sum up dv and dk. Only ds goes
 // through shared memory: dq needs all 128 keys, of which each of the two warpgroups has half. dq is
-// added to fp32 sums in global memory by the bulk engine, 4 KB a warp; its tiles are laid out as
-// registers hold them and finish() puts them in order. Blocks of one head of a segment run next to
-// each other, the longest segments first: the sums that they share stay in the L2 cache (without: a
-// third slower).
+// added from registers to fp32 sums in global memory, while dk is summed; their tiles are laid out
+// as registers hold them and finish() puts them in order (through shared memory and the bulk engine
+// the kernel takes 8 % longer: it is bound by shared memory). Blocks of one head of a segment run
+// next to each other, the longest segments first: the sums that they share stay in the L2 cache
+// (else a third slower).
 #include <cuda_runtime.h>
 
 #include "core/error.h"
@@ -93,6 +94,7 @@ struct Finish {
   const float* sums;
   bf16* dq;
   int64_t dq_row;
+  float scale;
 };
 
 // A tile of q's gradient from the order of the warpgroups' registers to rows of bf16.
@@ -109,8 +111,10 @@ __global__ void __launch_bounds__(256) finish(Finish x) {
     const float4 d = __ldcs(sums + index);
     const int lane = index % 32, j = index / 32 % 8, warp = index / 256 % 4, half = index / 1024;
     const int row = warp * 16 + lane / 4, column = half * 64 + j * 8 + lane % 4 * 2;
-    *reinterpret_cast<__nv_bfloat162*>(&shared[row][column]) = __floats2bfloat162_rn(d.x, d.y);
-    *reinterpret_cast<__nv_bfloat162*>(&shared[row + 8][column]) = __floats2bfloat162_rn(d.z, d.w);
+    *reinterpret_cast<__nv_bfloat162*>(&shared[row][column]) =
+        __floats2bfloat162_rn(d.x * x.scale, d.y * x.scale);
+    *reinterpret_cast<__nv_bfloat162*>(&shared[row + 8][column]) =
+        __floats2bfloat162_rn(d.z * x.scale, d.w * x.scale);
   }
   __syncthreads();
   const int part = static_cast<int>(threadIdx.x) % 16;
@@ -127,7 +131,6 @@ struct Shared {
   bf16 k[2][kN * 64], v[2][kN * 64];
   bf16 q[2][2][kM * 64], dout[2][2][kM * 64];
   bf16 ds[2][kN * kM];  // [keys, queries]
-  float dq[8][1024];    // a warp's
   float lse2[2][kM], delta[2][kM];
   uint64_t k_full, v_full, q_full[2], dout_full[2], empty[2];
 };
@@ -253,44 +256,31 @@ __device__ void store_rows(const float (&sum)[64], float scale, bf16* halves, in
     for (int k = 0; k < kM / 16; ++k) multiply<true>(sum, a[k], advanced(tile, k * 16 * 128));
   };
 
-  const uint32_t dq_own = at(s.dq[group * 4 + warp]);
-  const auto add = [&](bool also, float* to, const float(&dq)[32]) {
-    drain(lane == 0);
-    __syncwarp();
-#pragma unroll
-    for (int j = 0; j < 8; ++j)
-      store_four(dq_own + (j * 32 + lane) * 16, dq[4 * j], dq[4 * j + 1], dq[4 * j + 2],
-                 dq[4 * j + 3]);
-    fence_async_proxy();
-    __syncwarp();
-    add_bytes_if(also && lane == 0, to, dq_own, 4096);
-  };
-
   float dk[64], dv[64];
 #pragma unroll
   for (int i = 0; i < 64; ++i) dk[i] = dv[i] = 0;
+  pin(dk);
+  pin(dv);
   float p[32], dp[32], dq[32];
   uint32_t p_half[4][4], ds_half[4][4];
 
   wait(at(s.k_full), 0);
-  float* to = x.dq;  // where the gradient of the step before belongs
+  int head = kv_head * x.group, tile = span.first;
   for (int i = 0; i < steps; ++i) {
     const int stage = i % 2, parity = i / 2 % 2;
     wait(at(s.q_full[stage]), parity);
     begin_products();
     scores(p, k_rows, operand(at(s.q[stage])));
     commit_products();
-    add(i > 0, to, dq);
-    const int head = kv_head * x.group + i / span.count, tile = span.first + i % span.count;
-    to = x.dq + (head * x.tiles + b.tile + tile) * kTile + (group * 4 + warp) * 1024;
     if (i == 0) wait(at(s.v_full), 0);
     wait(at(s.dout_full[stage]), parity);
     begin_products();
     scores(dp, v_rows, operand(at(s.dout[stage])));
     commit_products();
 
-    wait_products<1>();
+    wait_products<1>();  // over, too: dk of the step before, the last to read its tiles
     pin(p);
+    if (i > 0 && lane == 0) arrive(at(s.empty[1 - stage]));
     const int query = tile * kM, key = b.block * kN + group * 64;
     const bool cut = (x.causal && query < key + 63) ||
                      (x.window > 0 && query + kM - 1 - key >= x.window) ||
@@ -349,16 +339,15 @@ __device__ void store_rows(const float (&sum)[64], float scale, bf16* halves, in
     commit_products();
     gather(dk, ds_half, operand(at(s.q[stage]), kQueryHalf));
     commit_products();
-    wait_products<0>();
+    wait_products<1>();
     pin(dq);
-    pin(dk);
-    pin(dv);
+    float* to = x.dq + (head * x.tiles + b.tile + tile) * kTile + (group * 4 + warp) * 1024;
 #pragma unroll
-    for (int j = 0; j < 32; ++j) dq[j] *= x.scale;
-    if (lane == 0) arrive(at(s.empty[stage]));
+    for (int j = 0; j < 8; ++j)
+      add_four(to + (j * 32 + lane) * 4, dq[4 * j], dq[4 * j + 1], dq[4 * j + 2], dq[4 * j + 3]);
+    if (++tile == span.first + span.count) tile = span.first, ++head;
   }
-  add(true, to, dq);
-  drain(lane == 0);
+  wait_products<0>();
   pin(dk);
   pin(dv);
   const int first = b.block * kN + group * 64;
@@ -467,7 +456,8 @@ void attention_backward_hopper(const HopperBackward& x, CUstream_st* stream) {
       maps, {x.blocks, kv_heads, static_cast<int>(x.heads) / kv_heads, x.tiles, lse2, delta, dq,
              written(x.dk), written(x.dv), x.dk.row, x.dv.row, x.causal, static_cast<int>(x.window),
              x.scale, x.scale * kLog2e});
-  finish<<<tiles, 256, 0, stream>>>({x.starts, segments, x.tiles, dq, written(x.dq), x.dq.row});
+  finish<<<tiles, 256, 0, stream>>>(
+      {x.starts, segments, x.tiles, dq, written(x.dq), x.dq.row, x.scale});
 }
 
 }  // namespace lmms::kernels

@@ -6,6 +6,8 @@
 
 #include "core/format.h"
 #include "kernels/attention/attention_cudnn.h"
+#include "kernels/attention/attention_hopper_cuda.h"
+#include "kernels/attention/attention_short_cuda.h"
 
 namespace lmms::kernels {
 namespace {
@@ -14,9 +16,6 @@ constexpr int kAmpere = 8, kHopper = 9, kBlackwell = 10;
 thread_local int major_of_meta = kHopper;
 constexpr int64_t kTestedCudnn = 91900;  // what torch 2.11 brings; older ones lack parts of it
 constexpr int64_t kLargestHead = 256, kLargestHeadOfBlackwell = 128;
-// A tile of cuDNN has 128 rows: up to half of one, FlashAttention-2's smaller ones waste less.
-constexpr int64_t kShortSegment = 64;
-constexpr int64_t kHeadOfHopper = 128;  // attention_hopper.cu
 // Equal lengths of this grain come by design (a cut-off length), so that few graphs are built for
 // them.
 constexpr int64_t kDenseGrain = 256;
@@ -44,6 +43,8 @@ const char* short_name(AttentionBackend backend) {
       return "cudnn";
     case AttentionBackend::cudnn_dense:
       return "cudnn_dense";
+    case AttentionBackend::short_segments:
+      return "short_segments";
     case AttentionBackend::hopper:
       return "hopper";
   }
@@ -65,12 +66,16 @@ AttentionBackend attention_backend(const AttentionDevice& device, const Attentio
   if (device.compute_major < kAmpere || !is_half(x.dtype) || x.head_dim % 8 != 0 ||
       x.head_dim > kLargestHead)
     return AttentionBackend::by_segment;
+  if (x.dtype == at::kBFloat16 && !x.grouped && x.max_length <= kShortSegment &&
+      x.head_dim <= kShortHead)
+    return AttentionBackend::short_segments;
   // cuDNN's ordered sum of dq needs memory of the order of segments * length^2.
   if (!has_cudnn(device, x.head_dim) || device.deterministic) return AttentionBackend::flash2;
   if (x.backward && device.compute_major == kHopper && x.dtype == at::kBFloat16 &&
-      x.head_dim == kHeadOfHopper && x.max_length > kShortSegment)
+      x.head_dim == kHopperHead && x.max_length > kShortSegment)
     return AttentionBackend::hopper;
   if (x.equal_length > 0 && x.equal_length % kDenseGrain == 0) return AttentionBackend::cudnn_dense;
+  // A tile of cuDNN has 128 rows: up to half of one, FlashAttention-2's smaller ones waste less.
   const bool fits = x.largest_offset <= std::numeric_limits<int32_t>::max();
   return fits && x.max_length > kShortSegment ? AttentionBackend::cudnn : AttentionBackend::flash2;
 }
@@ -88,8 +93,8 @@ AttentionChoice attention_choice(const AttentionDevice& device, at::ScalarType d
     case AttentionBackend::cudnn_dense:
     case AttentionBackend::hopper:
       return {
-          fmt::format("cuDNN {}.{}.{} fused over ragged segments{}; FlashAttention-2 (ATen) where "
-                      "none exceeds {} tokens",
+          fmt::format("cuDNN {}.{}.{} fused over ragged segments{}; our own where none exceeds {} "
+                      "tokens",
                       device.cudnn_version / 10000, device.cudnn_version % 10000 / 100,
                       device.cudnn_version % 100, own, kShortSegment),
           "the fastest measured for each"};
@@ -99,6 +104,7 @@ AttentionChoice attention_choice(const AttentionDevice& device, at::ScalarType d
               : device.cudnn_version < kTestedCudnn
                   ? "cuDNN's faster kernels need cuDNN 9.19 or later"
                   : "cuDNN's faster kernels need compute capability 9 or 10"};
+    case AttentionBackend::short_segments:
     case AttentionBackend::by_segment:
       break;
   }

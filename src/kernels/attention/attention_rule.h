@@ -10,11 +10,12 @@
 namespace lmms::kernels {
 
 enum class AttentionBackend {
-  by_segment,   ///< ATen's scaled_dot_product_attention, segment by segment
-  flash2,       ///< FlashAttention-2 of ATen, over cu_seqlens
-  cudnn,        ///< cuDNN's fused kernels, over ragged offsets
-  cudnn_dense,  ///< the same where all segments are equally long: a batch without offsets
-  hopper,       ///< our own backward, after a forward of cuDNN's over ragged offsets
+  by_segment,      ///< ATen's scaled_dot_product_attention, segment by segment
+  flash2,          ///< FlashAttention-2 of ATen, over cu_seqlens
+  cudnn,           ///< cuDNN's fused kernels, over ragged offsets
+  cudnn_dense,     ///< the same where all segments are equally long: a batch without offsets
+  short_segments,  ///< our own, for heads with keys of their own and segments of at most 64 tokens
+  hopper,          ///< our own backward, after a forward of cuDNN's over ragged offsets
 };
 
 const char* short_name(AttentionBackend backend);  ///< as the enumerator
@@ -34,6 +35,7 @@ void stand_for(int compute_major);
 struct AttentionProblem {
   at::ScalarType dtype = at::kBFloat16;
   int64_t head_dim = 128;
+  bool grouped = false;        ///< several query heads share keys and values
   int64_t max_length = 4096;   ///< tokens of the longest segment
   int64_t equal_length = 0;    ///< tokens of every segment; 0 if they differ
   int64_t largest_offset = 0;  ///< elements to the end of the largest operand

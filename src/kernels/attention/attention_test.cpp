@@ -161,7 +161,12 @@ TEST(AttentionRule, looks_at_type_head_size_and_lengths) {
   EXPECT_EQ(chosen(kHopper, {.head_dim = 36}), AttentionBackend::by_segment);
   EXPECT_EQ(chosen(kHopper, {.head_dim = 264}), AttentionBackend::by_segment);
   EXPECT_EQ(chosen({10, 91900, false}, {.head_dim = 256}), AttentionBackend::flash2);
-  EXPECT_EQ(chosen(kHopper, {.max_length = 64}), AttentionBackend::flash2);
+  EXPECT_EQ(chosen(kHopper, {.grouped = true, .max_length = 64}), AttentionBackend::flash2);
+  for (const AttentionDevice& device : {kHopper, kAmpere, AttentionDevice{9, 91900, true}}) {
+    EXPECT_EQ(chosen(device, {.max_length = 64}), AttentionBackend::short_segments);
+    EXPECT_EQ(chosen(device, {.max_length = 64, .backward = true}),
+              AttentionBackend::short_segments);
+  }
   EXPECT_EQ(chosen(kHopper, {.max_length = 729, .equal_length = 729}), AttentionBackend::cudnn);
   EXPECT_EQ(chosen(kHopper, {.max_length = 512, .equal_length = 512}),
             AttentionBackend::cudnn_dense);
@@ -175,7 +180,8 @@ TEST(AttentionRule, takes_our_own_backward_on_hopper) {
             AttentionBackend::hopper);
   EXPECT_EQ(chosen(kHopper, {.dtype = at::kHalf, .backward = true}), AttentionBackend::cudnn);
   EXPECT_EQ(chosen(kHopper, {.head_dim = 64, .backward = true}), AttentionBackend::cudnn);
-  EXPECT_EQ(chosen(kHopper, {.max_length = 64, .backward = true}), AttentionBackend::flash2);
+  EXPECT_EQ(chosen(kHopper, {.grouped = true, .max_length = 64, .backward = true}),
+            AttentionBackend::flash2);
   EXPECT_EQ(chosen({10, 91900, false}, usual), AttentionBackend::cudnn);
   EXPECT_EQ(chosen({9, 91900, true}, usual), AttentionBackend::flash2);
 }

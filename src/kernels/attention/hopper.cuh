@@ -66,33 +66,6 @@ __device__ inline void load_bytes(uint32_t to, const void* from, uint32_t bytes,
       "l"(from), "r"(bytes), "r"(barrier)
       : "memory");
 }
-/// If `also`, adds `bytes` of floats to those at `to` in global memory, each atomically. The copy
-/// is under way when it returns: drain() before `from` is written again.
-__device__ inline void add_bytes_if(bool also, float* to, uint32_t from, uint32_t bytes) {
-  asm volatile(
-      "{\n"
-      ".reg .pred also;\n"
-      "setp.ne.b32 also, %3, 0;\n"
-      "@also cp.reduce.async.bulk.global.shared::cta.bulk_group.add.f32 [%0], [%1], %2;\n"
-      "@also cp.async.bulk.commit_group;\n"
-      "}" ::"l"(to),
-      "r"(from), "r"(bytes), "r"(static_cast<int>(also))
-      : "memory");
-}
-/// If `also`, waits until this thread's copies out of shared memory have read it.
-__device__ inline void drain(bool also) {
-  asm volatile(
-      "{\n"
-      ".reg .pred also;\n"
-      "setp.ne.b32 also, %0, 0;\n"
-      "@also cp.async.bulk.wait_group.read 0;\n"
-      "}" ::"r"(static_cast<int>(also))
-      : "memory");
-}
-__device__ inline void store_four(uint32_t to, float a, float b, float c, float d) {
-  asm volatile("st.shared.v4.f32 [%0], {%1, %2, %3, %4};" ::"r"(to), "f"(a), "f"(b), "f"(c), "f"(d)
-               : "memory");
-}
 /// Stores of this thread to shared memory become visible to wgmma and the bulk engine.
 __device__ inline void fence_async_proxy() {
   asm volatile("fence.proxy.async.shared::cta;" ::: "memory");
@@ -113,6 +86,13 @@ __device__ inline void take_registers() {
 template <int kRegisters>
 __device__ inline void give_registers() {
   asm volatile("setmaxnreg.dec.sync.aligned.u32 %0;" ::"n"(kRegisters));
+}
+
+/// Adds four floats at a 16-byte aligned address of global memory, each by itself atomically.
+__device__ inline void add_four(float* to, float a, float b, float c, float d) {
+  asm volatile("red.relaxed.gpu.global.add.v4.f32 [%0], {%1, %2, %3, %4};" ::"l"(to), "f"(a),
+               "f"(b), "f"(c), "f"(d)
+               : "memory");
 }
 
 /// 2^x to 2^-22 of it; 0 below 2^-126.
