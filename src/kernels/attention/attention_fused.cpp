@@ -204,11 +204,12 @@ void hopper_backward(const at::Tensor& dout, const at::Tensor& q, const at::Tens
   x.tokens = q.size(0);
   x.heads = q.size(1);
   x.kv_heads = k.size(1);
+  x.head_dim = D;
   x.segments = segments;
   x.tiles = x.tokens / kHopperQueries + segments;
-  const at::Tensor scratch = workspace(hopper_workspace_bytes(x.heads, x.tiles), q);
+  const at::Tensor scratch = workspace(hopper_workspace_bytes(x.heads, D, x.tiles), q);
   if (!q.is_cuda() || x.tokens == 0) return;
-  TORCH_INTERNAL_ASSERT(D == kHopperHead && q.scalar_type() == at::kBFloat16,
+  TORCH_INTERNAL_ASSERT(D <= kHopperHead && q.scalar_type() == at::kBFloat16,
                         "attention: heads of ", D, " of ", q.scalar_type());
   x.starts = plan.padded.const_data_ptr<int32_t>();
   x.blocks = reinterpret_cast<const HopperBlock*>(x.starts + blocks_begin(segments));

@@ -90,6 +90,7 @@ void bench_attention() {
       {"ViT 10 x 5.3k", 16, 16, 80, Mask::full, Lengths(10, 5300)},
       {"SigLIP 32 x 729", 16, 16, 72, Mask::full, Lengths(32, 729)},
       {"D=64 16k chats", 14, 2, 64, Mask::causal, chats(16384, 5)},
+      {"D=96 16k chats", 16, 4, 96, Mask::causal, chats(16384, 5)},
       {"D=256 16k chats", 8, 2, 256, Mask::causal, chats(16384, 5)},
   };
   for (const Workload& x : workloads) {
@@ -97,7 +98,7 @@ void bench_attention() {
     bench(x, AttentionBackend::flash2);
     bench(x, AttentionBackend::cudnn);
     if (equal) bench(x, AttentionBackend::cudnn_dense);
-    if (x.head_dim == 128) bench(x, AttentionBackend::hopper);
+    if (x.head_dim <= 128) bench(x, AttentionBackend::hopper);
     if (x.heads == x.kv_heads && *std::max_element(x.lengths.begin(), x.lengths.end()) <= 64)
       bench(x, AttentionBackend::short_segments);
   }

@@ -140,7 +140,7 @@ INSTANTIATE_TEST_SUITE_P(Cases, Attention,
                                                               AttentionBackend::cudnn)),
                          name_of);
 
-const Case kHeadsOf128[] = {
+const Case kHopper[] = {
     {"one_token", {1}, 2, 1, 128},
     {"odd_lengths", {33, 1, 130, 64, 7, 63, 65, 127, 128, 129}, 4, 2, 128},
     {"empty_segments", {0, 33, 0, 0, 95, 0}, 4, 2, 128},
@@ -152,9 +152,13 @@ const Case kHeadsOf128[] = {
     {"window_beyond_all", {33, 1, 130}, 4, 2, 128, Mask::causal, 4000},
     {"strided", {33, 1, 130, 64}, 4, 2, 128, Mask::causal, 0, true},
     {"full", {64, 64, 16, 1, 130, 417}, 4, 2, 128, Mask::full},
+    {"heads_of_72", {729, 729, 100}, 4, 4, 72, Mask::full},
+    {"heads_of_80", {64, 64, 16, 1, 130, 417}, 4, 4, 80, Mask::full, 0, true},
+    {"heads_of_80_causal", {33, 1, 530, 64}, 4, 2, 80, Mask::causal, 100},
+    {"heads_of_96", {33, 1, 530, 64}, 4, 2, 96},
 };
 INSTANTIATE_TEST_SUITE_P(Hopper, Attention,
-                         ::testing::Combine(::testing::ValuesIn(kHeadsOf128),
+                         ::testing::Combine(::testing::ValuesIn(kHopper),
                                             ::testing::Values(AttentionBackend::hopper)),
                          name_of);
 

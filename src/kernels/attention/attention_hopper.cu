@@ -4,10 +4,10 @@
 // as they lie in registers, the left operands of the products that sum up dv and dk. Only ds goes
 // through shared memory: dq needs all 128 keys, of which each of the two warpgroups has half. dq is
 // added from registers to fp32 sums in global memory, while dk is summed; their tiles are laid out
-// as registers hold them and finish() puts them in order (through shared memory and the bulk engine
-// the kernel takes 8 % longer: it is bound by shared memory). Blocks of one head of a segment run
-// next to each other, the longest segments first: the sums that they share stay in the L2 cache
-// (else a third slower).
+// as registers hold them and attention_finish() puts them in order (through shared memory and the
+// bulk engine the kernel takes 8 % longer: it is bound by shared memory). Blocks of one head of a
+// segment run next to each other, the longest segments first: the sums that they share stay in the
+// L2 cache (else a third slower).
 #include <cuda_runtime.h>
 
 #include "core/error.h"
@@ -20,8 +20,18 @@ namespace lmms::kernels {
 namespace {
 
 using bf16 = __nv_bfloat16;
-constexpr int kHead = kHopperHead, kM = kHopperQueries, kN = kHopperKeys;
-constexpr int kTile = kM * kHead;  // elements of a tile of queries
+constexpr int kM = kHopperQueries, kN = kHopperKeys;
+
+// A width: head_dim rounded up to one that the kernels are compiled for; columns beyond are zeros.
+template <int kWidth>
+constexpr int kTile = kM* kWidth;  // elements of a tile of queries
+// Operands lie in shared memory in regions of 64 columns.
+template <int kWidth>
+constexpr int kRegions = (kWidth + 63) / 64;
+// Each group of warps makes half of dq's columns, from a region of keys that begins with them.
+template <int kWidth>
+constexpr int kKeyRegions = kWidth == 128 ? 2 : kRegions<kWidth> + 1;
+
 constexpr float kLog2e = 1.4426950408889634f;
 
 // Which segment the tile is of: the last that begins at or before it. Segment s begins at tile
@@ -46,18 +56,19 @@ __device__ Rows rows_of(const int32_t* starts, int segments, int tile) {
 
 struct Prepare {
   const int32_t* starts;
-  int segments;
+  int segments, head_dim;
   int64_t tiles;
   const bf16 *out, *dout;
   int64_t out_row, dout_row;
   const float* lse;
   int64_t lse_token, lse_head, lse_segment;
-  float *lse2, *delta, *dq;  // [heads, tiles, kM], the same, [heads, tiles, kTile]
+  float *lse2, *delta, *dq;  // [heads, tiles, kM], the same, [heads, tiles, kM * width]
 };
 
 // A tile of a head: lse in powers of two, the sums of out * dout, and zeros to add q's gradient to.
 // Rows beyond the segment get an lse that makes their probabilities zero.
-__global__ void __launch_bounds__(256) prepare(Prepare x) {
+template <int kWidth>
+__global__ void __launch_bounds__(256) attention_prepare(Prepare x) {
   const int head = static_cast<int>(blockIdx.x), tile = static_cast<int>(blockIdx.y);
   const Rows rows = rows_of(x.starts, x.segments, tile);
   if (rows.count <= 0) return;  // no block reads it
@@ -68,10 +79,13 @@ __global__ void __launch_bounds__(256) prepare(Prepare x) {
     float sum = 0, lse2 = INFINITY;
     if (r < rows.count) {
       const int64_t token = rows.first + r;
-      const auto a = Pack<bf16>::load(x.out + token * x.out_row + head * kHead + part * 8);
-      const auto b = Pack<bf16>::load(x.dout + token * x.dout_row + head * kHead + part * 8);
+      if (part * 8 < x.head_dim) {
+        const int column = head * x.head_dim + part * 8;
+        const auto a = Pack<bf16>::load(x.out + token * x.out_row + column);
+        const auto b = Pack<bf16>::load(x.dout + token * x.dout_row + column);
 #pragma unroll
-      for (int i = 0; i < 8; ++i) sum += to_float(a.values[i]) * to_float(b.values[i]);
+        for (int i = 0; i < 8; ++i) sum += to_float(a.values[i]) * to_float(b.values[i]);
+      }
       const int64_t within = token - x.starts[rows.segment];
       lse2 = kLog2e * x.lse[(x.lse_segment == 0 ? token : within) * x.lse_token +
                             head * x.lse_head + rows.segment * x.lse_segment];
@@ -82,14 +96,15 @@ __global__ void __launch_bounds__(256) prepare(Prepare x) {
       x.delta[slot * kM + r] = sum;
     }
   }
-  auto* dq = reinterpret_cast<float4*>(x.dq + slot * kTile);
+  auto* dq = reinterpret_cast<float4*>(x.dq + slot * kTile<kWidth>);
 #pragma unroll
-  for (int i = 0; i < kTile / 4 / 256; ++i) dq[i * 256 + threadIdx.x] = make_float4(0, 0, 0, 0);
+  for (int i = 0; i < kTile<kWidth> / 4 / 256; ++i)
+    dq[i * 256 + threadIdx.x] = make_float4(0, 0, 0, 0);
 }
 
 struct Finish {
   const int32_t* starts;
-  int segments;
+  int segments, head_dim;
   int64_t tiles;
   const float* sums;
   bf16* dq;
@@ -98,19 +113,22 @@ struct Finish {
 };
 
 // A tile of q's gradient from the order of the warpgroups' registers to rows of bf16.
-__global__ void __launch_bounds__(256) finish(Finish x) {
-  __shared__ __align__(16) bf16 shared[kM][kHead + 8];
+template <int kWidth>
+__global__ void __launch_bounds__(256) attention_finish(Finish x) {
+  __shared__ __align__(16) bf16 shared[kM][kWidth + 8];
   const int head = static_cast<int>(blockIdx.x), tile = static_cast<int>(blockIdx.y);
   const Rows rows = rows_of(x.starts, x.segments, tile);
   if (rows.count <= 0) return;
   const int64_t slot = static_cast<int64_t>(head) * x.tiles + tile;
-  const auto* sums = reinterpret_cast<const float4*>(x.sums + slot * kTile);
+  const auto* sums = reinterpret_cast<const float4*>(x.sums + slot * kTile<kWidth>);
 #pragma unroll
-  for (int i = 0; i < kTile / 4 / 256; ++i) {
+  for (int i = 0; i < kTile<kWidth> / 4 / 256; ++i) {
     const int index = i * 256 + static_cast<int>(threadIdx.x);
     const float4 d = __ldcs(sums + index);
-    const int lane = index % 32, j = index / 32 % 8, warp = index / 256 % 4, half = index / 1024;
-    const int row = warp * 16 + lane / 4, column = half * 64 + j * 8 + lane % 4 * 2;
+    constexpr int kPieces = kWidth / 16;  // of 8 columns in each half
+    const int lane = index % 32, j = index / 32 % kPieces, warp = index / 32 / kPieces % 4,
+              half = index / 32 / kPieces / 4;
+    const int row = warp * 16 + lane / 4, column = half * (kWidth / 2) + j * 8 + lane % 4 * 2;
     *reinterpret_cast<__nv_bfloat162*>(&shared[row][column]) =
         __floats2bfloat162_rn(d.x * x.scale, d.y * x.scale);
     *reinterpret_cast<__nv_bfloat162*>(&shared[row + 8][column]) =
@@ -120,21 +138,22 @@ __global__ void __launch_bounds__(256) finish(Finish x) {
   const int part = static_cast<int>(threadIdx.x) % 16;
 #pragma unroll
   for (int r = static_cast<int>(threadIdx.x) / 16; r < kM; r += 16)
-    if (r < rows.count)
-      *reinterpret_cast<uint4*>(x.dq + (rows.first + r) * x.dq_row + head * kHead + part * 8) =
+    if (r < rows.count && part * 8 < x.head_dim)
+      *reinterpret_cast<uint4*>(x.dq + (rows.first + r) * x.dq_row + head * x.head_dim + part * 8) =
           *reinterpret_cast<const uint4*>(&shared[r][part * 8]);
 }
 
-// Shared memory of the main kernel. Operands are halves of 64 columns, in swizzled rows of 128
-// bytes.
+// Shared memory of the main kernel. Rows of a region are 128 bytes, swizzled.
+template <int kWidth>
 struct Shared {
-  bf16 k[2][kN * 64], v[2][kN * 64];
-  bf16 q[2][2][kM * 64], dout[2][2][kM * 64];
+  bf16 k[kKeyRegions<kWidth>][kN * 64], v[kRegions<kWidth>][kN * 64];
+  bf16 q[2][kRegions<kWidth>][kM * 64], dout[2][kRegions<kWidth>][kM * 64];
   bf16 ds[2][kN * kM];  // [keys, queries]
   float lse2[2][kM], delta[2][kM];
   uint64_t k_full, v_full, q_full[2], dout_full[2], empty[2];
 };
-constexpr int kSharedBytes = sizeof(Shared) + 1024;
+template <int kWidth>
+constexpr int kSharedBytes = sizeof(Shared<kWidth>) + 1024;
 
 struct Maps {
   CUtensorMap q, k, v, dout;  // (column, head, token), boxes of 64 columns of one head
@@ -142,7 +161,7 @@ struct Maps {
 
 struct Backward {
   const HopperBlock* blocks;
-  int kv_heads, group;
+  int head_dim, kv_heads, group;
   int64_t tiles;
   const float *lse2, *delta;
   float* dq;
@@ -157,7 +176,7 @@ struct Backward {
 struct Span {
   int first, count;
 };
-__device__ Span span_of(const Backward& x, const HopperBlock& b) {
+[[maybe_unused]] __device__ Span span_of(const Backward& x, const HopperBlock& b) {
   const int tiles = (b.length + kM - 1) / kM;
   const int first = x.causal ? b.block * (kN / kM) : 0;
   const int end =
@@ -165,22 +184,23 @@ __device__ Span span_of(const Backward& x, const HopperBlock& b) {
   return {first, end - first};
 }
 
-[[maybe_unused]] __device__ void load_tiles(Shared& s, const Maps& maps, const Backward& x,
-                                            const HopperBlock& b, int kv_head) {
+template <int kWidth>
+__device__ void load_tiles(Shared<kWidth>& s, const Maps& maps, const Backward& x,
+                           const HopperBlock& b, int kv_head) {
   using namespace hopper;
   const auto at = [](const auto& p) { return shared_address(&p); };
-  const int key = b.begin + b.block * kN;
-  const auto load_keys = [&](bf16(&to)[2][kN * 64], const CUtensorMap& map, uint64_t& barrier) {
-    arrive_expecting(at(barrier), 2 * kN * 64 * sizeof(bf16));
-    for (int half = 0; half < 2; ++half)
-      load_box(at(to[half]), &map, half * 64, kv_head, key, at(barrier));
+  const auto load_keys = [&](auto& to, const CUtensorMap& map, uint64_t& barrier) {
+    arrive_expecting(at(barrier), sizeof(to));
+    for (int i = 0; i < static_cast<int>(sizeof(to) / sizeof(to[0])); ++i)
+      load_box(at(to[i]), &map, i < kRegions<kWidth> ? i * 64 : kWidth / 2, kv_head,
+               b.begin + b.block * kN, at(barrier));
   };
-  const auto load_queries = [&](bf16(&to)[2][kM * 64], float(&numbers)[kM], const CUtensorMap& map,
+  const auto load_queries = [&](auto& to, float(&numbers)[kM], const CUtensorMap& map,
                                 const float* from, int head, int tile, uint64_t& barrier) {
-    arrive_expecting(at(barrier), kTile * sizeof(bf16) + kM * sizeof(float));
-    for (int half = 0; half < 2; ++half)
-      load_box(at(to[half]), &map, half * 64, head, b.begin + tile * kM, at(barrier));
-    load_bytes(at(numbers), from + (head * x.tiles + b.tile + tile) * kM, kM * sizeof(float),
+    arrive_expecting(at(barrier), sizeof(to) + sizeof(numbers));
+    for (int i = 0; i < kRegions<kWidth>; ++i)
+      load_box(at(to[i]), &map, i * 64, head, b.begin + tile * kM, at(barrier));
+    load_bytes(at(numbers), from + (head * x.tiles + b.tile + tile) * kM, sizeof(numbers),
                at(barrier));
   };
   const Span span = span_of(x, b);
@@ -196,72 +216,72 @@ __device__ Span span_of(const Backward& x, const HopperBlock& b) {
   }
 }
 
-__device__ uint32_t two(float a, float b) {
+[[maybe_unused]] __device__ uint32_t two(float a, float b) {
   const __nv_bfloat162 both = __floats2bfloat162_rn(a, b);
   return *reinterpret_cast<const uint32_t*>(&both);
 }
 
-// The sums of a warpgroup, 64 rows, through its own part of shared memory to rows of bf16.
-__device__ void store_rows(const float (&sum)[64], float scale, bf16* halves, int half_size,
-                           bf16* to, int64_t row_stride, int rows, int barrier) {
+// The sums of a warpgroup, 64 rows, through its rows of regions of shared memory to rows of bf16.
+template <int kWidth>
+__device__ void store_rows(const float (&sum)[kWidth / 2], float scale, bf16* own_rows, bf16* to,
+                           int64_t row_stride, int rows, int head_dim, int barrier) {
+  constexpr int kRegion = kN * 64;
   const int lane = static_cast<int>(threadIdx.x) % 32,
             warp = static_cast<int>(threadIdx.x) / 32 % 4;
   hopper::sync_threads(barrier, 128);
 #pragma unroll
-  for (int half = 0; half < 2; ++half)
-#pragma unroll
-    for (int c = 0; c < 4; ++c) {
-      const int row = warp * 16 + lane / 8 % 2 * 8 + lane % 8;
-      const int chunk = 2 * c + lane / 16;
-      const float* d = &sum[half * 32 + c * 8];
-      hopper::store_matrices(
-          hopper::shared_address(halves + half * half_size + row * 64 + (chunk ^ row % 8) * 8),
-          two(d[0] * scale, d[1] * scale), two(d[2] * scale, d[3] * scale),
-          two(d[4] * scale, d[5] * scale), two(d[6] * scale, d[7] * scale));
-    }
+  for (int c = 0; c < kWidth / 16; ++c) {
+    const int row = warp * 16 + lane / 8 % 2 * 8 + lane % 8;
+    const int chunk = 2 * (c % 4) + lane / 16;
+    const float* d = &sum[c * 8];
+    hopper::store_matrices(
+        hopper::shared_address(own_rows + c / 4 * kRegion + row * 64 + (chunk ^ row % 8) * 8),
+        two(d[0] * scale, d[1] * scale), two(d[2] * scale, d[3] * scale),
+        two(d[4] * scale, d[5] * scale), two(d[6] * scale, d[7] * scale));
+  }
   hopper::sync_threads(barrier, 128);
   const int part = static_cast<int>(threadIdx.x) % 16;
 #pragma unroll
   for (int r = static_cast<int>(threadIdx.x) % 128 / 16; r < 64; r += 8)
-    if (r < rows)
+    if (r < rows && part * 8 < head_dim)
       *reinterpret_cast<uint4*>(to + r * row_stride + part * 8) = *reinterpret_cast<const uint4*>(
-          halves + part / 8 * half_size + r * 64 + (part % 8 ^ r % 8) * 8);
+          own_rows + part / 8 * kRegion + r * 64 + (part % 8 ^ r % 8) * 8);
 }
 
-[[maybe_unused]] __device__ void work(Shared& s, const Backward& x, const HopperBlock& b,
-                                      int kv_head) {
+template <int kWidth>
+__device__ void work(Shared<kWidth>& s, const Backward& x, const HopperBlock& b, int kv_head) {
   using namespace hopper;
   const auto at = [](const auto& p) { return shared_address(&p); };
   const int group = static_cast<int>(threadIdx.x) / 128 - 1;  // of warps: keys 64 * group and on
   const int thread = static_cast<int>(threadIdx.x) % 128, lane = thread % 32, warp = thread / 32;
   const Span span = span_of(x, b);
   const int steps = span.count * x.group;
-  const uint32_t own = group * 64 * 128;  // bytes to the group's rows in 64-column halves
-  constexpr uint32_t kKeyHalf = kN * 128, kQueryHalf = kM * 128;
+  const uint32_t own = group * 64 * 128;  // bytes to the group's rows in a region
+  constexpr uint32_t kKeyRegion = kN * 128, kQueryRegion = kM * 128;
   const uint64_t k_rows = operand(at(s.k) + own), v_rows = operand(at(s.v) + own);
-  const uint64_t k_columns = operand(at(s.k) + group * kKeyHalf);
+  const uint64_t k_columns = operand(at(s.k[group * (kKeyRegions<kWidth> - 1)]));
   const uint32_t ds_store = at(s.ds) + own + (warp * 16 + lane % 16) * 128;
 
   // [64 keys, 64 queries] = rows of keys or values times a tile of queries or their gradients
   const auto scores = [&](float(&sum)[32], uint64_t rows, uint64_t tile) {
     multiply<false, false, false>(sum, rows, tile);
 #pragma unroll
-    for (int k = 1; k < kHead / 16; ++k)
-      multiply<false, false, true>(sum, advanced(rows, k / 4 * kKeyHalf + k % 4 * 32),
-                                   advanced(tile, k / 4 * kQueryHalf + k % 4 * 32));
+    for (int k = 1; k < kWidth / 16; ++k)
+      multiply<false, false, true>(sum, advanced(rows, k / 4 * kKeyRegion + k % 4 * 32),
+                                   advanced(tile, k / 4 * kQueryRegion + k % 4 * 32));
   };
-  // [64 keys, 128] += probabilities or their gradients times the tile
-  const auto gather = [&](float(&sum)[64], const uint32_t(&a)[4][4], uint64_t tile) {
+  // [64 keys, kWidth] += probabilities or their gradients times the tile
+  const auto gather = [&](float(&sum)[kWidth / 2], const uint32_t(&a)[4][4], uint64_t tile) {
 #pragma unroll
     for (int k = 0; k < kM / 16; ++k) multiply<true>(sum, a[k], advanced(tile, k * 16 * 128));
   };
 
-  float dk[64], dv[64];
+  float dk[kWidth / 2], dv[kWidth / 2];
 #pragma unroll
-  for (int i = 0; i < 64; ++i) dk[i] = dv[i] = 0;
+  for (int i = 0; i < kWidth / 2; ++i) dk[i] = dv[i] = 0;
   pin(dk);
   pin(dv);
-  float p[32], dp[32], dq[32];
+  float p[32], dp[32], dq[kWidth / 4];
   uint32_t p_half[4][4], ds_half[4][4];
 
   wait(at(s.k_full), 0);
@@ -306,7 +326,7 @@ __device__ void store_rows(const float (&sum)[64], float scale, bf16* halves, in
 #pragma unroll
     for (int j = 0; j < 16; ++j) p_half[j / 4][j % 4] = two(p[2 * j], p[2 * j + 1]);
     begin_products();
-    gather(dv, p_half, operand(at(s.dout[stage]), kQueryHalf));
+    gather(dv, p_half, operand(at(s.dout[stage]), kQueryRegion));
     commit_products();
 
     wait_products<1>();
@@ -328,7 +348,7 @@ __device__ void store_rows(const float (&sum)[64], float scale, bf16* halves, in
     fence_async_proxy();
     sync_threads(1, 256);
 
-    // [64 queries, 64 of the 128 columns] = gradients of scores times keys
+    // [64 queries, half of the columns] = gradients of scores times keys
     begin_products();
     const uint64_t ds_columns = operand(at(s.ds[stage]));
     multiply<true, true, false>(dq, ds_columns, k_columns);
@@ -337,13 +357,14 @@ __device__ void store_rows(const float (&sum)[64], float scale, bf16* halves, in
       multiply<true, true, true>(dq, advanced(ds_columns, k * 16 * 128),
                                  advanced(k_columns, k * 16 * 128));
     commit_products();
-    gather(dk, ds_half, operand(at(s.q[stage]), kQueryHalf));
+    gather(dk, ds_half, operand(at(s.q[stage]), kQueryRegion));
     commit_products();
     wait_products<1>();
     pin(dq);
-    float* to = x.dq + (head * x.tiles + b.tile + tile) * kTile + (group * 4 + warp) * 1024;
+    float* to = x.dq + (head * x.tiles + b.tile + tile) * kTile<kWidth> +
+                (group * 4 + warp) * (kTile<kWidth> / 8);
 #pragma unroll
-    for (int j = 0; j < 8; ++j)
+    for (int j = 0; j < kWidth / 16; ++j)
       add_four(to + (j * 32 + lane) * 4, dq[4 * j], dq[4 * j + 1], dq[4 * j + 2], dq[4 * j + 3]);
     if (++tile == span.first + span.count) tile = span.first, ++head;
   }
@@ -354,20 +375,22 @@ __device__ void store_rows(const float (&sum)[64], float scale, bf16* halves, in
   const int64_t token = b.begin + first;
   const int rows = b.length - first;
   bf16* own_rows = s.v[0] + group * 64 * 64;
-  store_rows(dv, 1.0f, own_rows, kN * 64, x.dv + token * x.dv_row + kv_head * kHead, x.dv_row, rows,
-             2 + group);
-  store_rows(dk, x.scale, own_rows, kN * 64, x.dk + token * x.dk_row + kv_head * kHead, x.dk_row,
-             rows, 2 + group);
+  const int column = kv_head * x.head_dim;
+  store_rows<kWidth>(dv, 1.0f, own_rows, x.dv + token * x.dv_row + column, x.dv_row, rows,
+                     x.head_dim, 2 + group);
+  store_rows<kWidth>(dk, x.scale, own_rows, x.dk + token * x.dk_row + column, x.dk_row, rows,
+                     x.head_dim, 2 + group);
 }
 
 // A block of keys of one head: a warp that brings tiles, and two groups of four warps with 64 keys
 // each.
+template <int kWidth>
 __global__ void __launch_bounds__(384, 1)
-    backward(const __grid_constant__ Maps maps, const __grid_constant__ Backward x) {
+    attention_backward(const __grid_constant__ Maps maps, const __grid_constant__ Backward x) {
 #ifdef __CUDA_ARCH_FEAT_SM90_ALL
   using namespace hopper;
   extern __shared__ uint8_t raw[];
-  auto& s = *reinterpret_cast<Shared*>(raw + (1024 - shared_address(raw) % 1024) % 1024);
+  auto& s = *reinterpret_cast<Shared<kWidth>*>(raw + (1024 - shared_address(raw) % 1024) % 1024);
   const int listed = static_cast<int>(blockIdx.x) / x.kv_heads;
   HopperBlock b = x.blocks[listed];
   if (b.length == 0) return;
@@ -390,10 +413,10 @@ __global__ void __launch_bounds__(384, 1)
   __syncthreads();
   if (threadIdx.x < 128) {
     give_registers<24>();
-    if (threadIdx.x == 0) load_tiles(s, maps, x, b, kv_head);
+    if (threadIdx.x == 0) load_tiles<kWidth>(s, maps, x, b, kv_head);
   } else {
     take_registers<240>();
-    work(s, x, b, kv_head);
+    work<kWidth>(s, x, b, kv_head);
   }
 #endif
 }
@@ -413,13 +436,12 @@ Encode encode() {
   return found;
 }
 
-CUtensorMap map_of(const HopperOperand<const void>& x, int64_t tokens, int64_t heads,
+CUtensorMap map_of(const HopperOperand<const void>& x, const HopperBackward& of, int64_t heads,
                    uint32_t rows_of_box) {
   CUtensorMap map;
-  const cuuint64_t sizes[] = {kHead, static_cast<cuuint64_t>(heads),
-                              static_cast<cuuint64_t>(tokens)};
-  const cuuint64_t strides[] = {kHead * sizeof(bf16),
-                                static_cast<cuuint64_t>(x.row) * sizeof(bf16)};
+  const auto number = [](int64_t n) { return static_cast<cuuint64_t>(n); };
+  const cuuint64_t sizes[] = {number(of.head_dim), number(heads), number(of.tokens)};
+  const cuuint64_t strides[] = {number(of.head_dim) * sizeof(bf16), number(x.row) * sizeof(bf16)};
   const cuuint32_t box[] = {64, 1, rows_of_box}, every[] = {1, 1, 1};
   const CUresult made =
       encode()(&map, CU_TENSOR_MAP_DATA_TYPE_BFLOAT16, 3, const_cast<void*>(x.data), sizes, strides,
@@ -433,31 +455,43 @@ CUtensorMap map_of(const HopperOperand<const void>& x, int64_t tokens, int64_t h
   return map;
 }
 
-}  // namespace
-
-void attention_backward_hopper(const HopperBackward& x, CUstream_st* stream) {
+template <int kWidth>
+void launch(const HopperBackward& x, CUstream_st* stream) {
   static const bool once [[maybe_unused]] = [] {
-    cudaFuncSetAttribute(backward, cudaFuncAttributeMaxDynamicSharedMemorySize, kSharedBytes);
+    cudaFuncSetAttribute(attention_backward<kWidth>, cudaFuncAttributeMaxDynamicSharedMemorySize,
+                         kSharedBytes<kWidth>);
     return true;
   }();
   const auto read = [](const auto& x) { return static_cast<const bf16*>(x.data); };
   const auto written = [](const auto& x) { return static_cast<bf16*>(x.data); };
   auto* dq = static_cast<float*>(x.workspace);
-  float* lse2 = dq + x.heads * x.tiles * kTile;
+  float* lse2 = dq + x.heads * x.tiles * kTile<kWidth>;
   float* delta = lse2 + x.heads * x.tiles * kM;
-  const auto segments = static_cast<int>(x.segments), kv_heads = static_cast<int>(x.kv_heads);
+  const auto segments = static_cast<int>(x.segments), head_dim = static_cast<int>(x.head_dim),
+             kv_heads = static_cast<int>(x.kv_heads);
   const dim3 tiles(static_cast<unsigned>(x.heads), static_cast<unsigned>(x.tiles));
-  prepare<<<tiles, 256, 0, stream>>>({x.starts, segments, x.tiles, read(x.out), read(x.dout),
-                                      x.out.row, x.dout.row, x.lse, x.lse_token, x.lse_head,
-                                      x.lse_segment, lse2, delta, dq});
-  const Maps maps{map_of(x.q, x.tokens, x.heads, kM), map_of(x.k, x.tokens, x.kv_heads, kN),
-                  map_of(x.v, x.tokens, x.kv_heads, kN), map_of(x.dout, x.tokens, x.heads, kM)};
-  backward<<<static_cast<unsigned>(x.kv_heads * x.block_count), 384, kSharedBytes, stream>>>(
-      maps, {x.blocks, kv_heads, static_cast<int>(x.heads) / kv_heads, x.tiles, lse2, delta, dq,
-             written(x.dk), written(x.dv), x.dk.row, x.dv.row, x.causal, static_cast<int>(x.window),
-             x.scale, x.scale * kLog2e});
-  finish<<<tiles, 256, 0, stream>>>(
-      {x.starts, segments, x.tiles, dq, written(x.dq), x.dq.row, x.scale});
+  attention_prepare<kWidth><<<tiles, 256, 0, stream>>>(
+      {x.starts, segments, head_dim, x.tiles, read(x.out), read(x.dout), x.out.row, x.dout.row,
+       x.lse, x.lse_token, x.lse_head, x.lse_segment, lse2, delta, dq});
+  const Maps maps{map_of(x.q, x, x.heads, kM), map_of(x.k, x, x.kv_heads, kN),
+                  map_of(x.v, x, x.kv_heads, kN), map_of(x.dout, x, x.heads, kM)};
+  const auto blocks = static_cast<unsigned>(x.kv_heads * x.block_count);
+  attention_backward<kWidth><<<blocks, 384, kSharedBytes<kWidth>, stream>>>(
+      maps, {x.blocks, head_dim, kv_heads, static_cast<int>(x.heads) / kv_heads, x.tiles, lse2,
+             delta, dq, written(x.dk), written(x.dv), x.dk.row, x.dv.row, x.causal,
+             static_cast<int>(x.window), x.scale, x.scale * kLog2e});
+  attention_finish<kWidth><<<tiles, 256, 0, stream>>>(
+      {x.starts, segments, head_dim, x.tiles, dq, written(x.dq), x.dq.row, x.scale});
+}
+
+}  // namespace
+
+void attention_backward_hopper(const HopperBackward& x, CUstream_st* stream) {
+  if (hopper_width(x.head_dim) == 80) {
+    launch<80>(x, stream);
+  } else {
+    launch<128>(x, stream);
+  }
 }
 
 }  // namespace lmms::kernels

@@ -1,14 +1,19 @@
 #pragma once
-/// Attention over packed segments by our own kernels for Hopper: backward, heads of 128, bf16.
+/// Attention over packed segments by our own kernels for Hopper: backward, bf16.
 #include <cstdint>
 
 struct CUstream_st;
 
 namespace lmms::kernels {
 
-inline constexpr int64_t kHopperHead = 128;
-inline constexpr int kHopperQueries = 64;  ///< rows of a tile of queries
-inline constexpr int kHopperKeys = 128;    ///< rows of a block of keys
+inline constexpr int64_t kHopperHead = 128;  ///< head_dim at most
+inline constexpr int kHopperQueries = 64;    ///< rows of a tile of queries
+inline constexpr int kHopperKeys = 128;      ///< rows of a block of keys
+
+/// The width that heads of head_dim, a multiple of 8 and at most 128, are computed in.
+inline int64_t hopper_width(int64_t head_dim) {
+  return head_dim <= 80 ? 80 : 128;
+}
 
 /// One block of keys of one segment.
 struct alignas(16) HopperBlock {
@@ -18,7 +23,7 @@ struct alignas(16) HopperBlock {
   int32_t block;   ///< which of its blocks of keys
 };
 
-/// A bf16 tensor [tokens, heads, 128], heads 128 apart, `row` elements between tokens.
+/// A bf16 tensor [tokens, heads, head_dim], heads head_dim apart, `row` elements between tokens.
 template <class Address>
 struct HopperOperand {
   Address* data;
@@ -28,7 +33,7 @@ struct HopperOperand {
 /// Gradients of queries are summed in fp32 by all blocks of keys, in an order that varies; those of
 /// keys and values stay in registers, however many query heads share them.
 struct HopperBackward {
-  int64_t tokens, heads, kv_heads, segments;
+  int64_t tokens, heads, kv_heads, head_dim, segments;
   int64_t tiles;              ///< tokens / 64 + segments: room for every segment's tiles
   const int32_t* starts;      ///< [segments + 1] on the device: prefix sums of lengths
   const HopperBlock* blocks;  ///< [block_count] on the device, those of a segment together
@@ -45,11 +50,11 @@ struct HopperBackward {
 };
 
 /// fp32: a tile of each head of q's gradient, of lse and of the sums of out * dout.
-inline int64_t hopper_workspace_bytes(int64_t heads, int64_t tiles) {
-  return heads * tiles * kHopperQueries * (kHopperHead + 2) * 4;
+inline int64_t hopper_workspace_bytes(int64_t heads, int64_t head_dim, int64_t tiles) {
+  return heads * tiles * kHopperQueries * (hopper_width(head_dim) + 2) * 4;
 }
 
-/// Three launches on `stream`. FLOPs: 10 heads 128 a visible pair of tokens.
+/// Three launches on `stream`. FLOPs: 10 heads head_dim a visible pair of tokens.
 void attention_backward_hopper(const HopperBackward& x, CUstream_st* stream);
 
 }  // namespace lmms::kernels

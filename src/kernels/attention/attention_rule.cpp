@@ -72,8 +72,8 @@ AttentionBackend attention_backend(const AttentionDevice& device, const Attentio
   // cuDNN's ordered sum of dq needs memory of the order of segments * length^2.
   if (!has_cudnn(device, x.head_dim) || device.deterministic) return AttentionBackend::flash2;
   if (x.backward && device.compute_major == kHopper && x.dtype == at::kBFloat16 &&
-      x.head_dim == kHopperHead && x.max_length > kShortSegment)
-    return AttentionBackend::hopper;
+      x.head_dim > 64 && x.head_dim <= kHopperHead && x.max_length > kShortSegment)
+    return AttentionBackend::hopper;  // cuDNN is as fast with smaller heads
   if (x.equal_length > 0 && x.equal_length % kDenseGrain == 0) return AttentionBackend::cudnn_dense;
   // A tile of cuDNN has 128 rows: up to half of one, FlashAttention-2's smaller ones waste less.
   const bool fits = x.largest_offset <= std::numeric_limits<int32_t>::max();
@@ -85,9 +85,9 @@ AttentionChoice attention_choice(const AttentionDevice& device, at::ScalarType d
   usual.dtype = dtype;
   const AttentionBackend forward = attention_backend(device, usual);
   usual.backward = true;
-  const char* own = attention_backend(device, usual) == AttentionBackend::hopper
-                        ? ", backward our own for heads of 128"
-                        : "";
+  const std::string own = attention_backend(device, usual) == AttentionBackend::hopper
+                              ? fmt::format(", backward our own for heads of 72 to {}", kHopperHead)
+                              : std::string();
   switch (forward) {
     case AttentionBackend::cudnn:
     case AttentionBackend::cudnn_dense:

@@ -194,7 +194,7 @@ struct ForwardTiles {
 };
 
 template <int kColumns>
-__global__ void __launch_bounds__(kThreads) forward(const ShortForward x) {
+__global__ void __launch_bounds__(kThreads) short_attention(const ShortForward x) {
   extern __shared__ __align__(16) uint8_t raw[];
   auto& t = *reinterpret_cast<ForwardTiles<kColumns>*>(raw);
   const ShortAttention& what = x.what;
@@ -277,7 +277,8 @@ __device__ void sum_products(BackwardTiles<kColumns>& t, const ShortOperand<cons
 }
 
 template <int kColumns>
-__global__ void __launch_bounds__(kThreads, kColumns > 80 ? 2 : 3) backward(const ShortBackward x) {
+__global__ void __launch_bounds__(kThreads, kColumns > 80 ? 2 : 3)
+    short_attention_backward(const ShortBackward x) {
   extern __shared__ __align__(16) uint8_t raw[];
   auto& t = *reinterpret_cast<BackwardTiles<kColumns>*>(raw);
   const ShortAttention& what = x.what;
@@ -350,22 +351,22 @@ void launch(Kernel kernel, const Args& x, CUstream_st* stream) {
 void attention_forward_short(const ShortForward& x, CUstream_st* stream) {
   const int64_t D = x.what.head_dim;
   if (D <= 64) {
-    launch<ForwardTiles<64>>(forward<64>, x, stream);
+    launch<ForwardTiles<64>>(short_attention<64>, x, stream);
   } else if (D <= 80) {
-    launch<ForwardTiles<80>>(forward<80>, x, stream);
+    launch<ForwardTiles<80>>(short_attention<80>, x, stream);
   } else {
-    launch<ForwardTiles<128>>(forward<128>, x, stream);
+    launch<ForwardTiles<128>>(short_attention<128>, x, stream);
   }
 }
 
 void attention_backward_short(const ShortBackward& x, CUstream_st* stream) {
   const int64_t D = x.what.head_dim;
   if (D <= 64) {
-    launch<BackwardTiles<64>>(backward<64>, x, stream);
+    launch<BackwardTiles<64>>(short_attention_backward<64>, x, stream);
   } else if (D <= 80) {
-    launch<BackwardTiles<80>>(backward<80>, x, stream);
+    launch<BackwardTiles<80>>(short_attention_backward<80>, x, stream);
   } else {
-    launch<BackwardTiles<128>>(backward<128>, x, stream);
+    launch<BackwardTiles<128>>(short_attention_backward<128>, x, stream);
   }
 }
 

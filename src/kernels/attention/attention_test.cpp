@@ -179,7 +179,10 @@ TEST(AttentionRule, takes_our_own_backward_on_hopper) {
   EXPECT_EQ(chosen(kHopper, {.max_length = 512, .equal_length = 512, .backward = true}),
             AttentionBackend::hopper);
   EXPECT_EQ(chosen(kHopper, {.dtype = at::kHalf, .backward = true}), AttentionBackend::cudnn);
-  EXPECT_EQ(chosen(kHopper, {.head_dim = 64, .backward = true}), AttentionBackend::cudnn);
+  for (const int64_t D : {72, 80, 96})
+    EXPECT_EQ(chosen(kHopper, {.head_dim = D, .backward = true}), AttentionBackend::hopper) << D;
+  for (const int64_t D : {64, 256})
+    EXPECT_EQ(chosen(kHopper, {.head_dim = D, .backward = true}), AttentionBackend::cudnn) << D;
   EXPECT_EQ(chosen(kHopper, {.grouped = true, .max_length = 64, .backward = true}),
             AttentionBackend::flash2);
   EXPECT_EQ(chosen({10, 91900, false}, usual), AttentionBackend::cudnn);

@@ -135,49 +135,67 @@ __device__ inline void pin(float (&x)[kCount]) {
   for (int i = 0; i < kCount; ++i) asm volatile("" : "+f"(x[i])::"memory");
 }
 
-#define LMMS_8(as, x, i)                                                                        \
-  as(x[i]), as(x[i + 1]), as(x[i + 2]), as(x[i + 3]), as(x[i + 4]), as(x[i + 5]), as(x[i + 6]), \
-      as(x[i + 7])
-#define LMMS_32(as, x, i) \
-  LMMS_8(as, x, i), LMMS_8(as, x, i + 8), LMMS_8(as, x, i + 16), LMMS_8(as, x, i + 24)
-#define LMMS_NAMES_32                                                                          \
-  "%0, %1, %2, %3, %4, %5, %6, %7, %8, %9, %10, %11, %12, %13, %14, %15, %16, %17, %18, %19, " \
-  "%20, %21, %22, %23, %24, %25, %26, %27, %28, %29, %30, %31"
-#define LMMS_NAMES_64                                                                            \
-  LMMS_NAMES_32                                                                                  \
-  ", %32, %33, %34, %35, %36, %37, %38, %39, %40, %41, %42, %43, %44, %45, %46, %47, %48, %49, " \
-  "%50, %51, %52, %53, %54, %55, %56, %57, %58, %59, %60, %61, %62, %63"
+#define LMMS_4(as, x, i) as(x[i]), as(x[i + 1]), as(x[i + 2]), as(x[i + 3])
+#define LMMS_8(as, x, i) LMMS_4(as, x, i), LMMS_4(as, x, i + 4)
+#define LMMS_16(as, x, i) LMMS_8(as, x, i), LMMS_8(as, x, i + 8)
+#define LMMS_20(as, x, i) LMMS_16(as, x, i), LMMS_4(as, x, i + 16)
+#define LMMS_32(as, x, i) LMMS_16(as, x, i), LMMS_16(as, x, i + 16)
+#define LMMS_40(as, x, i) LMMS_32(as, x, i), LMMS_8(as, x, i + 32)
+#define LMMS_64(as, x, i) LMMS_32(as, x, i), LMMS_32(as, x, i + 32)
+#define LMMS_NAMES_16 "%0, %1, %2, %3, %4, %5, %6, %7, %8, %9, %10, %11, %12, %13, %14, %15"
+#define LMMS_NAMES_20 LMMS_NAMES_16 ", %16, %17, %18, %19"
+#define LMMS_NAMES_32 LMMS_NAMES_20 ", %20, %21, %22, %23, %24, %25, %26, %27, %28, %29, %30, %31"
+#define LMMS_NAMES_40 LMMS_NAMES_32 ", %32, %33, %34, %35, %36, %37, %38, %39"
+#define LMMS_NAMES_64                                                        \
+  LMMS_NAMES_40                                                              \
+  ", %40, %41, %42, %43, %44, %45, %46, %47, %48, %49, %50, %51, %52, %53, " \
+  "%54, %55, %56, %57, %58, %59, %60, %61, %62, %63"
 
-/// sum [64, 64] = a b, or, with kAdd, += a b. Transposed: see operand().
-template <bool kTransposedA, bool kTransposedB, bool kAdd>
-__device__ inline void multiply(float (&sum)[32], uint64_t a, uint64_t b) {
-  if constexpr (kAdd) {
-    asm volatile("wgmma.mma_async.sync.aligned.m64n64k16.f32.bf16.bf16 {" LMMS_NAMES_32
-                 "}, %32, %33, 1, 1, 1, %34, %35;"
-                 : LMMS_32("+f", sum, 0)
-                 : "l"(a), "l"(b), "n"(static_cast<int>(kTransposedA)),
-                   "n"(static_cast<int>(kTransposedB)));
-  } else {
-    asm volatile("wgmma.mma_async.sync.aligned.m64n64k16.f32.bf16.bf16 {" LMMS_NAMES_32
-                 "}, %32, %33, 0, 1, 1, %34, %35;"
-                 : LMMS_32("=f", sum, 0)
-                 : "l"(a), "l"(b), "n"(static_cast<int>(kTransposedA)),
-                   "n"(static_cast<int>(kTransposedB)));
+// Both operands in shared memory: sum [64, columns] = a b or, with kAdd, += a b. A transposed
+// operand: see operand().
+#define LMMS_MULTIPLY(columns, numbers, operands)                                             \
+  template <bool kTransposedA, bool kTransposedB, bool kAdd>                                  \
+  __device__ inline void multiply(float(&sum)[numbers], uint64_t a, uint64_t b) {             \
+    if constexpr (kAdd) {                                                                     \
+      asm volatile("wgmma.mma_async.sync.aligned.m64n" #columns                               \
+                   "k16.f32.bf16.bf16 {" LMMS_NAMES_##numbers "}, " operands ";"              \
+                   : LMMS_##numbers("+f", sum, 0)                                             \
+                   : "l"(a), "l"(b), "n"(1), "n"(int{kTransposedA}), "n"(int{kTransposedB})); \
+    } else {                                                                                  \
+      asm volatile("wgmma.mma_async.sync.aligned.m64n" #columns                               \
+                   "k16.f32.bf16.bf16 {" LMMS_NAMES_##numbers "}, " operands ";"              \
+                   : LMMS_##numbers("=f", sum, 0)                                             \
+                   : "l"(a), "l"(b), "n"(0), "n"(int{kTransposedA}), "n"(int{kTransposedB})); \
+    }                                                                                         \
   }
-}
-/// sum [64, 128] += a b, `a` in registers: rows lane / 4 and that + 8, then the same 8 columns on.
-template <bool kTransposedB>
-__device__ inline void multiply(float (&sum)[64], const uint32_t (&a)[4], uint64_t b) {
-  asm volatile("wgmma.mma_async.sync.aligned.m64n128k16.f32.bf16.bf16 {" LMMS_NAMES_64
-               "}, {%64, %65, %66, %67}, %68, 1, 1, 1, %69;\n"
-               : LMMS_32("+f", sum, 0), LMMS_32("+f", sum, 32)
-               : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "l"(b),
-                 "n"(static_cast<int>(kTransposedB)));
-}
+LMMS_MULTIPLY(40, 20, "%20, %21, %22, 1, 1, %23, %24")
+LMMS_MULTIPLY(64, 32, "%32, %33, %34, 1, 1, %35, %36")
+#undef LMMS_MULTIPLY
 
+// a in registers: rows lane / 4 and that + 8, then the same 8 columns on; sum [64, columns] += a b.
+#define LMMS_MULTIPLY(columns, numbers, operands)                                               \
+  template <bool kTransposedB>                                                                  \
+  __device__ inline void multiply(float(&sum)[numbers], const uint32_t(&a)[4], uint64_t b) {    \
+    asm volatile("wgmma.mma_async.sync.aligned.m64n" #columns                                   \
+                 "k16.f32.bf16.bf16 {" LMMS_NAMES_##numbers "}, " operands ";"                  \
+                 : LMMS_##numbers("+f", sum, 0)                                                 \
+                 : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "l"(b), "n"(int{kTransposedB})); \
+  }
+LMMS_MULTIPLY(80, 40, "{%40, %41, %42, %43}, %44, 1, 1, 1, %45")
+LMMS_MULTIPLY(128, 64, "{%64, %65, %66, %67}, %68, 1, 1, 1, %69")
+
+#undef LMMS_MULTIPLY
+#undef LMMS_4
 #undef LMMS_8
+#undef LMMS_16
+#undef LMMS_20
 #undef LMMS_32
+#undef LMMS_40
+#undef LMMS_64
+#undef LMMS_NAMES_16
+#undef LMMS_NAMES_20
 #undef LMMS_NAMES_32
+#undef LMMS_NAMES_40
 #undef LMMS_NAMES_64
 
 }  // namespace lmms::kernels::hopper

@@ -36,6 +36,7 @@ struct Head {
   const at::Tensor& weights;
   double label_smoothing, z_loss;
   int64_t chunk_bytes;
+  bool narrow = false;  // dW is wanted in less than fp32: several chunks need fp32 sums beside it
 };
 
 // Rows [begin, begin + n) of a head.
@@ -55,8 +56,6 @@ class Path {
  public:
   virtual ~Path() = default;
   virtual Chunks chunks() const = 0;
-  /// dtype in which dW adds up over the chunks.
-  virtual at::ScalarType wide() const = 0;
   /// Computes the losses of a chunk; if `gradient`, returns d loss / d logits [n, V].
   virtual at::Tensor losses(int64_t begin, const Rows& rows, bool gradient) = 0;
   /// dW (+)= d^T h.
@@ -79,8 +78,6 @@ class Composition : public Path {
     const int64_t rows = std::clamp<int64_t>(bytes / (4 * V), 1, std::max<int64_t>(N, 1));
     return {rows, (N + rows - 1) / rows};
   }
-  at::ScalarType wide() const override { return at::kFloat; }
-
   at::Tensor losses(int64_t, const Rows& rows, bool gradient) override {
     const at::Tensor target = rows.targets.unsqueeze(1);  // [n, 1]
     const at::Tensor weight = rows.weights.unsqueeze(1);  // [n, 1]
@@ -137,15 +134,16 @@ class Fused : public Path {
     // whole tiles of the products, and chunks of one size
     constexpr int64_t kTile = 128, kBytes = int64_t{1229} << 20;
     const int64_t bytes = head_.chunk_bytes > 0 ? head_.chunk_bytes : kBytes;
-    const int64_t fit = std::max<int64_t>(bytes / (2 * V_), 1);
+    int64_t fit = std::max<int64_t>(bytes / (2 * V_), 1);
+    // one chunk, if its logits take no more memory than those of a usual one and the fp32 sums
+    const int64_t with_sums = fit + 2 * head_.W.size(1);
+    if (head_.chunk_bytes == 0 && head_.narrow && N_ <= with_sums) fit = with_sums;
     const int64_t most = fit < kTile ? fit : fit / kTile * kTile;
     const int64_t count = (N_ + most - 1) / most;
     if (count == 0) return {0, 0};
     const int64_t even = (N_ + count - 1) / count;
     return {std::min({most, (even + kTile - 1) / kTile * kTile, N_}), count};
   }
-  at::ScalarType wide() const override { return at::kFloat; }
-
   at::Tensor losses(int64_t begin, const Rows& rows, bool gradient) override {
     const int64_t n = rows.h.size(0);
     at::Tensor x = logits_.narrow(0, 0, n).narrow(1, 0, V_);  // [n, V]
@@ -207,10 +205,10 @@ at::Tensor over_chunks(const Head& head, Path& path, const at::Tensor& slot, boo
   const bool wants_dW = own || slot.defined();
   // several chunks add up in fp32, whatever the dtype of W and of the slot is
   const at::ScalarType narrow = (slot.defined() ? slot : head.W).scalar_type();
-  const bool widen = wants_dW && count > 1 && narrow != path.wide();
+  const bool widen = head.narrow && count > 1;
   at::Tensor dW = slot;
   if (wants_dW && (widen || !slot.defined()))
-    dW = at::empty_like(head.W, head.W.options().dtype(widen ? path.wide() : narrow));
+    dW = at::empty_like(head.W, head.W.options().dtype(widen ? at::kFloat : narrow));
   const bool fresh = wants_dW && !dW.is_same(slot);
   if (fresh && count == 0) dW.zero_();
   for (int64_t c = 0; c < count; ++c) {
@@ -231,7 +229,9 @@ struct LinearLoss : torch::autograd::Function<LinearLoss> {
                             double label_smoothing, double z_loss, int64_t chunk_bytes,
                             const std::optional<at::Tensor>& into, bool wants_dh, bool own,
                             bool fused) {
-    const Head head{h, W, targets, weights, label_smoothing, z_loss, chunk_bytes};
+    const bool narrow =
+        into ? into->scalar_type() != at::kFloat : own && W.scalar_type() != at::kFloat;
+    const Head head{h, W, targets, weights, label_smoothing, z_loss, chunk_bytes, narrow};
     Gradients gradients;
     if (wants_dh) gradients.dh = at::empty_like(h);
     const std::unique_ptr<Path> path = path_of(head, fused);

@@ -6,7 +6,8 @@ namespace lmms::kernels {
 
 struct LinearLossOptions {
   /// Bytes that one chunk's logits may take (fp32 ones of the composition, bf16 ones of the fused
-  /// path); the chunk has at least one row. 0: a size that is fast, 256 MiB and 1.2 GiB.
+  /// path); the chunk has at least one row. 0: a size that is fast, 256 MiB and 1.2 GiB; or, fused,
+  /// one chunk where that saves fp32 sums of dW of the same size.
   int64_t chunk_bytes = 0;
   /// If defined ([V, H]), dW is added here during the forward and autograd sees no gradient of W:
   /// the result must then reach backward unscaled (weights carry every factor), and the gradient of

@@ -8,10 +8,11 @@
 // dx = rstd * (g - mean_d(g) - n * mean_d(g n)), db = sum_rows dy.
 // A thread owns the same columns in every row that its block takes, so that the sums over rows stay
 // in its registers; a block writes one partial row, and partial_sums/ adds those in order.
-// Backward takes two packs a thread where it can, so that three blocks share a multiprocessor: with
-// four packs and two blocks arithmetic and memory took turns, at half the bandwidth.
+// Backward takes two packs a thread where it can, so that three blocks share a multiprocessor, and
+// has the next rows on their way while it works on one: else arithmetic and memory take turns.
 //
 // Refused: rows that are no multiple of sixteen bytes, or longer than kMostNormBytes.
+#include <algorithm>
 #include <type_traits>
 
 #include "kernels/norm/norm_cuda.h"
@@ -171,42 +172,99 @@ __device__ void write_partial(const float (&sums)[kPacks][kSize], float* partial
   }
 }
 
+// What backward reads of the next rows, on its way to shared memory by cp.async. A thread's packs
+// are for itself alone: no barrier is needed.
+template <class T, int kPacks>
+class Ahead {
+ public:
+  using P = Pack<T>;
+  static constexpr int kRows = kPacks <= 2 ? 3 : 2;  // of a thread, the one in use among them
+  static constexpr int kBytes = kRows * 3 * kPacks * kBlock * 16;
+
+  __device__ Ahead(const NormBackward& a, uint4* room)
+      : a_(a),
+        packs_(static_cast<int>(a.D / P::kSize)),
+        mine_(room + threadIdx.y * blockDim.x + threadIdx.x) {}
+
+  // Every call is one group of copies, of no bytes beyond the last row.
+  __device__ void fetch(int64_t row, int slot) {
+    if (row < a_.T) {
+#pragma unroll
+      for (int k = 0; k < kPacks; ++k) {
+        const int pack = threadIdx.x + k * blockDim.x;
+        if (pack >= packs_) continue;
+        const int64_t at = row * a_.D + pack * P::kSize;
+        copy(slot, 0, k, static_cast<const T*>(a_.dy) + at);
+        copy(slot, 1, k, static_cast<const T*>(a_.x) + at);
+        if (a_.passed_on != nullptr) copy(slot, 2, k, static_cast<const T*>(a_.passed_on) + at);
+      }
+    }
+    asm volatile("cp.async.commit_group;" ::: "memory");
+  }
+  // The oldest row that has not been waited for is there.
+  __device__ void wait() const {
+    asm volatile("cp.async.wait_group %0;" ::"n"(kRows - 2) : "memory");
+  }
+  __device__ P dy(int slot, int k) const {
+    return pack_of(slot, 0, k);
+  }
+  __device__ P x(int slot, int k) const {
+    return pack_of(slot, 1, k);
+  }
+  __device__ P passed_on(int slot, int k) const {
+    return pack_of(slot, 2, k);
+  }
+
+ private:
+  __device__ uint4* place(int slot, int tensor, int k) const {
+    return mine_ + ((slot * 3 + tensor) * kPacks + k) * kBlock;
+  }
+  __device__ void copy(int slot, int tensor, int k, const T* from) {
+    const auto to = static_cast<uint32_t>(__cvta_generic_to_shared(place(slot, tensor, k)));
+    asm volatile("cp.async.cg.shared.global [%0], [%1], 16;" ::"r"(to), "l"(from) : "memory");
+  }
+  __device__ P pack_of(int slot, int tensor, int k) const {
+    return P::load(reinterpret_cast<const T*>(place(slot, tensor, k)));
+  }
+
+  const NormBackward& a_;
+  int packs_;
+  uint4* mine_;
+};
+
 template <class T, int kPacks, bool kLayer>
 __global__ void __launch_bounds__(kBlock, backward_blocks(kPacks, kLayer))
     backward(NormBackward a) {
   using P = Pack<T>;
-  extern __shared__ float rows[];            // [blockDim.y, D] where a block has several rows
+  extern __shared__ uint4 room[];            // of Ahead, then [blockDim.y, D] floats
   __shared__ float2 shared[2][kBlock / 32];  // in turns
-  int turn = 0;
   const int packs = static_cast<int>(a.D / P::kSize);
   const float inverse = 1.0f / static_cast<float>(a.D);
   float dw[kPacks][P::kSize] = {}, db[kLayer ? kPacks : 1][P::kSize] = {};
-  for (int64_t first = int64_t{blockIdx.x} * blockDim.y; first < a.T;
-       first += int64_t{gridDim.x} * blockDim.y) {
-    const int64_t row = first + threadIdx.y;
-    const bool inside = row < a.T;
-    const int64_t begin = row * a.D;
-    const float rstd = inside ? a.rstd[row] : 0, mean = kLayer && inside ? a.mean[row] : 0;
-    P dy[kPacks], x[kPacks], more[kPacks];
+  Ahead<T, kPacks> ahead(a, room);
+  constexpr int kRows = Ahead<T, kPacks>::kRows;
+  const int64_t stride = int64_t{gridDim.x} * blockDim.y;
+  int64_t row = int64_t{blockIdx.x} * blockDim.y + threadIdx.y;
 #pragma unroll
-    for (int k = 0; k < kPacks; ++k) {
-      const int pack = threadIdx.x + k * blockDim.x;
-      if (!inside || pack >= packs) continue;
-      dy[k] = P::load(static_cast<const T*>(a.dy) + begin + pack * P::kSize);
-      x[k] = P::load(static_cast<const T*>(a.x) + begin + pack * P::kSize);
-      if (a.passed_on != nullptr)
-        more[k] = P::load(static_cast<const T*>(a.passed_on) + begin + pack * P::kSize);
-    }
+  for (int i = 0; i + 1 < kRows; ++i) ahead.fetch(row + i * stride, i);
+  const auto statistic = [&](const float* of, int64_t row) { return row < a.T ? of[row] : 0; };
+  float next_rstd = statistic(a.rstd, row), next_mean = kLayer ? statistic(a.mean, row) : 0;
+  int slot = 0, turn = 0;
+  for (; row - threadIdx.y < a.T; row += stride) {
+    const bool inside = row < a.T;
+    const float rstd = next_rstd, mean = next_mean;
+    ahead.wait();
     float dot = 0, sum = 0;
 #pragma unroll
     for (int k = 0; k < kPacks; ++k) {
       const int pack = threadIdx.x + k * blockDim.x;
       if (!inside || pack >= packs) continue;
       const P w = P::load(static_cast<const T*>(a.weight) + pack * P::kSize);
+      const P dy = ahead.dy(slot, k), x = ahead.x(slot, k);
 #pragma unroll
       for (int i = 0; i < P::kSize; ++i) {
-        const float d = to_float(dy[k].values[i]), g = d * to_float(w.values[i]),
-                    n = (to_float(x[k].values[i]) - mean) * rstd;
+        const float d = to_float(dy.values[i]), g = d * to_float(w.values[i]),
+                    n = (to_float(x.values[i]) - mean) * rstd;
         dw[k][i] += d * n;
         dot += g * n;
         if constexpr (kLayer) {
@@ -215,29 +273,37 @@ __global__ void __launch_bounds__(kBlock, backward_blocks(kPacks, kLayer))
         }
       }
     }
+    // into the slot of the row before, which has been used
+    ahead.fetch(row + (kRows - 1) * stride, slot == 0 ? kRows - 1 : slot - 1);
+    next_rstd = statistic(a.rstd, row + stride);
+    if constexpr (kLayer) next_mean = statistic(a.mean, row + stride);
     const float2 sums = row_sums<kLayer>({dot, sum}, shared[turn]);
     turn = 1 - turn;
     dot = sums.x * inverse;
     sum = sums.y * inverse;
-    if (!inside) continue;
 #pragma unroll
     for (int k = 0; k < kPacks; ++k) {
       const int pack = threadIdx.x + k * blockDim.x;
-      if (pack >= packs) continue;
+      if (!inside || pack >= packs) continue;
       const P w = P::load(static_cast<const T*>(a.weight) + pack * P::kSize);  // in the L1 cache
-      P dx;
+      const P dy = ahead.dy(slot, k), x = ahead.x(slot, k);
+      P dx, more;
+      if (a.passed_on != nullptr) more = ahead.passed_on(slot, k);
 #pragma unroll
       for (int i = 0; i < P::kSize; ++i) {
-        const float g = to_float(dy[k].values[i]) * to_float(w.values[i]),
-                    n = (to_float(x[k].values[i]) - mean) * rstd;
+        const float g = to_float(dy.values[i]) * to_float(w.values[i]),
+                    n = (to_float(x.values[i]) - mean) * rstd;
         float d = rstd * (g - sum - n * dot);
-        if (a.passed_on != nullptr) d += to_float(more[k].values[i]);
+        if (a.passed_on != nullptr) d += to_float(more.values[i]);
         dx.values[i] = from_float<T>(d);
       }
-      dx.store(static_cast<T*>(a.dx) + begin + pack * P::kSize);
+      dx.store(static_cast<T*>(a.dx) + row * a.D + pack * P::kSize);
     }
+    slot = slot + 1 == kRows ? 0 : slot + 1;
   }
+  __syncthreads();  // `room` changes hands
   float* partial = a.partials + int64_t{blockIdx.x} * a.D;
+  auto* rows = reinterpret_cast<float*>(room);
   write_partial(dw, partial, rows, packs);
   if constexpr (kLayer) write_partial(db, partial + int64_t{gridDim.x} * a.D, rows, packs);
 }
@@ -261,12 +327,10 @@ void launch_backward(const NormBackward& a, const Shape& s, CUstream_st* stream)
   const dim3 block(s.threads, s.rows);
   const bool layer = a.mean != nullptr;
   const auto grid = static_cast<unsigned>(backward_blocks(kPacks, layer) * multiprocessors());
-  const size_t shared = s.rows > 1 ? static_cast<size_t>(s.rows * a.D) * sizeof(float) : 0;
+  const int rows = s.rows > 1 ? static_cast<int>(s.rows * a.D * sizeof(float)) : 0;
+  const int shared = std::max(Ahead<T, kPacks>::kBytes, rows);
   const auto kernel = layer ? &backward<T, kPacks, true> : &backward<T, kPacks, false>;
-  if (shared > 48 * 1024) {
-    cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize,
-                         static_cast<int>(shared));
-  }
+  cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, shared);
   kernel<<<grid, block, shared, stream>>>(a);
 }
 

@@ -33,7 +33,7 @@ bool waits(std::string_view call) {
 std::string part_of_kernel(const std::string& kernel) {
   // In this order: the first that fits. Our own kernels by the names of their functions.
   static const std::pair<const char*, Words> parts[] = {
-      {"attention", {"sdpa", "flash", "fmha", "cudnn"}},
+      {"attention", {"sdpa", "flash", "fmha", "cudnn", "::attention_", "::short_attention"}},
       {"products", {"gemm", "nvjet", "cutlass", "xmma", "splitK", "cublas"}},
       {"activations", {"::activate<", "gelu", "silu"}},
       {"norms and rotation", {"::forward<", "::backward<", "::qk_norm_rope<", "::sum_rows<"}},

@@ -34,6 +34,16 @@ TEST(Breakdowns, add_up_kernels_by_part_and_the_gaps_between_them) {
   EXPECT_NE(breakdown_text(b).find("3.0 ms a step on the device, mean of 2"), std::string::npos);
 }
 
+TEST(Breakdowns, know_our_kernels_by_their_names) {
+  const std::string ours = "void lmms::kernels::(anonymous namespace)::";
+  EXPECT_EQ(part_of_kernel(ours + "attention_backward<128>(Maps, Backward)"), "attention");
+  EXPECT_EQ(part_of_kernel(ours + "short_attention_backward<80>(ShortBackward)"), "attention");
+  EXPECT_EQ(part_of_kernel(ours + "backward<__nv_bfloat16, 2, false>(NormBackward)"),
+            "norms and rotation");
+  EXPECT_EQ(part_of_kernel(ours + "update(AdamwControl const*)"), "optimiser");
+  EXPECT_EQ(part_of_kernel("Memcpy HtoD (Pinned -> Device)"), "copies between host and device");
+}
+
 TEST(Breakdowns, of_no_kernels_say_so) {
   const Breakdown b = break_down({}, 3);
   EXPECT_EQ(b.idle_share(), 0);
