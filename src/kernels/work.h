@@ -21,8 +21,11 @@ struct Product {
   int64_t m = 0, n = 0, k = 0;
 };
 
+enum class AttentionBackend;  // attention/attention_rule.h
+
 /// One call of attention's core.
 struct AttentionWork {
+  AttentionBackend backend;
   bool backward = false, causal = true;
   int64_t window = 0, heads = 0, kv_heads = 0, head_dim = 0;
   const std::vector<int64_t>& lengths;  ///< of the segments

@@ -343,10 +343,10 @@ bool is_cudnn(AttentionBackend backend) {
   return backend == AttentionBackend::cudnn || backend == AttentionBackend::cudnn_dense;
 }
 
-void tell_attention(bool backward, const at::Tensor& q, const at::Tensor& k,
-                    const AttentionPlan& plan, const AttentionShape& shape) {
+void tell_attention(AttentionBackend backend, bool backward, const at::Tensor& q,
+                    const at::Tensor& k, const AttentionPlan& plan, const AttentionShape& shape) {
   if (work_listener == nullptr) return;
-  work_listener->attention({backward, shape.mask == Mask::causal, shape.window, q.size(1),
+  work_listener->attention({backend, backward, shape.mask == Mask::causal, shape.window, q.size(1),
                             k.size(1), q.size(2), plan.lengths});
 }
 
@@ -431,7 +431,7 @@ AttentionOutput attention_forward_by(AttentionBackend backend, const at::Tensor&
   check_layout(k, "k");
   check_layout(v, "v");
   TORCH_INTERNAL_ASSERT(plan.offsets != nullptr, "attention_plan() makes plans");
-  tell_attention(/*backward=*/false, q, k, plan, shape);
+  tell_attention(backend, /*backward=*/false, q, k, plan, shape);
   if (backend == AttentionBackend::flash2) return flash_forward(q, k, v, plan, shape);
   if (backend == AttentionBackend::short_segments) return short_forward(q, k, v, plan, shape);
   return cudnn_forward(backend == AttentionBackend::cudnn_dense, q, k, v, plan, shape);
@@ -456,7 +456,7 @@ void attention_backward_by(AttentionBackend backend, const at::Tensor& dout, con
       "attention: tokens of q, k, v and of their gradients lie ", q.stride(0), ", ", k.stride(0),
       ", ", v.stride(0), " and ", dq.stride(0), ", ", dk.stride(0), ", ", dv.stride(0),
       " apart; they must agree");
-  tell_attention(/*backward=*/true, q, k, plan, shape);
+  tell_attention(backend, /*backward=*/true, q, k, plan, shape);
   switch (backend) {
     case AttentionBackend::hopper:
       return hopper_backward(dout, q, k, v, output, plan, shape, dq, dk, dv);

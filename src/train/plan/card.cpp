@@ -29,8 +29,8 @@ struct Entry {
 // Measured ones: docs/performance.md and the figures behind it. The larger memory of a driver name
 // comes first.
 constexpr Entry kEntries[] = {
-    {"h100", "H100", 79.1, 80, 989, 760, 570, 3.0, 132, 9, true},
-    {"h200", "H200", 139.8, 141, 989, 760, 570, 4.2, 132, 9, true},
+    {"h100", "H100", 79.1, 80, 989, 760, 600, 3.0, 132, 9, true},
+    {"h200", "H200", 139.8, 141, 989, 760, 600, 4.2, 132, 9, true},
     {"a100", "A100", 79.2, 80, 312, 250, 190, 1.7, 108, 8, false},
     {"a100-40gb", "A100-SXM4-40GB", 39.4, 40, 312, 250, 190, 1.35, 108, 8, false},
     {"b200", "B200", 178.4, 180, 2250, 1500, 1150, 6.6, 148, 10, false},

@@ -92,7 +92,7 @@ double ceil_div(double a, double b) {
 
 // Laws of time. Products: the rate of large ones, less the filling of the pipeline over k and the
 // last, partly filled wave of tiles. Attention: whole tiles of 128 x 128, head sizes as wide as the
-// matrix units take them, less what a row of tiles costs besides its keys.
+// kernels take them, less what a row of tiles costs besides its keys.
 double product_seconds(const Card& card, double batch, double m, double n, double k, double bytes) {
   constexpr double kTileM = 128, kTileN = 256, kPipeline = 60, kSplit = 2048;
   if (batch * m * n * k == 0) return 0;
@@ -107,9 +107,27 @@ double product_seconds(const Card& card, double batch, double m, double n, doubl
 }
 
 double attention_seconds(const Card& card, const kernels::AttentionWork& w) {
-  constexpr double kTile = 128, kBesideKeys = 400, kMostBeside = 2.5;
-  const double width = w.head_dim <= 64 ? 64 : w.head_dim <= 128 ? 128 : 256;
+  using kernels::AttentionBackend;
+  const auto heads = static_cast<double>(w.heads), head_dim = static_cast<double>(w.head_dim);
+  double tokens = 0;
+  for (const int64_t length : w.lengths) tokens += static_cast<double>(length);
+  if (w.backend == AttentionBackend::short_segments) {  // bound by memory
+    const double bytes = 2 * tokens * heads * head_dim * (w.backward ? 8 : 4);
+    return bytes / ((w.backward ? 0.55 : 0.8) * card.copy_bytes_per_second);
+  }
+  const bool ours = w.backend == AttentionBackend::hopper && w.backward;
+  constexpr double kTile = 128, kMostBeside = 3;
+  const double beside_keys = w.backward ? 60 : 110;
+  double width = w.head_dim <= 64 ? 64 : w.head_dim <= 128 ? 128 : 256;
+  if (!w.backward && w.head_dim <= 64) width = 96;
+  if (ours && w.head_dim <= 80) width = 96;
+  double rate = card.attention_flops_per_second;
+  if (w.backward && !ours) rate *= card.compute_major == 9 ? 0.53 : 0.8;
   double seconds = 0;
+  if (ours) {  // out, dout and dq; its fp32 sums written, added to in the caches and read
+    const double bytes = tokens * heads * (3 * 2 * head_dim + 2 * 4 * head_dim);
+    seconds = bytes / (0.88 * card.copy_bytes_per_second);
+  }
   for (const int64_t length : w.lengths) {
     const auto n = static_cast<double>(length);
     if (n == 0) continue;
@@ -121,10 +139,9 @@ double attention_seconds(const Card& card, const kernels::AttentionWork& w) {
       const double seen = std::min(rows, window);
       keys = (seen * (seen + 1) / 2 + (rows - seen) * seen) / rows;
     }
-    const double flops = 4 * static_cast<double>(w.heads) * width * rows * keys * kTile * kTile *
-                         (w.backward ? 2.5 : 1);
-    const double beside = std::min(1 + kBesideKeys / (keys * kTile), kMostBeside);
-    seconds += flops / card.attention_flops_per_second * beside;
+    const double flops = 4 * heads * width * rows * keys * kTile * kTile * (w.backward ? 2.5 : 1);
+    const double beside = std::min(1 + beside_keys / (keys * kTile), kMostBeside);
+    seconds += flops / rate * beside;
   }
   return seconds;
 }
