@@ -6,6 +6,7 @@
 #include "core/error.h"
 #include "core/format.h"
 #include "kernels/on_device.h"
+#include "train/data_setup.h"
 
 namespace lmms::train {
 namespace {
@@ -55,17 +56,25 @@ nn::Batch to_device(const data::Batch& batch, double denominator, int64_t vocab_
   for (const data::Segment& segment : batch.segments) lengths.push_back(segment.length);
   out.attention = kernels::attention_plan(std::move(lengths), device);
 
-  std::vector<int64_t> supervised, targets;
-  std::vector<float> weights;
+  const Supervised supervised =
+      supervised_of(batch, denominator, device.is_cpu() ? 1 : kGpuTokenGrain);
+  out.supervised = on_device(supervised.positions, at::kLong, device);
+  out.targets = on_device(supervised.targets, at::kLong, device);
+  out.weights = on_device(supervised.weights, at::kFloat, device);
+  return out;
+}
+
+Supervised supervised_of(const data::Batch& batch, double denominator, int64_t multiple) {
+  const auto trained = std::count_if(batch.weights.begin(), batch.weights.end(),
+                                     [](float weight) { return weight != 0; });
+  int64_t pads = std::min((multiple - trained % multiple) % multiple, batch.tokens() - trained);
+  Supervised out;
   for (size_t t = 0; t < batch.weights.size(); ++t) {
-    if (batch.weights[t] == 0) continue;
-    supervised.push_back(static_cast<int64_t>(t));
-    targets.push_back(batch.labels[t]);
-    weights.push_back(static_cast<float>(static_cast<double>(batch.weights[t]) / denominator));
+    if (batch.weights[t] == 0 && (trained == 0 || pads-- <= 0)) continue;
+    out.positions.push_back(static_cast<int64_t>(t));
+    out.targets.push_back(batch.labels[t]);
+    out.weights.push_back(static_cast<float>(static_cast<double>(batch.weights[t]) / denominator));
   }
-  out.supervised = on_device(supervised, at::kLong, device);
-  out.targets = on_device(targets, at::kLong, device);
-  out.weights = on_device(weights, at::kFloat, device);
   return out;
 }
 

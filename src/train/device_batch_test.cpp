@@ -39,6 +39,18 @@ TEST(DeviceBatch, keeps_supervised_positions_and_divides_their_weights) {
   EXPECT_TRUE(out.weights.equal(at::tensor({0.25f, 0.125f, 0.25f})));
 }
 
+TEST(DeviceBatch, fills_supervised_positions_up_with_untrained_ones) {
+  const Supervised four = supervised_of(two_segments(), 4.0, 4);
+  EXPECT_EQ(four.positions, (std::vector<int64_t>{0, 1, 2, 4}));
+  EXPECT_EQ(four.targets, (std::vector<int64_t>{0, 7, 2, 3}));
+  EXPECT_EQ(four.weights, (std::vector<float>{0, 0.25f, 0.125f, 0.25f}));
+  EXPECT_EQ(supervised_of(two_segments(), 1.0, 3).positions, (std::vector<int64_t>{1, 2, 4}));
+  EXPECT_EQ(supervised_of(two_segments(), 1.0, 8).positions.size(), 5u);  // all there are
+  data::Batch untrained = two_segments();
+  untrained.weights.assign(5, 0);
+  EXPECT_TRUE(supervised_of(untrained, 1.0, 4).positions.empty());
+}
+
 TEST(DeviceBatch, turns_segments_into_lengths_and_their_sums) {
   const kernels::AttentionPlan plan = to_device(two_segments(), 1.0, 10, at::kCPU).attention;
   EXPECT_EQ(plan.lengths, (std::vector<int64_t>{3, 2}));

@@ -154,7 +154,6 @@ class Loop {
                 first_sample_text(batch.micro_steps.front(), parts_.data.processing.tokenizer));
     }
 
-    const models::Model& model = *parts_.network.model;
     if (batch.supervised_tokens == 0) {  // every record was skipped: nothing to learn from
       row.skipped = true;
       row.loss = row.grad_norm = std::numeric_limits<double>::quiet_NaN();
@@ -163,9 +162,7 @@ class Loop {
       write(pending);
       return;
     }
-    StepWork work =
-        step_work(batch, model, parts_.device,
-                  {parts_.loaded.config.compat.loss, static_cast<int>(parts_.machine.ranks)});
+    StepWork work = upload(batch);
     row.flops = work.flops;
     row.lmms_engine_flops = work.lmms_engine_flops;
     optim::Ema* ema = parts_.network.ema.get();
@@ -188,6 +185,24 @@ class Loop {
     if (before) read(std::move(*before));
   }
 
+  StepWork upload(const data::StepBatch& batch) {
+    for (bool again = false;; again = true) {
+      try {
+        return step_work(
+            batch, *parts_.network.model, parts_.device,
+            {parts_.loaded.config.compat.loss, static_cast<int>(parts_.machine.ranks)});
+      } catch (const c10::OutOfMemoryError& e) {
+        if (again) throw out_of_memory(batch, e);
+      }
+      kernels::release_unused_memory(parts_.device);
+    }
+  }
+
+  Error out_of_memory(const data::StepBatch& batch, const c10::OutOfMemoryError& e) const {
+    return parts_.adviser.out_of_memory(batch, context_, kernels::peak_memory_bytes(parts_.device),
+                                        e.what_without_backtrace());
+  }
+
   // Until the update a step changes nothing but gradients, which it sets to zero first: one that
   // finds no memory can be run again with less kept.
   void run_step(const data::StepBatch& batch, const StepWork& work,
@@ -198,11 +213,7 @@ class Loop {
         return;
       } catch (const c10::OutOfMemoryError& e) {
         auto less = again ? std::nullopt : parts_.adviser.choose_again(batch, context_);
-        if (!less) {
-          throw parts_.adviser.out_of_memory(batch, context_,
-                                             kernels::peak_memory_bytes(parts_.device),
-                                             e.what_without_backtrace());
-        }
+        if (!less) throw out_of_memory(batch, e);
         log::notice(less->told);
         context_ = std::move(less->context);
       }

@@ -62,8 +62,8 @@ at::Tensor cached_attention(const at::Tensor& q, const at::Tensor& keys, const a
 /// The kernels that causal_attention would take, for the start-up table.
 std::string causal_attention_kernel(at::Device device, at::ScalarType dtype);
 
-// The fused core, without autograd, for wider ops to build on. Two kernels stand behind it, cuDNN's
-// and FlashAttention-2; attention_rule.h says which takes what.
+// The fused core, without autograd, for wider ops to build on. Several kernels stand behind it;
+// attention_rule.h says which takes what.
 
 enum class Mask { full, causal };
 
@@ -93,7 +93,8 @@ AttentionOutput attention_forward(const at::Tensor& q, const at::Tensor& k, cons
 /// every run, unless ATen is asked for deterministic algorithms, which takes FlashAttention-2's
 /// ordered sum: backward then takes 3.8 times as long (H200, D=128, 32k tokens packed). cuDNN's
 /// workspace holds dq once and, under grouped queries, dk and dv for every query head, all in fp32
-/// and at the gradient's distance between tokens: contiguous gradients cost least.
+/// and at the gradient's distance between tokens: contiguous gradients cost least; our own
+/// holds dq alone.
 void attention_backward(const at::Tensor& dout, const at::Tensor& q, const at::Tensor& k,
                         const at::Tensor& v, const AttentionOutput& output,
                         const AttentionPlan& plan, const AttentionShape& shape, at::Tensor& dq,
