@@ -46,6 +46,17 @@ __device__ inline __nv_bfloat16 from_float<__nv_bfloat16>(float x) {
   return __float2bfloat16(x);
 }
 
+/// Two numbers rounded to bf16, the first in the lower half.
+__device__ inline uint32_t bf16_pair(float a, float b) {
+  const __nv_bfloat162 both = __floats2bfloat162_rn(a, b);
+  return *reinterpret_cast<const uint32_t*>(&both);
+}
+
+/// Of shared memory, as its own instructions take it.
+__device__ inline uint32_t shared_address(const void* p) {
+  return static_cast<uint32_t>(__cvta_generic_to_shared(p));
+}
+
 /// The sum over `kWidth` neighbouring threads of a warp (a power of two), in all of them.
 template <int kWidth = 32>
 __device__ inline float warp_sum(float x) {

@@ -67,10 +67,12 @@ nn::Batch to_device(const data::Batch& batch, double denominator, int64_t vocab_
 Supervised supervised_of(const data::Batch& batch, double denominator, int64_t multiple) {
   const auto trained = std::count_if(batch.weights.begin(), batch.weights.end(),
                                      [](float weight) { return weight != 0; });
-  int64_t pads = std::min((multiple - trained % multiple) % multiple, batch.tokens() - trained);
+  int64_t pads =
+      trained == 0 ? 0
+                   : std::min((multiple - trained % multiple) % multiple, batch.tokens() - trained);
   Supervised out;
   for (size_t t = 0; t < batch.weights.size(); ++t) {
-    if (batch.weights[t] == 0 && (trained == 0 || pads-- <= 0)) continue;
+    if (batch.weights[t] == 0 && pads-- <= 0) continue;
     out.positions.push_back(static_cast<int64_t>(t));
     out.targets.push_back(batch.labels[t]);
     out.weights.push_back(static_cast<float>(static_cast<double>(batch.weights[t]) / denominator));

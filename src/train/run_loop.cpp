@@ -85,6 +85,7 @@ class Loop {
       log::info(recorder_.pointers().front());
       return go_on(std::move(batch));
     } catch (const std::exception& e) {
+      keep_last_row();
       record_data(/*now=*/true);
       recorder_.end(RunEnd::failed, e.what());
       throw;
@@ -235,6 +236,14 @@ class Loop {
         bytes.sizes(), at::TensorOptions().dtype(at::kByte).pinned_memory(bytes.is_cuda()));
     host.copy_(bytes, /*non_blocking=*/true);
     return host;
+  }
+
+  // Of the step before the one that failed, whose numbers are still on their way.
+  void keep_last_row() noexcept {
+    try {
+      read_pending();
+    } catch (const std::exception&) {  // the failure that came first is the one to tell
+    }
   }
 
   void read_pending() {

@@ -99,7 +99,7 @@ at::Tensor bidirectional_by_run(const at::Tensor& q, const at::Tensor& k, const 
 // What the fused core reads; a copy where x is laid out otherwise (a gradient that was expanded).
 at::Tensor packed(const at::Tensor& x) {
   const bool as_is = x.stride(2) == 1 && x.stride(1) == x.size(2) && x.stride(0) % 8 == 0 &&
-                     x.storage_offset() % 8 == 0;
+                     x.stride(0) >= x.size(1) * x.size(2) && x.storage_offset() % 8 == 0;
   return as_is ? x : x.contiguous();
 }
 

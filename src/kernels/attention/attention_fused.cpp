@@ -72,7 +72,7 @@ std::vector<HopperBlock> blocks_of(const AttentionPlan& plan) {
   int32_t begin = 0;
   for (const int64_t n : plan.lengths) {
     const auto before = static_cast<int32_t>(segments.size());
-    segments.push_back({begin, static_cast<int32_t>(n), begin / kHopperQueries + before});
+    segments.push_back({begin, static_cast<int32_t>(n), hopper_first_tile(begin, before)});
     begin += static_cast<int32_t>(n);
   }
   std::stable_sort(segments.begin(), segments.end(),
@@ -195,6 +195,13 @@ void cudnn_backward(bool dense, const at::Tensor& dout, const at::Tensor& q, con
   cudnn_attention_run(graph, args.all);
 }
 
+AttentionOperand<const void> operand_of(const at::Tensor& x) {
+  return {x.const_data_ptr(), x.stride(0)};
+}
+AttentionOperand<void> result_of(const at::Tensor& x) {
+  return {x.mutable_data_ptr(), x.stride(0)};
+}
+
 void hopper_backward(const at::Tensor& dout, const at::Tensor& q, const at::Tensor& k,
                      const at::Tensor& v, const AttentionOutput& output, const AttentionPlan& plan,
                      const AttentionShape& shape, at::Tensor& dq, at::Tensor& dk, at::Tensor& dv) {
@@ -214,19 +221,19 @@ void hopper_backward(const at::Tensor& dout, const at::Tensor& q, const at::Tens
   x.starts = plan.padded.const_data_ptr<int32_t>();
   x.blocks = reinterpret_cast<const HopperBlock*>(x.starts + blocks_begin(segments));
   x.block_count = plan.block_count;
-  x.q = {q.const_data_ptr(), q.stride(0)};
-  x.k = {k.const_data_ptr(), k.stride(0)};
-  x.v = {v.const_data_ptr(), v.stride(0)};
-  x.out = {out.const_data_ptr(), out.stride(0)};
-  x.dout = {dout.const_data_ptr(), dout.stride(0)};
+  x.q = operand_of(q);
+  x.k = operand_of(k);
+  x.v = operand_of(v);
+  x.out = operand_of(out);
+  x.dout = operand_of(dout);
   x.lse = lse.const_data_ptr<float>();
   const bool by_segment = lse.dim() == 3;
   x.lse_segment = by_segment ? lse.stride(0) : 0;
   x.lse_token = lse.stride(by_segment ? 1 : 0);
   x.lse_head = lse.stride(by_segment ? 2 : 1);
-  x.dq = {dq.mutable_data_ptr(), dq.stride(0)};
-  x.dk = {dk.mutable_data_ptr(), dk.stride(0)};
-  x.dv = {dv.mutable_data_ptr(), dv.stride(0)};
+  x.dq = result_of(dq);
+  x.dk = result_of(dk);
+  x.dv = result_of(dv);
   x.workspace = scratch.mutable_data_ptr();
   x.causal = shape.mask == Mask::causal;
   x.window = window_of(plan, shape);
@@ -248,13 +255,6 @@ ShortAttention short_attention(const at::Tensor& q, const at::Tensor& k, const A
           window_of(plan, shape),
           static_cast<float>(shape.scale)};
 }
-ShortOperand<const void> short_operand(const at::Tensor& x) {
-  return {x.const_data_ptr(), x.stride(0)};
-}
-ShortOperand<void> short_result(const at::Tensor& x) {
-  return {x.mutable_data_ptr(), x.stride(0)};
-}
-
 AttentionOutput short_forward(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
                               const AttentionPlan& plan, const AttentionShape& shape) {
   const auto [T, Nq, D] = dims<3>(q, "q");
@@ -262,8 +262,8 @@ AttentionOutput short_forward(const at::Tensor& q, const at::Tensor& k, const at
                          at::empty({T, Nq}, q.options().dtype(at::kFloat))};
   if (!q.is_cuda() || T == 0) return output;
   attention_forward_short(
-      {short_attention(q, k, plan, shape), short_operand(q), short_operand(k), short_operand(v),
-       short_result(output.out), output.lse.mutable_data_ptr<float>()},
+      {short_attention(q, k, plan, shape), operand_of(q), operand_of(k), operand_of(v),
+       result_of(output.out), output.lse.mutable_data_ptr<float>()},
       current_stream());
   check_last_launch("attention over short segments");
   return output;
@@ -273,11 +273,10 @@ void short_backward(const at::Tensor& dout, const at::Tensor& q, const at::Tenso
                     const at::Tensor& v, const AttentionOutput& output, const AttentionPlan& plan,
                     const AttentionShape& shape, at::Tensor& dq, at::Tensor& dk, at::Tensor& dv) {
   if (!q.is_cuda() || q.size(0) == 0) return;
-  attention_backward_short(
-      {short_attention(q, k, plan, shape), short_operand(q), short_operand(k), short_operand(v),
-       short_operand(output.out), short_operand(dout), short_result(dq), short_result(dk),
-       short_result(dv), output.lse.const_data_ptr<float>()},
-      current_stream());
+  attention_backward_short({short_attention(q, k, plan, shape), operand_of(q), operand_of(k),
+                            operand_of(v), operand_of(output.out), operand_of(dout), result_of(dq),
+                            result_of(dk), result_of(dv), output.lse.const_data_ptr<float>()},
+                           current_stream());
   check_last_launch("attention over short segments, backward");
 }
 
@@ -431,6 +430,7 @@ AttentionOutput attention_forward_by(AttentionBackend backend, const at::Tensor&
   check_layout(k, "k");
   check_layout(v, "v");
   TORCH_INTERNAL_ASSERT(plan.offsets != nullptr, "attention_plan() makes plans");
+  TORCH_INTERNAL_ASSERT(shape.scale > 0, "attention: scale ", shape.scale);
   tell_attention(backend, /*backward=*/false, q, k, plan, shape);
   if (backend == AttentionBackend::flash2) return flash_forward(q, k, v, plan, shape);
   if (backend == AttentionBackend::short_segments) return short_forward(q, k, v, plan, shape);

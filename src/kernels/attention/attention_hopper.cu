@@ -24,7 +24,7 @@ constexpr int kM = kHopperQueries, kN = kHopperKeys;
 
 // A width: head_dim rounded up to one that the kernels are compiled for; columns beyond are zeros.
 template <int kWidth>
-constexpr int kTile = kM* kWidth;  // elements of a tile of queries
+constexpr int kTile{kM * kWidth};  // elements of a tile of queries
 // Operands lie in shared memory in regions of 64 columns.
 template <int kWidth>
 constexpr int kRegions = (kWidth + 63) / 64;
@@ -32,15 +32,15 @@ constexpr int kRegions = (kWidth + 63) / 64;
 template <int kWidth>
 constexpr int kKeyRegions = kWidth == 128 ? 2 : kRegions<kWidth> + 1;
 
-constexpr float kLog2e = 1.4426950408889634f;
-
-// Which segment the tile is of: the last that begins at or before it. Segment s begins at tile
-// (starts[s] + kM * s) / kM. Every lane of a full warp calls it.
+// Which segment the tile is of: the last that begins at or before it. Every lane of a full warp
+// calls it.
 __device__ int segment_of(const int32_t* starts, int segments, int tile) {
   int count = 0;
-  for (int s = static_cast<int>(threadIdx.x % 32);
-       s - static_cast<int>(threadIdx.x % 32) < segments; s += 32)
-    count += __popc(__ballot_sync(0xffffffffu, s < segments && starts[s] / kM + s <= tile));
+  for (int first = 0; first < segments; first += 32) {
+    const int s = first + static_cast<int>(threadIdx.x % 32);
+    count +=
+        __popc(__ballot_sync(0xffffffffu, s < segments && hopper_first_tile(starts[s], s) <= tile));
+  }
   return count - 1;
 }
 
@@ -50,7 +50,7 @@ struct Rows {
 __device__ Rows rows_of(const int32_t* starts, int segments, int tile) {
   const int s = segment_of(starts, segments, tile);
   const int begin = starts[s], length = starts[s + 1] - begin;
-  const int first = (tile - (begin / kM + s)) * kM;
+  const int first = (tile - hopper_first_tile(begin, s)) * kM;
   return {s, begin + first, min(kM, length - first)};
 }
 
@@ -216,11 +216,6 @@ __device__ void load_tiles(Shared<kWidth>& s, const Maps& maps, const Backward& 
   }
 }
 
-[[maybe_unused]] __device__ uint32_t two(float a, float b) {
-  const __nv_bfloat162 both = __floats2bfloat162_rn(a, b);
-  return *reinterpret_cast<const uint32_t*>(&both);
-}
-
 // The sums of a warpgroup, 64 rows, through its rows of regions of shared memory to rows of bf16.
 template <int kWidth>
 __device__ void store_rows(const float (&sum)[kWidth / 2], float scale, bf16* own_rows, bf16* to,
@@ -235,9 +230,9 @@ __device__ void store_rows(const float (&sum)[kWidth / 2], float scale, bf16* ow
     const int chunk = 2 * (c % 4) + lane / 16;
     const float* d = &sum[c * 8];
     hopper::store_matrices(
-        hopper::shared_address(own_rows + c / 4 * kRegion + row * 64 + (chunk ^ row % 8) * 8),
-        two(d[0] * scale, d[1] * scale), two(d[2] * scale, d[3] * scale),
-        two(d[4] * scale, d[5] * scale), two(d[6] * scale, d[7] * scale));
+        shared_address(own_rows + c / 4 * kRegion + row * 64 + (chunk ^ row % 8) * 8),
+        bf16_pair(d[0] * scale, d[1] * scale), bf16_pair(d[2] * scale, d[3] * scale),
+        bf16_pair(d[4] * scale, d[5] * scale), bf16_pair(d[6] * scale, d[7] * scale));
   }
   hopper::sync_threads(barrier, 128);
   const int part = static_cast<int>(threadIdx.x) % 16;
@@ -324,7 +319,7 @@ __device__ void work(Shared<kWidth>& s, const Backward& x, const HopperBlock& b,
       p[4 * j + 3] = hopper::power_of_two(p[4 * j + 3] * x.scale_log2 - lse2.y);
     }
 #pragma unroll
-    for (int j = 0; j < 16; ++j) p_half[j / 4][j % 4] = two(p[2 * j], p[2 * j + 1]);
+    for (int j = 0; j < 16; ++j) p_half[j / 4][j % 4] = bf16_pair(p[2 * j], p[2 * j + 1]);
     begin_products();
     gather(dv, p_half, operand(at(s.dout[stage]), kQueryRegion));
     commit_products();
@@ -340,7 +335,7 @@ __device__ void work(Shared<kWidth>& s, const Backward& x, const HopperBlock& b,
       dp[4 * j + 3] = p[4 * j + 3] * (dp[4 * j + 3] - delta.y);
     }
 #pragma unroll
-    for (int j = 0; j < 16; ++j) ds_half[j / 4][j % 4] = two(dp[2 * j], dp[2 * j + 1]);
+    for (int j = 0; j < 16; ++j) ds_half[j / 4][j % 4] = bf16_pair(dp[2 * j], dp[2 * j + 1]);
 #pragma unroll
     for (int c = 0; c < 4; ++c)
       store_matrices(ds_store + stage * (kN * kM * 2) + ((2 * c + lane / 16) ^ lane % 8) * 16,
@@ -418,6 +413,8 @@ __global__ void __launch_bounds__(384, 1)
     take_registers<240>();
     work<kWidth>(s, x, b, kv_head);
   }
+#else
+  __trap();  // compiled for another GPU than the one that runs it
 #endif
 }
 
@@ -436,7 +433,7 @@ Encode encode() {
   return found;
 }
 
-CUtensorMap map_of(const HopperOperand<const void>& x, const HopperBackward& of, int64_t heads,
+CUtensorMap map_of(const AttentionOperand<const void>& x, const HopperBackward& of, int64_t heads,
                    uint32_t rows_of_box) {
   CUtensorMap map;
   const auto number = [](int64_t n) { return static_cast<cuuint64_t>(n); };
@@ -457,11 +454,8 @@ CUtensorMap map_of(const HopperOperand<const void>& x, const HopperBackward& of,
 
 template <int kWidth>
 void launch(const HopperBackward& x, CUstream_st* stream) {
-  static const bool once [[maybe_unused]] = [] {
-    cudaFuncSetAttribute(attention_backward<kWidth>, cudaFuncAttributeMaxDynamicSharedMemorySize,
-                         kSharedBytes<kWidth>);
-    return true;
-  }();
+  cudaFuncSetAttribute(attention_backward<kWidth>, cudaFuncAttributeMaxDynamicSharedMemorySize,
+                       kSharedBytes<kWidth>);
   const auto read = [](const auto& x) { return static_cast<const bf16*>(x.data); };
   const auto written = [](const auto& x) { return static_cast<bf16*>(x.data); };
   auto* dq = static_cast<float*>(x.workspace);

@@ -2,6 +2,14 @@
 /// Attention over packed segments by our own kernels for Hopper: backward, bf16.
 #include <cstdint>
 
+#include "kernels/attention/attention_operand.h"
+
+#ifdef __CUDACC__
+#define LMMS_BOTH_SIDES __host__ __device__
+#else
+#define LMMS_BOTH_SIDES
+#endif
+
 struct CUstream_st;
 
 namespace lmms::kernels {
@@ -15,19 +23,18 @@ inline int64_t hopper_width(int64_t head_dim) {
   return head_dim <= 80 ? 80 : 128;
 }
 
+/// The first tile of queries of segment number `segment`, which begins at token `begin`: no tile is
+/// of two segments.
+LMMS_BOTH_SIDES inline int32_t hopper_first_tile(int32_t begin, int32_t segment) {
+  return begin / kHopperQueries + segment;
+}
+
 /// One block of keys of one segment.
 struct alignas(16) HopperBlock {
   int32_t begin;   ///< the segment's first token
   int32_t length;  ///< its tokens
-  int32_t tile;    ///< its first tile of queries: no tile is of two segments
+  int32_t tile;    ///< its first tile of queries
   int32_t block;   ///< which of its blocks of keys
-};
-
-/// A bf16 tensor [tokens, heads, head_dim], heads head_dim apart, `row` elements between tokens.
-template <class Address>
-struct HopperOperand {
-  Address* data;
-  int64_t row;
 };
 
 /// Gradients of queries are summed in fp32 by all blocks of keys, in an order that varies; those of
@@ -38,8 +45,8 @@ struct HopperBackward {
   const int32_t* starts;      ///< [segments + 1] on the device: prefix sums of lengths
   const HopperBlock* blocks;  ///< [block_count] on the device, those of a segment together
   int64_t block_count;        ///< with blocks of length 0 at the end
-  HopperOperand<const void> q, k, v, out, dout;
-  HopperOperand<void> dq, dk, dv;
+  AttentionOperand<const void> q, k, v, out, dout;
+  AttentionOperand<void> dq, dk, dv;
   const float* lse;  ///< of the scaled scores of a query
   /// Its strides. lse_segment 0: tokens are counted from the first of all, else from the segment's.
   int64_t lse_token, lse_head, lse_segment;
@@ -56,5 +63,7 @@ inline int64_t hopper_workspace_bytes(int64_t heads, int64_t head_dim, int64_t t
 
 /// Three launches on `stream`. FLOPs: 10 heads head_dim a visible pair of tokens.
 void attention_backward_hopper(const HopperBackward& x, CUstream_st* stream);
+
+#undef LMMS_BOTH_SIDES
 
 }  // namespace lmms::kernels

@@ -14,7 +14,6 @@ namespace {
 
 using bf16 = __nv_bfloat16;
 constexpr int kRows = kShortSegment, kThreads = 128;
-constexpr float kLog2e = 1.4426950408889634f;
 
 // Rows of shared memory that are an odd number of 16 bytes long: eight of them meet no bank twice.
 template <int kColumns>
@@ -23,10 +22,6 @@ struct Tile {
   bf16 numbers[kRows][kStride];
 };
 using Scores = Tile<kRows>;
-
-__device__ uint32_t shared_address(const void* p) {
-  return static_cast<uint32_t>(__cvta_generic_to_shared(p));
-}
 
 // 16 bytes to shared memory, zeros if not `there`.
 __device__ void copy_piece(void* to, const void* from, bool there) {
@@ -85,17 +80,13 @@ __device__ void multiply(float (&sum)[4], const uint32_t (&a)[4], uint32_t b0, u
 template <int kColumns>
 using Sums = float[kColumns / 8][4];
 
-__device__ uint32_t two(float a, float b) {
-  const __nv_bfloat162 both = __floats2bfloat162_rn(a, b);
-  return *reinterpret_cast<const uint32_t*>(&both);
-}
 // Sums as left operand: columns 16 k to 16 k + 15.
 template <int kPieces>
 __device__ void as_left(uint32_t (&a)[4], const float (&x)[kPieces][4], int k) {
-  a[0] = two(x[2 * k][0], x[2 * k][1]);
-  a[1] = two(x[2 * k][2], x[2 * k][3]);
-  a[2] = two(x[2 * k + 1][0], x[2 * k + 1][1]);
-  a[3] = two(x[2 * k + 1][2], x[2 * k + 1][3]);
+  a[0] = bf16_pair(x[2 * k][0], x[2 * k][1]);
+  a[1] = bf16_pair(x[2 * k][2], x[2 * k][3]);
+  a[2] = bf16_pair(x[2 * k + 1][0], x[2 * k + 1][1]);
+  a[3] = bf16_pair(x[2 * k + 1][2], x[2 * k + 1][3]);
 }
 
 // sum [16, 64] = rows row .. row + 15 of a, times b transposed.
@@ -139,9 +130,12 @@ __device__ void add_product(Sums<kColumns>& sum, const Left& left_of, const Tile
 struct Segment {
   int64_t begin;
   int length;
+  int head;
 };
-__device__ Segment segment_of(const ShortAttention& x, int s) {
-  return {x.starts[s], x.starts[s + 1] - x.starts[s]};
+// What this block works on: the heads of a segment follow each other.
+__device__ Segment segment_of(const ShortAttention& x) {
+  const auto heads = static_cast<unsigned>(x.heads), s = blockIdx.x / heads;
+  return {x.starts[s], x.starts[s + 1] - x.starts[s], static_cast<int>(blockIdx.x % heads)};
 }
 __device__ bool sees(const ShortAttention& x, int length, int query, int key) {
   return query < length && key < length && (!x.causal || key <= query) &&
@@ -150,7 +144,7 @@ __device__ bool sees(const ShortAttention& x, int length, int query, int key) {
 
 // A segment's rows of one head, all threads.
 template <int kColumns>
-__device__ void load_rows(Tile<kColumns>& to, const ShortOperand<const void>& from,
+__device__ void load_rows(Tile<kColumns>& to, const AttentionOperand<const void>& from,
                           const Segment& s, int head, int head_dim) {
   constexpr int kPieces = kColumns / 8;
   const auto* base =
@@ -164,8 +158,8 @@ __device__ void load_rows(Tile<kColumns>& to, const ShortOperand<const void>& fr
 // The warp's 16 rows of sums, times `scale`, through its rows of `through` to global memory.
 template <int kColumns>
 __device__ void store_rows(const Sums<kColumns>& sums, float scale_of_low, float scale_of_high,
-                           Tile<kColumns>& through, const ShortOperand<void>& to, const Segment& s,
-                           int head, int head_dim) {
+                           Tile<kColumns>& through, const AttentionOperand<void>& to,
+                           const Segment& s, int head, int head_dim) {
   constexpr int kPieces = kColumns / 8;
   const int lane = static_cast<int>(threadIdx.x) % 32,
             first = static_cast<int>(threadIdx.x) / 32 * 16;
@@ -174,9 +168,9 @@ __device__ void store_rows(const Sums<kColumns>& sums, float scale_of_low, float
   for (int n = 0; n < kPieces; ++n) {
     const int column = n * 8 + lane % 4 * 2;
     *reinterpret_cast<uint32_t*>(&through.numbers[row][column]) =
-        two(sums[n][0] * scale_of_low, sums[n][1] * scale_of_low);
+        bf16_pair(sums[n][0] * scale_of_low, sums[n][1] * scale_of_low);
     *reinterpret_cast<uint32_t*>(&through.numbers[row + 8][column]) =
-        two(sums[n][2] * scale_of_high, sums[n][3] * scale_of_high);
+        bf16_pair(sums[n][2] * scale_of_high, sums[n][3] * scale_of_high);
   }
   __syncwarp();
   auto* base = static_cast<bf16*>(to.data) + s.begin * to.row + int64_t{head} * head_dim;
@@ -198,9 +192,9 @@ __global__ void __launch_bounds__(kThreads) short_attention(const ShortForward x
   extern __shared__ __align__(16) uint8_t raw[];
   auto& t = *reinterpret_cast<ForwardTiles<kColumns>*>(raw);
   const ShortAttention& what = x.what;
-  const Segment s = segment_of(what, static_cast<int>(blockIdx.y));
+  const Segment s = segment_of(what);
   if (s.length == 0) return;
-  const int head = static_cast<int>(blockIdx.x), head_dim = static_cast<int>(what.head_dim);
+  const int head = s.head, head_dim = static_cast<int>(what.head_dim);
   load_rows(t.q, x.q, s, head, head_dim);
   load_rows(t.k, x.k, s, head, head_dim);
   load_rows(t.v, x.v, s, head, head_dim);
@@ -258,7 +252,7 @@ struct BackwardTiles {
 
 // delta of a row by two neighbouring threads.
 template <int kColumns>
-__device__ void sum_products(BackwardTiles<kColumns>& t, const ShortOperand<const void>& out,
+__device__ void sum_products(BackwardTiles<kColumns>& t, const AttentionOperand<const void>& out,
                              const Segment& s, int head, int head_dim) {
   const int row = static_cast<int>(threadIdx.x) / 2;
   float sum = 0;
@@ -282,9 +276,9 @@ __global__ void __launch_bounds__(kThreads, kColumns > 80 ? 2 : 3)
   extern __shared__ __align__(16) uint8_t raw[];
   auto& t = *reinterpret_cast<BackwardTiles<kColumns>*>(raw);
   const ShortAttention& what = x.what;
-  const Segment s = segment_of(what, static_cast<int>(blockIdx.y));
+  const Segment s = segment_of(what);
   if (s.length == 0) return;
-  const int head = static_cast<int>(blockIdx.x), head_dim = static_cast<int>(what.head_dim);
+  const int head = s.head, head_dim = static_cast<int>(what.head_dim);
   const int lane = static_cast<int>(threadIdx.x) % 32;
   const int first = static_cast<int>(threadIdx.x) / 32 * 16;
   load_rows(t.q, x.q, s, head, head_dim);
@@ -316,9 +310,9 @@ __global__ void __launch_bounds__(kThreads, kColumns > 80 ? 2 : 3)
         }
         const int column = n * 8 + lane % 4 * 2;
         *reinterpret_cast<uint32_t*>(&t.p.numbers[query][column]) =
-            two(p[n][2 * half], p[n][2 * half + 1]);
+            bf16_pair(p[n][2 * half], p[n][2 * half + 1]);
         *reinterpret_cast<uint32_t*>(&t.ds.numbers[query][column]) =
-            two(ds[n][2 * half], ds[n][2 * half + 1]);
+            bf16_pair(ds[n][2 * half], ds[n][2 * half + 1]);
       }
     }
   }
@@ -342,7 +336,7 @@ __global__ void __launch_bounds__(kThreads, kColumns > 80 ? 2 : 3)
 template <class Tiles, class Kernel, class Args>
 void launch(Kernel kernel, const Args& x, CUstream_st* stream) {
   cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, sizeof(Tiles));
-  const dim3 grid(static_cast<unsigned>(x.what.heads), static_cast<unsigned>(x.what.segments));
+  const auto grid = static_cast<unsigned>(x.what.heads * x.what.segments);
   kernel<<<grid, kThreads, sizeof(Tiles), stream>>>(x);
 }
 

@@ -4,20 +4,14 @@
 /// summed in global memory, and equal inputs give equal bits.
 #include <cstdint>
 
+#include "kernels/attention/attention_operand.h"
+
 struct CUstream_st;
 
 namespace lmms::kernels {
 
 inline constexpr int64_t kShortSegment = 64;
 inline constexpr int64_t kShortHead = 128;  ///< head_dim: a multiple of 8, at most this
-
-/// A tensor [tokens, heads, head_dim], heads head_dim apart, `row` elements between tokens; 16-byte
-/// aligned, row a multiple of 8.
-template <class Address>
-struct ShortOperand {
-  Address* data;
-  int64_t row;
-};
 
 struct ShortAttention {
   int64_t heads, head_dim, segments;  ///< each head has keys and values of its own
@@ -30,16 +24,16 @@ struct ShortAttention {
 /// out = softmax(scale q k^T) v; lse [tokens, heads].
 struct ShortForward {
   ShortAttention what;
-  ShortOperand<const void> q, k, v;
-  ShortOperand<void> out;
+  AttentionOperand<const void> q, k, v;
+  AttentionOperand<void> out;
   float* lse;
 };
 void attention_forward_short(const ShortForward& x, CUstream_st* stream);
 
 struct ShortBackward {
   ShortAttention what;
-  ShortOperand<const void> q, k, v, out, dout;
-  ShortOperand<void> dq, dk, dv;
+  AttentionOperand<const void> q, k, v, out, dout;
+  AttentionOperand<void> dq, dk, dv;
   const float* lse;
 };
 void attention_backward_short(const ShortBackward& x, CUstream_st* stream);

@@ -8,10 +8,6 @@
 
 namespace lmms::kernels::hopper {
 
-__device__ inline uint32_t shared_address(const void* p) {
-  return static_cast<uint32_t>(__cvta_generic_to_shared(p));
-}
-
 // Barriers that count arrivals and bytes.
 
 __device__ inline void init_barrier(uint32_t barrier, uint32_t arrivals) {

@@ -193,11 +193,11 @@ std::unique_ptr<Path> path_of(const Head& head, bool fused) {
   return std::make_unique<Composition>(head);
 }
 
-// `slot`: where dW is added; undefined: dW is returned if `own`.
 struct Gradients {
   at::Tensor dh, dW;
 };
 
+// `slot`: where dW is added; undefined: dW is returned if `own`.
 at::Tensor over_chunks(const Head& head, Path& path, const at::Tensor& slot, bool own,
                        Gradients& gradients) {
   const int64_t N = head.h.size(0);

@@ -179,7 +179,9 @@ template <class T, int kPacks>
 class Ahead {
  public:
   using P = Pack<T>;
-  static constexpr int kBytes = 2 * 3 * kPacks * kBlock * 16;
+  // long rows read passed_on when they need it: 99 KB are all that some GPUs give a block
+  static constexpr int kTensors = kPacks > 4 ? 2 : 3;
+  static constexpr int kBytes = 2 * kTensors * kPacks * kBlock * 16;
 
   __device__ Ahead(const NormBackward& a, uint4* room)
       : a_(a),
@@ -195,7 +197,8 @@ class Ahead {
       const int64_t at = row * a_.D + pack * P::kSize;
       copy(slot, 0, k, static_cast<const T*>(a_.dy) + at);
       copy(slot, 1, k, static_cast<const T*>(a_.x) + at);
-      if (a_.passed_on != nullptr) copy(slot, 2, k, static_cast<const T*>(a_.passed_on) + at);
+      if (kTensors > 2 && a_.passed_on != nullptr)
+        copy(slot, 2, k, static_cast<const T*>(a_.passed_on) + at);
     }
   }
   __device__ void wait() const {
@@ -207,17 +210,21 @@ class Ahead {
   __device__ P x(int slot, int k) const {
     return pack_of(slot, 1, k);
   }
-  __device__ P passed_on(int slot, int k) const {
-    return pack_of(slot, 2, k);
+  __device__ P passed_on(int64_t row, int slot, int k) const {
+    if constexpr (kTensors > 2) return pack_of(slot, 2, k);
+    const int pack = threadIdx.x + k * blockDim.x;
+    return P::load(static_cast<const T*>(a_.passed_on) + row * a_.D + pack * P::kSize);
   }
 
  private:
   __device__ uint4* place(int slot, int tensor, int k) const {
-    return mine_ + ((slot * 3 + tensor) * kPacks + k) * kBlock;
+    return mine_ + ((slot * kTensors + tensor) * kPacks + k) * kBlock;
   }
   __device__ void copy(int slot, int tensor, int k, const T* from) {
-    const auto to = static_cast<uint32_t>(__cvta_generic_to_shared(place(slot, tensor, k)));
-    asm volatile("cp.async.cg.shared.global [%0], [%1], 16;" ::"r"(to), "l"(from) : "memory");
+    asm volatile(
+        "cp.async.cg.shared.global [%0], [%1], 16;" ::"r"(shared_address(place(slot, tensor, k))),
+        "l"(from)
+        : "memory");
   }
   __device__ P pack_of(int slot, int tensor, int k) const {
     return P::load(reinterpret_cast<const T*>(place(slot, tensor, k)));
@@ -280,7 +287,7 @@ __global__ void __launch_bounds__(kBlock, backward_blocks(kPacks, kLayer))
       const P w = P::load(static_cast<const T*>(a.weight) + pack * P::kSize);  // in the L1 cache
       const P dy = ahead.dy(turn, k), x = ahead.x(turn, k);
       P dx, more;
-      if (a.passed_on != nullptr) more = ahead.passed_on(turn, k);
+      if (a.passed_on != nullptr) more = ahead.passed_on(row, turn, k);
 #pragma unroll
       for (int i = 0; i < P::kSize; ++i) {
         const float g = to_float(dy.values[i]) * to_float(w.values[i]),

@@ -1,0 +1,17 @@
+#pragma once
+/// What the CUDA kernels of attention have in common, in plain types.
+#include <cstdint>
+
+namespace lmms::kernels {
+
+/// A bf16 tensor [tokens, heads, head_dim], heads head_dim apart, `row` elements between tokens, a
+/// multiple of 8; 16-byte aligned.
+template <class Address>
+struct AttentionOperand {
+  Address* data;
+  int64_t row;
+};
+
+inline constexpr float kLog2e = 1.4426950408889634f;
+
+}  // namespace lmms::kernels
