@@ -243,6 +243,57 @@ __device__ void store_rows(const float (&sum)[kWidth / 2], float scale, bf16* ow
           own_rows + part / 8 * kRegion + r * 64 + (part % 8 ^ r % 8) * 8);
 }
 
+// [64 keys, 64 queries] in the registers of a warpgroup. Number 4 j + i of a thread: key 16 warp +
+// lane / 4 + 8 (i / 2), query 8 j + 2 (lane % 4) + i % 2.
+using Scores = float[32];
+
+// Scores of keys from `key` on that the queries from `query` on do not see, both counted in their
+// segment, become -inf. Most tiles have none.
+[[maybe_unused]] __device__ void hide_unseen(Scores& p, const Backward& x, int length, int key,
+                                             int query) {
+  const bool cut = (x.causal && query < key + 63) ||
+                   (x.window > 0 && query + kM - 1 - key >= x.window) ||
+                   (!x.causal && key + 64 > length);
+  if (!cut) return;
+  const int lane = static_cast<int>(threadIdx.x) % 32,
+            warp = static_cast<int>(threadIdx.x) / 32 % 4;
+#pragma unroll
+  for (int j = 0; j < 32; ++j) {
+    const int n = key + warp * 16 + lane / 4 + j / 2 % 2 * 8;
+    const int m = query + j / 4 * 8 + lane % 4 * 2 + j % 2;
+    const bool seen = n < length && (!x.causal || n <= m) && (x.window == 0 || m - x.window < n);
+    if (!seen) p[j] = -INFINITY;
+  }
+}
+
+// Two numbers of a tile's queries: those of a thread's j-th piece.
+[[maybe_unused]] __device__ float2 of_queries(const float (&numbers)[kM], int j) {
+  return *reinterpret_cast<const float2*>(&numbers[j * 8 + threadIdx.x % 4 * 2]);
+}
+
+[[maybe_unused]] __device__ void to_probabilities(Scores& p, const float (&lse2)[kM],
+                                                  float scale_log2) {
+#pragma unroll
+  for (int j = 0; j < 8; ++j) {
+    const float2 lse = of_queries(lse2, j);
+#pragma unroll
+    for (int i = 0; i < 4; ++i)
+      p[4 * j + i] = hopper::power_of_two(p[4 * j + i] * scale_log2 - (i % 2 == 0 ? lse.x : lse.y));
+  }
+}
+
+// ds = p (dp - delta), in dp's place.
+[[maybe_unused]] __device__ void to_score_gradients(Scores& dp, const Scores& p,
+                                                    const float (&delta)[kM]) {
+#pragma unroll
+  for (int j = 0; j < 8; ++j) {
+    const float2 d = of_queries(delta, j);
+#pragma unroll
+    for (int i = 0; i < 4; ++i)
+      dp[4 * j + i] = p[4 * j + i] * (dp[4 * j + i] - (i % 2 == 0 ? d.x : d.y));
+  }
+}
+
 template <int kWidth>
 __device__ void work(Shared<kWidth>& s, const Backward& x, const HopperBlock& b, int kv_head) {
   using namespace hopper;
@@ -276,7 +327,8 @@ __device__ void work(Shared<kWidth>& s, const Backward& x, const HopperBlock& b,
   for (int i = 0; i < kWidth / 2; ++i) dk[i] = dv[i] = 0;
   pin(dk);
   pin(dv);
-  float p[32], dp[32], dq[kWidth / 4];
+  Scores p, dp;
+  float dq[kWidth / 4];
   uint32_t p_half[4][4], ds_half[4][4];
 
   wait(at(s.k_full), 0);
@@ -296,28 +348,8 @@ __device__ void work(Shared<kWidth>& s, const Backward& x, const HopperBlock& b,
     wait_products<1>();  // over, too: dk of the step before, the last to read its tiles
     pin(p);
     if (i > 0 && lane == 0) arrive(at(s.empty[1 - stage]));
-    const int query = tile * kM, key = b.block * kN + group * 64;
-    const bool cut = (x.causal && query < key + 63) ||
-                     (x.window > 0 && query + kM - 1 - key >= x.window) ||
-                     (!x.causal && key + 64 > b.length);
-    if (cut) {
-#pragma unroll
-      for (int j = 0; j < 32; ++j) {
-        const int n = key + warp * 16 + lane / 4 + j / 2 % 2 * 8;
-        const int m = query + j / 4 * 8 + lane % 4 * 2 + j % 2;
-        const bool seen =
-            n < b.length && (!x.causal || n <= m) && (x.window == 0 || m - x.window < n);
-        if (!seen) p[j] = -INFINITY;
-      }
-    }
-#pragma unroll
-    for (int j = 0; j < 8; ++j) {
-      const float2 lse2 = *reinterpret_cast<const float2*>(&s.lse2[stage][j * 8 + lane % 4 * 2]);
-      p[4 * j] = hopper::power_of_two(p[4 * j] * x.scale_log2 - lse2.x);
-      p[4 * j + 1] = hopper::power_of_two(p[4 * j + 1] * x.scale_log2 - lse2.y);
-      p[4 * j + 2] = hopper::power_of_two(p[4 * j + 2] * x.scale_log2 - lse2.x);
-      p[4 * j + 3] = hopper::power_of_two(p[4 * j + 3] * x.scale_log2 - lse2.y);
-    }
+    hide_unseen(p, x, b.length, b.block * kN + group * 64, tile * kM);
+    to_probabilities(p, s.lse2[stage], x.scale_log2);
 #pragma unroll
     for (int j = 0; j < 16; ++j) p_half[j / 4][j % 4] = bf16_pair(p[2 * j], p[2 * j + 1]);
     begin_products();
@@ -326,14 +358,7 @@ __device__ void work(Shared<kWidth>& s, const Backward& x, const HopperBlock& b,
 
     wait_products<1>();
     pin(dp);
-#pragma unroll
-    for (int j = 0; j < 8; ++j) {
-      const float2 delta = *reinterpret_cast<const float2*>(&s.delta[stage][j * 8 + lane % 4 * 2]);
-      dp[4 * j] = p[4 * j] * (dp[4 * j] - delta.x);
-      dp[4 * j + 1] = p[4 * j + 1] * (dp[4 * j + 1] - delta.y);
-      dp[4 * j + 2] = p[4 * j + 2] * (dp[4 * j + 2] - delta.x);
-      dp[4 * j + 3] = p[4 * j + 3] * (dp[4 * j + 3] - delta.y);
-    }
+    to_score_gradients(dp, p, s.delta[stage]);
 #pragma unroll
     for (int j = 0; j < 16; ++j) ds_half[j / 4][j % 4] = bf16_pair(dp[2 * j], dp[2 * j + 1]);
 #pragma unroll
