@@ -52,9 +52,33 @@ __device__ inline uint32_t bf16_pair(float a, float b) {
   return *reinterpret_cast<const uint32_t*>(&both);
 }
 
+inline constexpr float kLog2e = 1.4426950408889634f;
+
+/// 2^x to 2^-22 of it; 0 below 2^-126.
+__device__ inline float exp2_fast(float x) {
+  float y;
+  asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
+  return y;
+}
+
 /// Of shared memory, as its own instructions take it.
 __device__ inline uint32_t shared_address(const void* p) {
   return static_cast<uint32_t>(__cvta_generic_to_shared(p));
+}
+
+/// Sixteen bytes from global to shared memory, under way until this thread's wait_for_copies().
+__device__ inline void copy_async(void* to, const void* from) {
+  asm volatile("cp.async.cg.shared.global [%0], [%1], 16;" ::"r"(shared_address(to)), "l"(from)
+               : "memory");
+}
+/// The same, or zeros: `from` is a valid address that is not read.
+__device__ inline void copy_async_or_zeros(void* to, const void* from, bool there) {
+  asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(shared_address(to)), "l"(from),
+               "r"(there ? 16 : 0)
+               : "memory");
+}
+__device__ inline void wait_for_copies() {
+  asm volatile("cp.async.wait_all;" ::: "memory");
 }
 
 /// The sum over `kWidth` neighbouring threads of a warp (a power of two), in all of them.

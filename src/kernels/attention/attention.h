@@ -29,7 +29,7 @@ struct AttentionPlan {
   /// begins and at last T; their lengths; their blocks of keys (HopperBlock), the longest segments
   /// first. Segments beyond S are empty.
   at::Tensor padded;
-  int64_t block_count = 0;  ///< room for blocks, at most T / 128 + capacity.segments
+  int64_t block_count = 0;                    ///< room for blocks: T / 128 + capacity.segments
   std::shared_ptr<AttentionOffsets> offsets;  ///< made at need, once for all layers of a batch
 };
 

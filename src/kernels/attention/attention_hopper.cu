@@ -5,9 +5,9 @@
 // through shared memory: dq needs all 128 keys, of which each of the two warpgroups has half. dq is
 // added from registers to fp32 sums in global memory, while dk is summed; their tiles are laid out
 // as registers hold them and attention_finish() puts them in order (through shared memory and the
-// bulk engine the kernel takes 8 % longer: it is bound by shared memory). Blocks of one head of a
-// segment run next to each other, the longest segments first: the sums that they share stay in the
-// L2 cache (else a third slower).
+// bulk engine the kernel takes 8 % longer: shared memory is as busy as the matrix units without).
+// Blocks of one head of a segment run next to each other, the longest segments first: the sums that
+// they share stay in the L2 cache (else all takes 27 % longer).
 #include <cuda_runtime.h>
 
 #include "core/error.h"
@@ -36,11 +36,10 @@ constexpr int kKeyRegions = kWidth == 128 ? 2 : kRegions<kWidth> + 1;
 // calls it.
 __device__ int segment_of(const int32_t* starts, int segments, int tile) {
   int count = 0;
-  for (int first = 0; first < segments; first += 32) {
-    const int s = first + static_cast<int>(threadIdx.x % 32);
+  const int lane = static_cast<int>(threadIdx.x % 32);
+  for (int s = lane; s - lane < segments; s += 32)
     count +=
         __popc(__ballot_sync(0xffffffffu, s < segments && hopper_first_tile(starts[s], s) <= tile));
-  }
   return count - 1;
 }
 
@@ -250,44 +249,43 @@ using Scores = float[32];
 // Scores of keys from `key` on that the queries from `query` on do not see, both counted in their
 // segment, become -inf. Most tiles have none.
 [[maybe_unused]] __device__ void hide_unseen(Scores& p, const Backward& x, int length, int key,
-                                             int query) {
+                                             int query, int lane, int warp) {
   const bool cut = (x.causal && query < key + 63) ||
                    (x.window > 0 && query + kM - 1 - key >= x.window) ||
                    (!x.causal && key + 64 > length);
-  if (!cut) return;
-  const int lane = static_cast<int>(threadIdx.x) % 32,
-            warp = static_cast<int>(threadIdx.x) / 32 % 4;
+  if (cut) {
 #pragma unroll
-  for (int j = 0; j < 32; ++j) {
-    const int n = key + warp * 16 + lane / 4 + j / 2 % 2 * 8;
-    const int m = query + j / 4 * 8 + lane % 4 * 2 + j % 2;
-    const bool seen = n < length && (!x.causal || n <= m) && (x.window == 0 || m - x.window < n);
-    if (!seen) p[j] = -INFINITY;
+    for (int j = 0; j < 32; ++j) {
+      const int n = key + warp * 16 + lane / 4 + j / 2 % 2 * 8;
+      const int m = query + j / 4 * 8 + lane % 4 * 2 + j % 2;
+      const bool seen = n < length && (!x.causal || n <= m) && (x.window == 0 || m - x.window < n);
+      if (!seen) p[j] = -INFINITY;
+    }
   }
 }
 
 // Two numbers of a tile's queries: those of a thread's j-th piece.
-[[maybe_unused]] __device__ float2 of_queries(const float (&numbers)[kM], int j) {
-  return *reinterpret_cast<const float2*>(&numbers[j * 8 + threadIdx.x % 4 * 2]);
+[[maybe_unused]] __device__ float2 of_queries(const float (&numbers)[kM], int j, int lane) {
+  return *reinterpret_cast<const float2*>(&numbers[j * 8 + lane % 4 * 2]);
 }
 
 [[maybe_unused]] __device__ void to_probabilities(Scores& p, const float (&lse2)[kM],
-                                                  float scale_log2) {
+                                                  float scale_log2, int lane) {
 #pragma unroll
   for (int j = 0; j < 8; ++j) {
-    const float2 lse = of_queries(lse2, j);
+    const float2 lse = of_queries(lse2, j, lane);
 #pragma unroll
     for (int i = 0; i < 4; ++i)
-      p[4 * j + i] = hopper::power_of_two(p[4 * j + i] * scale_log2 - (i % 2 == 0 ? lse.x : lse.y));
+      p[4 * j + i] = exp2_fast(p[4 * j + i] * scale_log2 - (i % 2 == 0 ? lse.x : lse.y));
   }
 }
 
 // ds = p (dp - delta), in dp's place.
 [[maybe_unused]] __device__ void to_score_gradients(Scores& dp, const Scores& p,
-                                                    const float (&delta)[kM]) {
+                                                    const float (&delta)[kM], int lane) {
 #pragma unroll
   for (int j = 0; j < 8; ++j) {
-    const float2 d = of_queries(delta, j);
+    const float2 d = of_queries(delta, j, lane);
 #pragma unroll
     for (int i = 0; i < 4; ++i)
       dp[4 * j + i] = p[4 * j + i] * (dp[4 * j + i] - (i % 2 == 0 ? d.x : d.y));
@@ -348,8 +346,8 @@ __device__ void work(Shared<kWidth>& s, const Backward& x, const HopperBlock& b,
     wait_products<1>();  // over, too: dk of the step before, the last to read its tiles
     pin(p);
     if (i > 0 && lane == 0) arrive(at(s.empty[1 - stage]));
-    hide_unseen(p, x, b.length, b.block * kN + group * 64, tile * kM);
-    to_probabilities(p, s.lse2[stage], x.scale_log2);
+    hide_unseen(p, x, b.length, b.block * kN + group * 64, tile * kM, lane, warp);
+    to_probabilities(p, s.lse2[stage], x.scale_log2, lane);
 #pragma unroll
     for (int j = 0; j < 16; ++j) p_half[j / 4][j % 4] = bf16_pair(p[2 * j], p[2 * j + 1]);
     begin_products();
@@ -358,7 +356,7 @@ __device__ void work(Shared<kWidth>& s, const Backward& x, const HopperBlock& b,
 
     wait_products<1>();
     pin(dp);
-    to_score_gradients(dp, p, s.delta[stage]);
+    to_score_gradients(dp, p, s.delta[stage], lane);
 #pragma unroll
     for (int j = 0; j < 16; ++j) ds_half[j / 4][j % 4] = bf16_pair(dp[2 * j], dp[2 * j + 1]);
 #pragma unroll

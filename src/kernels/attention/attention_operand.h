@@ -12,6 +12,4 @@ struct AttentionOperand {
   int64_t row;
 };
 
-inline constexpr float kLog2e = 1.4426950408889634f;
-
 }  // namespace lmms::kernels

@@ -88,18 +88,22 @@ AttentionChoice attention_choice(const AttentionDevice& device, at::ScalarType d
   const std::string own = attention_backend(device, usual) == AttentionBackend::hopper
                               ? fmt::format(", backward our own for heads of 72 to {}", kHopperHead)
                               : std::string();
+  const std::string windows =
+      dtype == at::kBFloat16
+          ? fmt::format("; our own where none exceeds {} tokens and no heads share keys",
+                        kShortSegment)
+          : std::string();
   switch (forward) {
     case AttentionBackend::cudnn:
     case AttentionBackend::cudnn_dense:
     case AttentionBackend::hopper:
-      return {
-          fmt::format("cuDNN {}.{}.{} fused over ragged segments{}; our own where none exceeds {} "
-                      "tokens",
-                      device.cudnn_version / 10000, device.cudnn_version % 10000 / 100,
-                      device.cudnn_version % 100, own, kShortSegment),
-          "the fastest measured for each"};
+      return {fmt::format("cuDNN {}.{}.{} fused over ragged segments{}{}; FlashAttention-2 (ATen) "
+                          "for other short ones",
+                          device.cudnn_version / 10000, device.cudnn_version % 10000 / 100,
+                          device.cudnn_version % 100, own, windows),
+              "the fastest measured for each"};
     case AttentionBackend::flash2:
-      return {"FlashAttention-2 over cu_seqlens (ATen)",
+      return {"FlashAttention-2 over cu_seqlens (ATen)" + windows,
               device.deterministic ? "deterministic algorithms were asked for"
               : device.cudnn_version < kTestedCudnn
                   ? "cuDNN's faster kernels need cuDNN 9.19 or later"

@@ -23,49 +23,37 @@ struct Tile {
 };
 using Scores = Tile<kRows>;
 
-// 16 bytes to shared memory, zeros if not `there`.
-__device__ void copy_piece(void* to, const void* from, bool there) {
-  asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(shared_address(to)), "l"(from),
-               "r"(there ? 16 : 0)
-               : "memory");
+// Four 8x8 matrices, each transposed or not, from rows of shared memory: lane i has the address of
+// row i % 8 of matrix i / 8.
+template <bool kTransposed>
+__device__ void load_matrices(uint32_t (&x)[4], const bf16* row) {
+  if constexpr (kTransposed) {
+    asm volatile("ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 {%0, %1, %2, %3}, [%4];"
+                 : "=r"(x[0]), "=r"(x[1]), "=r"(x[2]), "=r"(x[3])
+                 : "r"(shared_address(row)));
+  } else {
+    asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0, %1, %2, %3}, [%4];"
+                 : "=r"(x[0]), "=r"(x[1]), "=r"(x[2]), "=r"(x[3])
+                 : "r"(shared_address(row)));
+  }
 }
-__device__ void wait_for_copies() {
-  asm volatile("cp.async.wait_all;" ::: "memory");
-}
-
 // The 16x16 block of `x` at (row, column) as left operand, or, transposed, x's block at (column,
 // row).
 template <bool kTransposed, int kColumns>
 __device__ void load_left(uint32_t (&a)[4], const Tile<kColumns>& x, int row, int column) {
   const int lane = static_cast<int>(threadIdx.x) % 32;
-  if constexpr (kTransposed) {
-    const bf16* p = &x.numbers[column + lane / 16 * 8 + lane % 8][row + lane / 8 % 2 * 8];
-    asm volatile("ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 {%0, %1, %2, %3}, [%4];"
-                 : "=r"(a[0]), "=r"(a[1]), "=r"(a[2]), "=r"(a[3])
-                 : "r"(shared_address(p)));
-  } else {
-    const bf16* p = &x.numbers[row + lane % 16][column + lane / 16 * 8];
-    asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0, %1, %2, %3}, [%4];"
-                 : "=r"(a[0]), "=r"(a[1]), "=r"(a[2]), "=r"(a[3])
-                 : "r"(shared_address(p)));
-  }
+  load_matrices<kTransposed>(
+      a, kTransposed ? &x.numbers[column + lane / 16 * 8 + lane % 8][row + lane / 8 % 2 * 8]
+                     : &x.numbers[row + lane % 16][column + lane / 16 * 8]);
 }
 // Right operand of two products, 16 of K by 2 x 8 columns, from rows of x that are rows of K
 // (kTransposed: columns of K, x's block at (column, k)).
 template <bool kTransposed, int kColumns>
 __device__ void load_right(uint32_t (&b)[4], const Tile<kColumns>& x, int k, int column) {
   const int lane = static_cast<int>(threadIdx.x) % 32;
-  if constexpr (kTransposed) {
-    const bf16* p = &x.numbers[column + lane / 16 * 8 + lane % 8][k + lane / 8 % 2 * 8];
-    asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0, %1, %2, %3}, [%4];"
-                 : "=r"(b[0]), "=r"(b[1]), "=r"(b[2]), "=r"(b[3])
-                 : "r"(shared_address(p)));
-  } else {
-    const bf16* p = &x.numbers[k + lane / 8 % 2 * 8 + lane % 8][column + lane / 16 * 8];
-    asm volatile("ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 {%0, %1, %2, %3}, [%4];"
-                 : "=r"(b[0]), "=r"(b[1]), "=r"(b[2]), "=r"(b[3])
-                 : "r"(shared_address(p)));
-  }
+  load_matrices<!kTransposed>(
+      b, kTransposed ? &x.numbers[column + lane / 16 * 8 + lane % 8][k + lane / 8 % 2 * 8]
+                     : &x.numbers[k + lane / 8 % 2 * 8 + lane % 8][column + lane / 16 * 8]);
 }
 __device__ void multiply(float (&sum)[4], const uint32_t (&a)[4], uint32_t b0, uint32_t b1) {
   asm volatile(
@@ -145,21 +133,22 @@ __device__ bool sees(const ShortAttention& x, int length, int query, int key) {
 // A segment's rows of one head, all threads.
 template <int kColumns>
 __device__ void load_rows(Tile<kColumns>& to, const AttentionOperand<const void>& from,
-                          const Segment& s, int head, int head_dim) {
+                          const Segment& s, int head_dim) {
   constexpr int kPieces = kColumns / 8;
   const auto* base =
-      static_cast<const bf16*>(from.data) + s.begin * from.row + int64_t{head} * head_dim;
+      static_cast<const bf16*>(from.data) + s.begin * from.row + int64_t{s.head} * head_dim;
   for (int i = static_cast<int>(threadIdx.x); i < kRows * kPieces; i += kThreads) {
     const int row = i / kPieces, column = i % kPieces * 8;
     const bool there = row < s.length && column < head_dim;
-    copy_piece(&to.numbers[row][column], there ? base + row * from.row + column : base, there);
+    copy_async_or_zeros(&to.numbers[row][column], there ? base + row * from.row + column : base,
+                        there);
   }
 }
 // The warp's 16 rows of sums, times `scale`, through its rows of `through` to global memory.
 template <int kColumns>
 __device__ void store_rows(const Sums<kColumns>& sums, float scale_of_low, float scale_of_high,
                            Tile<kColumns>& through, const AttentionOperand<void>& to,
-                           const Segment& s, int head, int head_dim) {
+                           const Segment& s, int head_dim) {
   constexpr int kPieces = kColumns / 8;
   const int lane = static_cast<int>(threadIdx.x) % 32,
             first = static_cast<int>(threadIdx.x) / 32 * 16;
@@ -173,7 +162,7 @@ __device__ void store_rows(const Sums<kColumns>& sums, float scale_of_low, float
         bf16_pair(sums[n][2] * scale_of_high, sums[n][3] * scale_of_high);
   }
   __syncwarp();
-  auto* base = static_cast<bf16*>(to.data) + s.begin * to.row + int64_t{head} * head_dim;
+  auto* base = static_cast<bf16*>(to.data) + s.begin * to.row + int64_t{s.head} * head_dim;
   for (int i = lane; i < 16 * kPieces; i += 32) {
     const int r = first + i / kPieces, column = i % kPieces * 8;
     if (r < s.length && column < head_dim)
@@ -194,10 +183,10 @@ __global__ void __launch_bounds__(kThreads) short_attention(const ShortForward x
   const ShortAttention& what = x.what;
   const Segment s = segment_of(what);
   if (s.length == 0) return;
-  const int head = s.head, head_dim = static_cast<int>(what.head_dim);
-  load_rows(t.q, x.q, s, head, head_dim);
-  load_rows(t.k, x.k, s, head, head_dim);
-  load_rows(t.v, x.v, s, head, head_dim);
+  const int head_dim = static_cast<int>(what.head_dim);
+  load_rows(t.q, x.q, s, head_dim);
+  load_rows(t.k, x.k, s, head_dim);
+  load_rows(t.v, x.v, s, head_dim);
   wait_for_copies();
   __syncthreads();
   const int lane = static_cast<int>(threadIdx.x) % 32,
@@ -234,12 +223,12 @@ __global__ void __launch_bounds__(kThreads) short_attention(const ShortForward x
   add_product<kColumns>(
       out, [&](uint32_t(&left)[4], int k) { as_left(left, p, k); }, t.v);
   __syncwarp();
-  store_rows<kColumns>(out, 1 / sum[0], 1 / sum[1], t.q, x.out, s, head, head_dim);
+  store_rows<kColumns>(out, 1 / sum[0], 1 / sum[1], t.q, x.out, s, head_dim);
 #pragma unroll
   for (int half = 0; half < 2; ++half) {
     const int row = first + lane / 4 + half * 8;
     if (lane % 4 == 0 && row < s.length)
-      x.lse[(s.begin + row) * what.heads + head] = largest[half] / kLog2e + logf(sum[half]);
+      x.lse[(s.begin + row) * what.heads + s.head] = largest[half] / kLog2e + logf(sum[half]);
   }
 }
 
@@ -253,12 +242,12 @@ struct BackwardTiles {
 // delta of a row by two neighbouring threads.
 template <int kColumns>
 __device__ void sum_products(BackwardTiles<kColumns>& t, const AttentionOperand<const void>& out,
-                             const Segment& s, int head, int head_dim) {
+                             const Segment& s, int head_dim) {
   const int row = static_cast<int>(threadIdx.x) / 2;
   float sum = 0;
   if (row < s.length) {
     const auto* from =
-        static_cast<const bf16*>(out.data) + (s.begin + row) * out.row + int64_t{head} * head_dim;
+        static_cast<const bf16*>(out.data) + (s.begin + row) * out.row + int64_t{s.head} * head_dim;
     for (int column = static_cast<int>(threadIdx.x) % 2 * 8; column < head_dim; column += 16) {
       const auto a = Pack<bf16>::load(from + column);
       const auto b = Pack<bf16>::load(&t.dout.numbers[row][column]);
@@ -278,16 +267,16 @@ __global__ void __launch_bounds__(kThreads, kColumns > 80 ? 2 : 3)
   const ShortAttention& what = x.what;
   const Segment s = segment_of(what);
   if (s.length == 0) return;
-  const int head = s.head, head_dim = static_cast<int>(what.head_dim);
+  const int head_dim = static_cast<int>(what.head_dim);
   const int lane = static_cast<int>(threadIdx.x) % 32;
   const int first = static_cast<int>(threadIdx.x) / 32 * 16;
-  load_rows(t.q, x.q, s, head, head_dim);
-  load_rows(t.k, x.k, s, head, head_dim);
-  load_rows(t.dout, x.dout, s, head, head_dim);
-  load_rows(t.v, x.v, s, head, head_dim);
+  load_rows(t.q, x.q, s, head_dim);
+  load_rows(t.k, x.k, s, head_dim);
+  load_rows(t.dout, x.dout, s, head_dim);
+  load_rows(t.v, x.v, s, head_dim);
   wait_for_copies();
   __syncthreads();
-  sum_products(t, x.out, s, head, head_dim);
+  sum_products(t, x.out, s, head_dim);
   {
     Sums<kRows> p, ds;
     rows_by_rows(p, t.q, first, t.k);
@@ -299,7 +288,7 @@ __global__ void __launch_bounds__(kThreads, kColumns > 80 ? 2 : 3)
       const int query = first + lane / 4 + half * 8;
       const float delta = t.delta[query];
       const float lse =
-          query < s.length ? x.lse[(s.begin + query) * what.heads + head] * kLog2e : 0;
+          query < s.length ? x.lse[(s.begin + query) * what.heads + s.head] * kLog2e : 0;
 #pragma unroll
       for (int n = 0; n < kRows / 8; ++n) {
 #pragma unroll
@@ -321,7 +310,7 @@ __global__ void __launch_bounds__(kThreads, kColumns > 80 ? 2 : 3)
     Sums<kColumns> dv = {};
     add_product<kColumns>(
         dv, [&](uint32_t(&left)[4], int k) { load_left<true>(left, t.p, first, 16 * k); }, t.dout);
-    store_rows<kColumns>(dv, 1, 1, t.v, x.dv, s, head, head_dim);
+    store_rows<kColumns>(dv, 1, 1, t.v, x.dv, s, head_dim);
   }
   Sums<kColumns> dq = {}, dk = {};
   add_product<kColumns>(
@@ -329,8 +318,8 @@ __global__ void __launch_bounds__(kThreads, kColumns > 80 ? 2 : 3)
   add_product<kColumns>(
       dk, [&](uint32_t(&left)[4], int k) { load_left<true>(left, t.ds, first, 16 * k); }, t.q);
   __syncthreads();  // k and q have been read by all
-  store_rows<kColumns>(dq, what.scale, what.scale, t.q, x.dq, s, head, head_dim);
-  store_rows<kColumns>(dk, what.scale, what.scale, t.k, x.dk, s, head, head_dim);
+  store_rows<kColumns>(dq, what.scale, what.scale, t.q, x.dq, s, head_dim);
+  store_rows<kColumns>(dk, what.scale, what.scale, t.k, x.dk, s, head_dim);
 }
 
 template <class Tiles, class Kernel, class Args>

@@ -91,13 +91,6 @@ __device__ inline void add_four(float* to, float a, float b, float c, float d) {
                : "memory");
 }
 
-/// 2^x to 2^-22 of it; 0 below 2^-126.
-__device__ inline float power_of_two(float x) {
-  float y;
-  asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
-  return y;
-}
-
 // Products of a warpgroup: 64 rows, K = 16 a step, bf16, sums in fp32.
 
 /// An operand in shared memory in rows of 128 bytes, swizzled, 1024-byte aligned: rows of 64

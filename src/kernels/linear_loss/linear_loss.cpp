@@ -78,6 +78,7 @@ class Composition : public Path {
     const int64_t rows = std::clamp<int64_t>(bytes / (4 * V), 1, std::max<int64_t>(N, 1));
     return {rows, (N + rows - 1) / rows};
   }
+
   at::Tensor losses(int64_t, const Rows& rows, bool gradient) override {
     const at::Tensor target = rows.targets.unsqueeze(1);  // [n, 1]
     const at::Tensor weight = rows.weights.unsqueeze(1);  // [n, 1]
@@ -144,6 +145,7 @@ class Fused : public Path {
     const int64_t even = (N_ + count - 1) / count;
     return {std::min({most, (even + kTile - 1) / kTile * kTile, N_}), count};
   }
+
   at::Tensor losses(int64_t begin, const Rows& rows, bool gradient) override {
     const int64_t n = rows.h.size(0);
     at::Tensor x = logits_.narrow(0, 0, n).narrow(1, 0, V_);  // [n, V]
@@ -204,11 +206,11 @@ at::Tensor over_chunks(const Head& head, Path& path, const at::Tensor& slot, boo
   const auto [rows, count] = path.chunks();
   const bool wants_dW = own || slot.defined();
   // several chunks add up in fp32, whatever the dtype of W and of the slot is
-  const at::ScalarType narrow = (slot.defined() ? slot : head.W).scalar_type();
+  const at::ScalarType dtype = (slot.defined() ? slot : head.W).scalar_type();
   const bool widen = head.narrow && count > 1;
   at::Tensor dW = slot;
   if (wants_dW && (widen || !slot.defined()))
-    dW = at::empty_like(head.W, head.W.options().dtype(widen ? at::kFloat : narrow));
+    dW = at::empty_like(head.W, head.W.options().dtype(widen ? at::kFloat : dtype));
   const bool fresh = wants_dW && !dW.is_same(slot);
   if (fresh && count == 0) dW.zero_();
   for (int64_t c = 0; c < count; ++c) {
@@ -229,8 +231,8 @@ struct LinearLoss : torch::autograd::Function<LinearLoss> {
                             double label_smoothing, double z_loss, int64_t chunk_bytes,
                             const std::optional<at::Tensor>& into, bool wants_dh, bool own,
                             bool fused) {
-    const bool narrow =
-        into ? into->scalar_type() != at::kFloat : own && W.scalar_type() != at::kFloat;
+    const bool narrow = (into || own) && at::elementSize((into ? *into : W).scalar_type()) <
+                                             at::elementSize(at::kFloat);
     const Head head{h, W, targets, weights, label_smoothing, z_loss, chunk_bytes, narrow};
     Gradients gradients;
     if (wants_dh) gradients.dh = at::empty_like(h);

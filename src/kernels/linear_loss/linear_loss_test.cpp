@@ -14,6 +14,7 @@
 #include <torch/csrc/autograd/autograd.h>
 
 #include "kernels/op_testing.h"
+#include "kernels/work.h"
 
 namespace lmms::kernels {
 namespace {
@@ -43,6 +44,36 @@ Problem problem(int64_t N, int64_t V, int64_t H, at::ScalarType dtype) {
               .clamp(0, V - 1)
               .to(at::kLong),
           (random("w", {N}) + 1.5)};
+}
+
+// Chunks of the fused path, one pass over logits each, counted on meta tensors.
+class CountsPasses : public WorkListener {
+ public:
+  CountsPasses() { work_listener = this; }
+  ~CountsPasses() override { work_listener = nullptr; }
+  void pass(const Pass&) override { ++passes; }
+  void product(const Product&) override {}
+  void attention(const AttentionWork&) override {}
+  int passes = 0;
+};
+
+int chunks(int64_t N, at::ScalarType slot) {
+  constexpr int64_t kV = 151936, kH = 4096;
+  const auto meta = [](at::ScalarType dtype) { return at::TensorOptions(at::kMeta).dtype(dtype); };
+  LinearLossOptions options;
+  options.weight_gradient = at::empty({kV, kH}, meta(slot));
+  const at::Tensor h = at::empty({N, kH}, meta(at::kBFloat16)).set_requires_grad(true);
+  const CountsPasses count;
+  linear_loss(h, at::empty({kV, kH}, meta(at::kBFloat16)), at::empty({N}, meta(at::kLong)),
+              at::empty({N}, meta(at::kFloat)), options);
+  return count.passes;
+}
+
+TEST(LinearLossChunks, are_one_where_that_saves_the_sums_in_fp32) {
+  EXPECT_EQ(chunks(4000, at::kBFloat16), 1);
+  EXPECT_EQ(chunks(8192, at::kBFloat16), 1);
+  EXPECT_EQ(chunks(8192, at::kFloat), 2);  // the slot itself is fp32
+  EXPECT_EQ(chunks(12800, at::kBFloat16), 4);
 }
 
 class LinearLoss : public ::testing::TestWithParam<std::tuple<at::ScalarType, int64_t>> {};

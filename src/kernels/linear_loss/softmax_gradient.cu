@@ -20,13 +20,13 @@
 #include <utility>
 
 #include "kernels/linear_loss/softmax_gradient.h"
+#include "kernels/vector.cuh"
 
 namespace lmms::kernels {
 namespace {
 
 namespace cg = cooperative_groups;
 
-constexpr float kLog2E = 1.4426950408889634f;
 [[maybe_unused]] constexpr float kLn2 = 0.6931471805599453f;
 // Below every logit: the maximum where a thread has none. Finite, so that no difference is NaN.
 [[maybe_unused]] constexpr float kNothing = -1e30f;
@@ -39,12 +39,6 @@ struct Statistics {
   float sum;    // of exp(logit - max)
   float total;  // of the logits
 };
-
-__device__ float exp2_fast(float x) {
-  float y;
-  asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
-  return y;
-}
 
 __device__ float low(uint32_t pair) {
   return __uint_as_float(pair << 16);
@@ -60,7 +54,7 @@ __device__ Statistics merged(Statistics s) {
 #pragma unroll
   for (int step = width / 2; step > 0; step /= 2)
     max = fmaxf(max, __shfl_xor_sync(0xffffffffu, max, step));
-  s.sum *= exp2_fast((s.max - max) * kLog2E);
+  s.sum *= exp2_fast((s.max - max) * kLog2e);
   s.max = max;
 #pragma unroll
   for (int step = width / 2; step > 0; step /= 2) {
@@ -82,14 +76,14 @@ __device__ Statistics of_pieces(const uint4 (&row)[pieces], bool wants_total) {
   }
   Statistics s;
   s.max = fmaxf(kNothing, fmaxf(__low2float(max2), __high2float(max2)));
-  const float shift = s.max * kLog2E;
+  const float shift = s.max * kLog2e;
   float even = 0, odd = 0;
 #pragma unroll
   for (int k = 0; k < pieces; ++k) {
 #pragma unroll
     for (uint32_t pair : {row[k].x, row[k].y, row[k].z, row[k].w}) {
-      even += exp2_fast(fmaf(low(pair), kLog2E, -shift));
-      odd += exp2_fast(fmaf(high(pair), kLog2E, -shift));
+      even += exp2_fast(fmaf(low(pair), kLog2e, -shift));
+      odd += exp2_fast(fmaf(high(pair), kLog2e, -shift));
     }
   }
   s.sum = even + odd;
@@ -119,8 +113,8 @@ __device__ Statistics of_pieces(const uint4 (&row)[pieces], bool wants_total) {
 
 [[maybe_unused]] __device__ uint32_t gradients(uint32_t pair, float shift, float scale,
                                                float constant) {
-  const float a = fmaf(exp2_fast(fmaf(low(pair), kLog2E, -shift)), scale, -constant);
-  const float b = fmaf(exp2_fast(fmaf(high(pair), kLog2E, -shift)), scale, -constant);
+  const float a = fmaf(exp2_fast(fmaf(low(pair), kLog2e, -shift)), scale, -constant);
+  const float b = fmaf(exp2_fast(fmaf(high(pair), kLog2e, -shift)), scale, -constant);
   const __nv_bfloat162 both = __floats2bfloat162_rn(a, b);
   return *reinterpret_cast<const uint32_t*>(&both);
 }
@@ -173,7 +167,7 @@ __global__ void __launch_bounds__(threads, threads == 256 ? 3 : 1)
   const int peer = lane % kMaxCluster;
   const Statistics all = merged<kMaxCluster>(peer < blocks ? of_block[peer] : none);
 
-  const float shift = all.max * kLog2E + __log2f(all.sum);  // lse / ln 2
+  const float shift = all.max * kLog2e + __log2f(all.sum);  // lse / ln 2
   const float lse = shift * kLn2, e = a.label_smoothing;
   const auto V = static_cast<float>(a.V);
   if (rank == 0 && threadIdx.x == 0) {
@@ -193,7 +187,7 @@ __global__ void __launch_bounds__(threads, threads == 256 ? 3 : 1)
     owner = owner || at == target / kPiece;
   }
   if (owner) {
-    const float p = exp2_fast(fmaf(of_target, kLog2E, -shift));
+    const float p = exp2_fast(fmaf(of_target, kLog2e, -shift));
     x[target] = __float2bfloat16(fmaf(p, scale, -constant) - weight * (1 - e));
   }
 #endif

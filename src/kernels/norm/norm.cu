@@ -195,14 +195,11 @@ class Ahead {
       const int pack = threadIdx.x + k * blockDim.x;
       if (pack >= packs_) continue;
       const int64_t at = row * a_.D + pack * P::kSize;
-      copy(slot, 0, k, static_cast<const T*>(a_.dy) + at);
-      copy(slot, 1, k, static_cast<const T*>(a_.x) + at);
+      copy_async(place(slot, 0, k), static_cast<const T*>(a_.dy) + at);
+      copy_async(place(slot, 1, k), static_cast<const T*>(a_.x) + at);
       if (kTensors > 2 && a_.passed_on != nullptr)
-        copy(slot, 2, k, static_cast<const T*>(a_.passed_on) + at);
+        copy_async(place(slot, 2, k), static_cast<const T*>(a_.passed_on) + at);
     }
-  }
-  __device__ void wait() const {
-    asm volatile("cp.async.wait_all;" ::: "memory");
   }
   __device__ P dy(int slot, int k) const {
     return pack_of(slot, 0, k);
@@ -219,12 +216,6 @@ class Ahead {
  private:
   __device__ uint4* place(int slot, int tensor, int k) const {
     return mine_ + ((slot * kTensors + tensor) * kPacks + k) * kBlock;
-  }
-  __device__ void copy(int slot, int tensor, int k, const T* from) {
-    asm volatile(
-        "cp.async.cg.shared.global [%0], [%1], 16;" ::"r"(shared_address(place(slot, tensor, k))),
-        "l"(from)
-        : "memory");
   }
   __device__ P pack_of(int slot, int tensor, int k) const {
     return P::load(reinterpret_cast<const T*>(place(slot, tensor, k)));
@@ -254,7 +245,7 @@ __global__ void __launch_bounds__(kBlock, backward_blocks(kPacks, kLayer))
   for (; row - threadIdx.y < a.T; row += stride) {
     const bool inside = row < a.T;
     const float rstd = next_rstd, mean = next_mean;
-    ahead.wait();
+    wait_for_copies();
     float dot = 0, sum = 0;
 #pragma unroll
     for (int k = 0; k < kPacks; ++k) {
