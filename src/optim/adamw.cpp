@@ -6,6 +6,7 @@
 #include <c10/util/Exception.h>
 
 #include <algorithm>
+#include <cmath>
 #include <cstddef>
 #include <cstring>
 #include <type_traits>
@@ -146,7 +147,7 @@ std::vector<kernels::AdamwRange> Adamw::kernel_ranges() const {
       r.state = type_of(bucket.masters());
       if (!bucket.masters().is_same(bucket.weights()))
         r.bf16_weights = element(bucket.weights(), range.offset);
-      r.weight_decay = static_cast<float>(range.weight_decay);
+      r.weight_decay = range.weight_decay;
       r.count = range.length;
       r.group = range.group;
       r.first = elements + range.offset;
@@ -204,6 +205,8 @@ void Adamw::step(std::span<const double> learning_rates, const at::Tensor& loss,
   TORCH_INTERNAL_ASSERT(learning_rates.size() == config_.learning_rates.size() + 1,
                         learning_rates.size(), " learning rates for ",
                         config_.learning_rates.size() + 1, " groups");
+  for (const double rate : learning_rates)
+    TORCH_INTERNAL_ASSERT(std::isfinite(rate), "a learning rate of ", rate);
   const c10::NoGradGuard no_grad;
   write_control(learning_rates, loss);
   if (control_.is_cpu()) return step_on_cpu(slots);

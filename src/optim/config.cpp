@@ -13,6 +13,10 @@ using config::Fields;
 using config::Name;
 using config::Rule;
 
+// The least normal number of fp32: a smaller epsilon could become 0, and the update of a weight
+// without a gradient 0 / 0.
+constexpr double kLeastEpsilon = 1.2e-38;
+
 std::span<const Name> optimizer_names() {
 #define LMMS_OPTIMIZER(name, built, help) Name{#name, Built::built, help},
   static const std::array list = {
@@ -84,7 +88,8 @@ void fields(Fields& f, OptimizerConfig& c) {
     Rule().at_least(0));
   f("adam_beta1", c.adam_beta1, "decay of the first moment", Rule().at_least(0).less_than(1));
   f("adam_beta2", c.adam_beta2, "decay of the second moment", Rule().at_least(0).less_than(1));
-  f("adam_epsilon", c.adam_epsilon, "added to the root of the second moment", Rule().more_than(0));
+  f("adam_epsilon", c.adam_epsilon, "added to the root of the second moment",
+    Rule().at_least(kLeastEpsilon));
   f("max_grad_norm", c.max_grad_norm,
     "L2 norm of all gradients that clipping allows; 0: no clipping", Rule().at_least(0));
 }

@@ -51,37 +51,60 @@ void store(c10::BFloat16& to, float x, uint32_t half) {
   to.x = round_at_random(std::bit_cast<uint32_t>(x), half);
 }
 
+// Elements [begin, end) of a range.
 template <class S, class G>
-void update(const AdamwControl& c, const AdamwRange& r) {
-  const double learning_rate = c.learning_rates[r.group];
-  const float step_size = c.step_sizes[r.group];
-  const float decay = static_cast<float>(1.0 - learning_rate * static_cast<double>(r.weight_decay));
-  const auto beta1 = static_cast<float>(c.beta1), beta2 = static_cast<float>(c.beta2);
-  const auto epsilon = static_cast<float>(c.epsilon);
+[[gnu::always_inline]] inline void update(const AdamwControl& c, const AdamwRange& r, int64_t begin,
+                                          int64_t end) {
+  const AdamwFactors factors = c.factors;
+  const float step_size = c.step_sizes[r.group], decay = adamw_decay(c, r);
   auto* p = static_cast<S*>(r.master);
   auto *first = static_cast<S*>(r.first_moment), *second = static_cast<S*>(r.second_moment);
   const auto* gradient = static_cast<const G*>(r.gradient);
   auto* bf16 = static_cast<c10::BFloat16*>(r.bf16_weights);
-  at::parallel_for(0, r.count, kGrain, [&](int64_t begin, int64_t end) {
-    RoundingBits bits{};
-    for (int64_t i = begin; i < end; ++i) {
-      const int64_t element = r.first + i;
-      if (std::is_same_v<S, c10::BFloat16> && (element % 2 == 0 || i == begin)) {
-        bits = rounding_bits(static_cast<uint64_t>(element / 2), static_cast<uint64_t>(c.applied),
-                             c.rounding_key[0], c.rounding_key[1]);
-      }
-      float w = load(p[i]), m = load(first[i]), v = load(second[i]);
-      adamw_element(w, m, v, load(gradient[i]) * c.clip, decay, beta1, beta2, step_size,
-                    c.inverse_correction, epsilon);
-      store(p[i], w, bits.half(0, element));
-      store(first[i], m, bits.half(1, element));
-      store(second[i], v, bits.half(2, element));
+  RoundingBits bits{};
+  for (int64_t i = begin; i < end; ++i) {
+    const int64_t element = r.first + i;
+    if (std::is_same_v<S, c10::BFloat16> && (element % 2 == 0 || i == begin)) {
+      bits = rounding_bits(static_cast<uint64_t>(element / 2), static_cast<uint64_t>(c.applied),
+                           c.rounding_key[0], c.rounding_key[1]);
     }
-    if (bf16 != nullptr) {
-      for (int64_t i = begin; i < end; ++i) bf16[i] = load(p[i]);
-    }
-  });
+    float w = load(p[i]), m = load(first[i]), v = load(second[i]);
+    adamw_element(w, m, v, load(gradient[i]), factors, decay, step_size);
+    store(p[i], w, bits.half(0, element));
+    store(first[i], m, bits.half(1, element));
+    store(second[i], v, bits.half(2, element));
+  }
+  if (bf16 != nullptr) {
+    for (int64_t i = begin; i < end; ++i) bf16[i] = load(p[i]);
+  }
 }
+
+// The same bits twice: processors without an instruction for a * b + c call a function for it.
+using Update = void (*)(const AdamwControl&, const AdamwRange&, int64_t begin, int64_t end);
+
+template <class S, class G>
+void update_portable(const AdamwControl& c, const AdamwRange& r, int64_t begin, int64_t end) {
+  update<S, G>(c, r, begin, end);
+}
+
+#ifdef __x86_64__
+template <class S, class G>
+__attribute__((target("avx2,fma"))) void update_fma(const AdamwControl& c, const AdamwRange& r,
+                                                    int64_t begin, int64_t end) {
+  update<S, G>(c, r, begin, end);
+}
+
+template <class S, class G>
+Update best_update() {
+  static const bool has_fma = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+  return has_fma ? update_fma<S, G> : update_portable<S, G>;
+}
+#else
+template <class S, class G>
+Update best_update() {
+  return update_portable<S, G>;
+}
+#endif
 
 size_t bytes_of(Stored type) {
   return type == Stored::bf16 ? sizeof(c10::BFloat16) : sizeof(float);
@@ -106,12 +129,12 @@ void adamw_decide_cpu(AdamwControl& control, const double* partials, int64_t cou
 void adamw_update_cpu(const AdamwControl& control, const AdamwRange& range, GradientSlots slots) {
   const bool wide = range.state == Stored::f32, wide_gradient = range.gradient_type == Stored::f32;
   if (!control.skip) {
-    if (wide) {
-      (wide_gradient ? update<float, float> : update<float, c10::BFloat16>)(control, range);
-    } else {
-      (wide_gradient ? update<c10::BFloat16, float> : update<c10::BFloat16, c10::BFloat16>)(control,
-                                                                                            range);
-    }
+    using c10::BFloat16;
+    const Update update =
+        wide ? (wide_gradient ? best_update<float, float>() : best_update<float, BFloat16>())
+             : (wide_gradient ? best_update<BFloat16, float>() : best_update<BFloat16, BFloat16>());
+    at::parallel_for(0, range.count, kGrain,
+                     [&](int64_t begin, int64_t end) { update(control, range, begin, end); });
   }
   if (slots == GradientSlots::zeroed && range.count > 0) {
     std::memset(range.gradient, 0,

@@ -115,7 +115,8 @@ __global__ void decide(AdamwControl* control, const double* partials, int64_t co
 }
 
 struct Numbers {
-  float decay, step_size, clip, correction, beta1, beta2, epsilon;
+  AdamwFactors factors;
+  float decay, step_size;
   uint64_t applied;
   uint32_t key0, key1;
 };
@@ -124,8 +125,7 @@ template <class S>
 __device__ void element(S& p, S& m, S& v, float g, const Numbers& n, const RoundingBits& bits,
                         int odd) {
   float w = load(p), first = load(m), second = load(v);
-  adamw_element(w, first, second, times(g, n.clip), n.decay, n.beta1, n.beta2, n.step_size,
-                n.correction, n.epsilon);
+  adamw_element(w, first, second, g, n.factors, n.decay, n.step_size);
   store(p, w, bits.half(0, odd));
   store(m, first, bits.half(1, odd));
   store(v, second, bits.half(2, odd));
@@ -225,14 +225,9 @@ __global__ void __launch_bounds__(kThreads, 3)
     return;
   }
   Numbers n;
-  const double product = __dmul_rn(c.learning_rates[r.group], static_cast<double>(r.weight_decay));
-  n.decay = static_cast<float>(1.0 - product);
+  n.factors = c.factors;
+  n.decay = adamw_decay(c, r);
   n.step_size = c.step_sizes[r.group];
-  n.clip = c.clip;
-  n.correction = c.inverse_correction;
-  n.beta1 = static_cast<float>(c.beta1);
-  n.beta2 = static_cast<float>(c.beta2);
-  n.epsilon = static_cast<float>(c.epsilon);
   n.applied = static_cast<uint64_t>(c.applied);
   n.key0 = c.rounding_key[0];
   n.key1 = c.rounding_key[1];

@@ -1,7 +1,10 @@
 #pragma once
 /// One AdamW step over flat ranges of parameters, with the global gradient norm, clipping and the
 /// skip of a non-finite step decided where the gradients are: the host never waits. Source:
-/// Loshchilov & Hutter 2019, Algorithm 2, in torch.optim.AdamW's order of operations.
+/// Loshchilov & Hutter 2019, Algorithm 2, in torch.optim.AdamW's order of operations: numbers of a
+/// step in double, rounded to fp32 once; those of an element in fp32, with the roundings of torch's
+/// vectorised CPU kernels. An update has torch's bits (tests/parity/optim_test.cpp), but for MKL's
+/// square root on a CPU, which is not rounded correctly.
 #include <cmath>
 #include <cstdint>
 #include <span>
@@ -14,8 +17,19 @@ namespace lmms::kernels {
 /// Learning rates that a step can have: one a group of weights.
 inline constexpr int kAdamwGroups = 64;
 
+/// What all elements of a step share, in fp32.
+struct AdamwFactors {
+  float clip = 1;          ///< of every gradient
+  float first_share = 0;   ///< 1 - beta1, the gradient's share of the first moment
+  float second_decay = 0;  ///< beta2
+  float second_share = 0;  ///< 1 - beta2
+  float correction = 1;    ///< sqrt(1 - beta2^t)
+  float epsilon = 0;
+};
+
 /// The numbers of a step, one struct on the device of the parameters. The host writes the first
-/// part once a step; the kernels own the second, which is saved and restored with the optimiser.
+/// part once a step; the kernels own the second, of which `applied` and `skipped_in_a_row` are
+/// saved and restored with the optimiser.
 struct AdamwControl {
   double learning_rates[kAdamwGroups] = {};  ///< by group
   int64_t groups = 1;                        ///< how many of them are given
@@ -25,13 +39,16 @@ struct AdamwControl {
   double loss = 0;                ///< of this step; a non-finite one skips the update
 
   int64_t applied = 0;  ///< Adam's t: updates that were made
-  double norm = 0;      ///< global gradient norm before clipping
+  double norm = 0;      ///< global gradient norm before clipping; infinite beyond kLargestNorm
   int64_t skipped_in_a_row = 0;
   int32_t skip = 0;  ///< 1: this step's loss or gradient is not finite, nothing is updated
-  float clip = 1;    ///< factor of every gradient
-  float inverse_correction = 1;         ///< 1 / sqrt(1 - beta2^t)
+  AdamwFactors factors;
   float step_sizes[kAdamwGroups] = {};  ///< by group: learning_rate / (1 - beta1^t)
 };
+
+/// A gradient of a larger norm counts as infinite: fp32 could not hold its squares, and moments
+/// would become infinite for good. (A norm in fp32, as torch computes it, ends at 1.8e19.)
+inline constexpr double kLargestNorm = 1e19;
 
 #ifdef __CUDACC__
 #define LMMS_HOST_DEVICE __host__ __device__
@@ -43,6 +60,7 @@ struct AdamwControl {
 /// max_norm / (norm + 1e-6)), as torch.nn.utils.clip_grad_norm_.
 LMMS_HOST_DEVICE inline void adamw_decide(AdamwControl& c, double sum_of_squares) {
   c.norm = sqrt(sum_of_squares);
+  if (c.norm > kLargestNorm) c.norm = HUGE_VAL;
   // x - x is 0 for every finite x alone
   c.skip = c.norm - c.norm == 0.0 && c.loss - c.loss == 0.0 ? 0 : 1;
   if (c.skip) {
@@ -52,12 +70,17 @@ LMMS_HOST_DEVICE inline void adamw_decide(AdamwControl& c, double sum_of_squares
   c.skipped_in_a_row = 0;
   ++c.applied;
   const double ratio = c.max_norm / (c.norm + 1e-6);
-  c.clip = c.max_norm > 0 && ratio < 1.0 ? static_cast<float>(ratio) : 1.0f;
   const double t = static_cast<double>(c.applied);
-  const double correction = 1.0 - pow(c.beta1, t);
+  const double first_correction = 1.0 - pow(c.beta1, t);
   for (int64_t g = 0; g < c.groups; ++g)
-    c.step_sizes[g] = static_cast<float>(c.learning_rates[g] / correction);
-  c.inverse_correction = static_cast<float>(1.0 / sqrt(1.0 - pow(c.beta2, t)));
+    c.step_sizes[g] = static_cast<float>(c.learning_rates[g] / first_correction);
+  AdamwFactors& f = c.factors;
+  f.clip = c.max_norm > 0 && ratio < 1.0 ? static_cast<float>(ratio) : 1.0f;
+  f.first_share = static_cast<float>(1.0 - c.beta1);
+  f.second_decay = static_cast<float>(c.beta2);
+  f.second_share = static_cast<float>(1.0 - c.beta2);
+  f.correction = static_cast<float>(sqrt(1.0 - pow(c.beta2, t)));
+  f.epsilon = static_cast<float>(c.epsilon);
 }
 
 enum class Stored : int32_t { f32, bf16 };
@@ -72,7 +95,7 @@ struct AdamwRange {
   void* gradient = nullptr;      ///< of type gradient_type
   void* bf16_weights = nullptr;  ///< if not null, receives the new fp32 weights rounded to bf16
   Stored gradient_type = Stored::f32;
-  float weight_decay = 0;
+  double weight_decay = 0;
   int64_t count = 0;
   int32_t group = 0;  ///< whose learning rate it has
   /// Of the weights and both moments. bf16: the update is made in fp32 and each of the three is
@@ -125,14 +148,17 @@ void adamw_decide_cuda(AdamwControl* control, const double* partials, int64_t co
 void adamw_update_cuda(const AdamwControl* control, const AdamwRange* ranges, const Tile* tiles,
                        int64_t tile_count, GradientSlots slots, CUstream_st* stream);
 
-// Products and sums that no compiler joins into one rounding, so that CPU and GPU give the same
-// bits.
+// Each rounds once, and no compiler may join them (adamw.cpp is built with -ffp-contract=off), so
+// that CPU and GPU give the same bits.
 #ifdef __CUDA_ARCH__
 __device__ inline float times(float a, float b) {
   return __fmul_rn(a, b);
 }
 __device__ inline float plus(float a, float b) {
   return __fadd_rn(a, b);
+}
+__device__ inline float times_plus(float a, float b, float c) {
+  return __fmaf_rn(a, b, c);
 }
 #else
 inline float times(float a, float b) {
@@ -141,19 +167,31 @@ inline float times(float a, float b) {
 inline float plus(float a, float b) {
   return a + b;
 }
+inline float times_plus(float a, float b, float c) {
+  return __builtin_fmaf(a, b, c);
+}
 #endif
 
-/// The update of one element. p, m, v in fp32, g already clipped.
-LMMS_HOST_DEVICE inline void adamw_element(float& p, float& m, float& v, float g,
-                                           float decay_factor, float beta1, float beta2,
-                                           float step_size, float inverse_correction,
-                                           float epsilon) {
-  p = times(p, decay_factor);  // 1 - lr * weight_decay
-  // m_t = b1 m + (1 - b1) g
-  m = plus(m, times(plus(g, -m), 1.0f - beta1));
+/// What decay leaves of a weight of the range: 1 - learning rate * weight decay.
+LMMS_HOST_DEVICE inline float adamw_decay(const AdamwControl& c, const AdamwRange& r) {
+#ifdef __CUDA_ARCH__
+  return static_cast<float>(1.0 - __dmul_rn(c.learning_rates[r.group], r.weight_decay));
+#else
+  return static_cast<float>(1.0 - c.learning_rates[r.group] * r.weight_decay);
+#endif
+}
+
+/// The update of one element. p, m, v and its gradient in fp32; `decay` is adamw_decay.
+LMMS_HOST_DEVICE inline void adamw_element(float& p, float& m, float& v, float gradient,
+                                           const AdamwFactors& f, float decay, float step_size) {
+  const float g = times(gradient, f.clip);
+  p = times(p, decay);
+  // m_t = b1 m + (1 - b1) g, as torch.lerp: from the nearer of its ends
+  const bool near = f.first_share < 0.5f;
+  m = times_plus(plus(g, -m), near ? f.first_share : f.first_share - 1.0f, near ? m : g);
   // v_t = b2 v + (1 - b2) g^2
-  v = plus(times(v, beta2), times(times(1.0f - beta2, g), g));
-  p = plus(p, -(times(step_size, m) / plus(times(sqrtf(v), inverse_correction), epsilon)));
+  v = times_plus(times(f.second_share, g), g, times(v, f.second_decay));
+  p = plus(p, -(times(step_size, m) / plus(sqrtf(v) / f.correction, f.epsilon)));
 }
 
 /// Random bits of the elements 2 * pair and 2 * pair + 1 in update `t`: Philox4x32-10 (the integers

@@ -61,12 +61,12 @@ TEST(AdamwDecide, clips_as_torch_does) {
   c.max_norm = 1.0;
   adamw_decide(c, 16.0);
   EXPECT_DOUBLE_EQ(c.norm, 4.0);
-  EXPECT_FLOAT_EQ(c.clip, static_cast<float>(1.0 / (4.0 + 1e-6)));
+  EXPECT_FLOAT_EQ(c.factors.clip, static_cast<float>(1.0 / (4.0 + 1e-6)));
   adamw_decide(c, 0.25);
-  EXPECT_FLOAT_EQ(c.clip, 1.0f);
+  EXPECT_FLOAT_EQ(c.factors.clip, 1.0f);
   c.max_norm = 0;
   adamw_decide(c, 1e10);
-  EXPECT_FLOAT_EQ(c.clip, 1.0f) << "0 means no clipping";
+  EXPECT_FLOAT_EQ(c.factors.clip, 1.0f) << "0 means no clipping";
 }
 
 TEST(AdamwDecide, skips_and_counts_what_is_not_finite) {
@@ -88,6 +88,58 @@ TEST(AdamwDecide, skips_and_counts_what_is_not_finite) {
   EXPECT_EQ(c.skipped_in_a_row, 0);
 }
 
+TEST(AdamwDecide, counts_a_gradient_whose_squares_fp32_cannot_hold_as_infinite) {
+  AdamwControl c;
+  adamw_decide(c, 0.99e38);
+  EXPECT_EQ(c.skip, 0);
+  adamw_decide(c, 1.01e38);
+  EXPECT_EQ(c.skip, 1);
+  EXPECT_TRUE(std::isinf(c.norm));
+}
+
+TEST(AdamwDecide, rounds_what_it_makes_of_betas_and_rates_once) {
+  AdamwControl c;
+  c.beta1 = 0.99;
+  c.beta2 = 0.99999;  // 1 - 0.99999f is off by 7e-4
+  c.learning_rates[0] = 1e-3;
+  c.groups = 2;
+  c.learning_rates[1] = 3e-5;
+  for (int t = 1; t <= 3; ++t) {
+    adamw_decide(c, 1.0);
+    EXPECT_EQ(c.factors.first_share, static_cast<float>(1.0 - 0.99));
+    EXPECT_EQ(c.factors.second_share, static_cast<float>(1.0 - 0.99999));
+    EXPECT_EQ(c.factors.correction, static_cast<float>(std::sqrt(1.0 - std::pow(0.99999, t))));
+    EXPECT_EQ(c.step_sizes[0], static_cast<float>(1e-3 / (1.0 - std::pow(0.99, t))));
+    EXPECT_EQ(c.step_sizes[1], static_cast<float>(3e-5 / (1.0 - std::pow(0.99, t))));
+  }
+  const AdamwRange range{.weight_decay = 0.1};
+  EXPECT_EQ(adamw_decay(c, range), static_cast<float>(1.0 - 1e-3 * 0.1));
+}
+
+TEST(AdamwUpdate, has_the_bits_of_its_element_with_and_without_an_instruction_for_fma) {
+  for (const double beta1 : {0.9, 0.3, 0.0}) {  // the first moment comes from either end
+    const auto p0 = numbers(1001, 1), m0 = numbers(1001, 2), g = numbers(1001, 5);
+    auto p = p0, m = m0, v = numbers(1001, 6), gradient = g;
+    for (float& x : v) x *= x;
+    const auto v0 = v;
+    AdamwControl c;
+    c.beta1 = beta1;
+    c.learning_rates[0] = 0.01;
+    c.max_norm = 1;
+    adamw_decide(c, 4.0);
+    const AdamwRange range{p.data(), m.data(),    v.data(), gradient.data(),
+                           nullptr,  Stored::f32, 0.1,      1001};
+    adamw_update_cpu(c, range);
+    for (size_t i = 0; i < p.size(); ++i) {
+      float w = p0[i], first = m0[i], second = v0[i];
+      adamw_element(w, first, second, g[i], c.factors, adamw_decay(c, range), c.step_sizes[0]);
+      EXPECT_EQ(p[i], w) << i;
+      EXPECT_EQ(m[i], first) << i;
+      EXPECT_EQ(v[i], second) << i;
+    }
+  }
+}
+
 TEST(AdamwUpdate, leaves_everything_untouched_when_the_step_is_skipped) {
   auto p = numbers(100, 1), m = numbers(100, 2), v = std::vector<float>(100, 0.5f),
        g = numbers(100, 5);
@@ -95,7 +147,7 @@ TEST(AdamwUpdate, leaves_everything_untouched_when_the_step_is_skipped) {
   AdamwControl c;
   c.learning_rates[0] = 0.1;
   adamw_decide(c, std::numeric_limits<double>::quiet_NaN());
-  adamw_update_cpu(c, {p.data(), m.data(), v.data(), g.data(), nullptr, Stored::f32, 0.1f, 100});
+  adamw_update_cpu(c, {p.data(), m.data(), v.data(), g.data(), nullptr, Stored::f32, 0.1, 100});
   EXPECT_EQ(p, p0);
   EXPECT_EQ(m, m0);
   EXPECT_EQ(v, v0);
@@ -109,8 +161,7 @@ TEST(AdamwUpdate, moves_fp32_masters_by_steps_that_bf16_would_lose) {
   c.learning_rates[0] = 1e-6;
   for (int step = 0; step < 5000; ++step) {
     adamw_decide(c, 1.0);
-    adamw_update_cpu(c,
-                     {p.data(), m.data(), v.data(), g.data(), bf16.data(), Stored::f32, 0.0f, 1});
+    adamw_update_cpu(c, {p.data(), m.data(), v.data(), g.data(), bf16.data(), Stored::f32, 0.0, 1});
   }
   EXPECT_NEAR(p[0], 1.0 - 5e-3, 5e-4);
   EXPECT_EQ(bf16[0], 0x3f7f) << "0.996 in bf16";
@@ -121,7 +172,7 @@ TEST(AdamwUpdate, leaves_or_zeroes_the_gradient_as_it_is_told) {
     std::vector<float> p{1.0f, 2.0f}, m(2), v(2), g{1.0f, -1.0f};
     AdamwControl c;
     adamw_decide(c, sum);
-    const AdamwRange range{p.data(), m.data(), v.data(), g.data(), nullptr, Stored::f32, 0.0f, 2};
+    const AdamwRange range{p.data(), m.data(), v.data(), g.data(), nullptr, Stored::f32, 0.0, 2};
     adamw_update_cpu(c, range);
     EXPECT_EQ(g, (std::vector<float>{1.0f, -1.0f}));
     adamw_update_cpu(c, range, GradientSlots::zeroed);
@@ -168,7 +219,7 @@ struct Bf16State {
   std::vector<uint16_t> p, m, v;
   std::vector<float> g;
   AdamwRange range(int64_t first = 0) {
-    AdamwRange r{p.data(), m.data(), v.data(), g.data(), nullptr, Stored::f32, 0.0f};
+    AdamwRange r{p.data(), m.data(), v.data(), g.data(), nullptr, Stored::f32, 0.0};
     r.count = static_cast<int64_t>(p.size());
     r.state = Stored::bf16;
     r.first = first;
