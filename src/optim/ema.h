@@ -22,8 +22,8 @@ class Ema {
   Ema(const std::vector<parallel::Bucket>& buckets, std::vector<std::vector<Stretch>> followed,
       const EmaConfig& config);
 
-  /// Before the update of `step` (counted from 1): where the average begins with this step, it
-  /// takes the weights as they are.
+  /// Before the update of every step (counted from 1), also of one without a trained token: where
+  /// the average begins with this step, it takes the weights as they are.
   void before_update(int64_t step);
   /// After it. `skipped`: int32 scalar on the device, 1 if the update was left out; the average
   /// then stays as it is. Never waits for the device.

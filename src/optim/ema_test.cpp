@@ -80,6 +80,19 @@ TEST_F(EmaOfSteps, begins_from_the_weights_of_its_first_step) {
   EXPECT_EQ(run(ema, 6), (std::vector<float>{1, 2, 3, 3.5, 4.25, 5.125}));
 }
 
+TEST_F(EmaOfSteps, begins_from_the_weights_of_its_first_step_where_it_updates_nothing) {
+  EmaConfig c = config(0.5);
+  c.ema_start_step = 3;
+  Ema ema(buckets, everything, c);
+  run(ema, 2);
+  ema.before_update(3);  // no token is trained
+  EXPECT_EQ(ema.average(0, 3)[0].item<float>(), 2.0f);
+  ema.before_update(4);
+  buckets[0].masters().fill_(4);
+  ema.after_update(4, kApplied);
+  EXPECT_EQ(ema.average(0, 4)[0].item<float>(), 3.0f);
+}
+
 TEST_F(EmaOfSteps, what_is_not_followed_is_the_weights) {
   Ema ema(buckets, {{{1, 2}, {256, 3}}}, config(0.5));
   run(ema, 1);

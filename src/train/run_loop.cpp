@@ -155,6 +155,8 @@ class Loop {
                 first_sample_text(batch.micro_steps.front(), parts_.data.processing.tokenizer));
     }
 
+    optim::Ema* ema = parts_.network.ema.get();
+    if (ema != nullptr) ema->before_update(batch.step);
     if (batch.supervised_tokens == 0) {  // every record was skipped: nothing to learn from
       row.skipped = true;
       row.loss = row.grad_norm = std::numeric_limits<double>::quiet_NaN();
@@ -166,8 +168,6 @@ class Loop {
     StepWork work = upload(batch);
     row.flops = work.flops;
     row.lmms_engine_flops = work.lmms_engine_flops;
-    optim::Ema* ema = parts_.network.ema.get();
-    if (ema != nullptr) ema->before_update(batch.step);
     run_step(batch, work, rates);
     if (ema != nullptr) ema->after_update(batch.step, parts_.network.optimizer->skipped());
     pending.work = std::move(work);

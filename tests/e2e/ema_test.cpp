@@ -79,18 +79,80 @@ TEST(Ema, folder_is_a_checkpoint_that_can_be_evaluated) {
   EXPECT_NE(eval("out/ema"), eval("out"));
 }
 
-// A run of six steps, and one that goes on from the third with the same command.
-void expect_equal_after_going_on(const Words& words) {
-  const Project project;
+// A run of six steps, and one that goes on from an earlier one with the same command.
+void expect_equal_after_going_on(const Project& project, const Words& words, int from) {
+  fs::remove_all(project / "out");
   project.train_to_the_end(with_ema(words));
   const std::string at_once = weights(project / "out/ema");
   const auto state = contents(project / "out/checkpoint-6/resume");
-  for (const char* gone : {"checkpoint-4", "checkpoint-5", "checkpoint-6", "finished.json"})
-    fs::remove_all(project / "out" / gone);
+  fs::remove(project / "out/finished.json");
+  for (int step = from + 1; step <= 6; ++step)
+    fs::remove_all(project / ("out/checkpoint-" + std::to_string(step)));
   const Ended again = project.train_to_the_end(with_ema(words));
-  EXPECT_THAT(again.err, HasSubstr("going on from out/checkpoint-3"));
-  EXPECT_TRUE(weights(project / "out/ema") == at_once);
-  EXPECT_TRUE(contents(project / "out/checkpoint-6/resume") == state);
+  EXPECT_THAT(again.err, HasSubstr("going on from out/checkpoint-" + std::to_string(from)));
+  EXPECT_TRUE(weights(project / "out/ema") == at_once) << from;
+  EXPECT_TRUE(contents(project / "out/checkpoint-6/resume") == state) << from;
+}
+void expect_equal_after_going_on(const Words& words) {
+  expect_equal_after_going_on(Project(), words, 3);
+}
+
+// The project with a third step whose chats have no answer: it trains no token.
+class EmaAndAnEmptyStep : public testing::Test {
+ protected:
+  EmaAndAnEmptyStep() {
+    std::string rows;
+    for (int i = 0; i < 24; ++i)
+      rows += i / 4 == 2 ? R"({"messages": [{"role": "user", "content": "hello"}]})"
+                           "\n"
+                         : chat_line("Count.", "1 2 3 " + std::to_string(i));
+    project.write("train.jsonl", rows);
+  }
+  static Words words(Words more) {
+    more.push_back("dataset_config.shuffle=false");
+    return more;
+  }
+  std::string average(int step) const {
+    return weights(project / ("out/checkpoint-" + std::to_string(step) + "/ema"));
+  }
+  std::string weights_of(int step) const {
+    return weights(project / ("out/checkpoint-" + std::to_string(step)));
+  }
+  const Project project;
+};
+
+TEST_F(EmaAndAnEmptyStep, begins_there_from_the_weights_of_that_moment) {
+  project.train_to_the_end(with_ema(words({"trainer_args.ema_start_step=3"})));
+  EXPECT_TRUE(average(3) == weights_of(2));
+  const auto before = tensors(project / "out/checkpoint-2"),
+             after = tensors(project / "out/checkpoint-4"),
+             averages = tensors(project / "out/checkpoint-4/ema");
+  for (const auto& [name, average] : averages) {
+    const auto &w2 = before.at(name), &w4 = after.at(name);
+    for (size_t i = 0; i < average.size(); ++i)
+      ASSERT_NEAR(average[i], 0.9f * w2[i] + 0.1f * w4[i], 1e-6f) << name;
+  }
+}
+
+TEST_F(EmaAndAnEmptyStep, goes_on_to_the_bit_from_it_and_from_the_step_before) {
+  for (const char* bf16 : {"trainer_args.bf16=false", "trainer_args.bf16=true"}) {
+    for (const int from : {2, 3})
+      expect_equal_after_going_on(project, words({"trainer_args.ema_start_step=3", bf16}), from);
+  }
+}
+
+TEST_F(EmaAndAnEmptyStep, stays_there_and_goes_on_to_the_bit_where_it_moves_every_third_step) {
+  expect_equal_after_going_on(
+      project,
+      words({"trainer_args.ema_update_every=3", "trainer_args.freeze_modules=[model.layers.0]",
+             "trainer_args.ema_param_filter={exclude: [norm]}"}),
+      3);
+  project.train_to_the_end(
+      with_ema(words({"trainer_args.ema_update_every=3", "trainer_args.output_dir=all"})));
+  EXPECT_TRUE(weights(project / "all/checkpoint-3/ema") ==
+              weights(project / "all/checkpoint-1/ema"));
+  EXPECT_FALSE(weights(project / "all/checkpoint-6/ema") ==
+               weights(project / "all/checkpoint-3/ema"));
 }
 
 TEST(Ema, goes_on_to_the_bit_in_fp32) {
