@@ -1,7 +1,11 @@
 #include "models/tensor_io.h"
 
 #include <ATen/TensorOperators.h>
+#include <ATen/ops/all.h>
+#include <ATen/ops/aminmax.h>
 #include <ATen/ops/empty.h>
+#include <ATen/ops/isfinite.h>
+#include <ATen/ops/stack.h>
 
 #include <cstring>
 #include <set>
@@ -160,6 +164,23 @@ std::vector<checkpoint::TensorSlot> slots(const nn::ParamTable& params,
     out.push_back(std::move(slot));
   });
   return out;
+}
+
+std::optional<std::string> first_not_finite(const nn::ParamTable& params,
+                                            const nn::ModelMemory& memory, const FlatOf& flat,
+                                            at::ScalarType saved_as) {
+  std::vector<std::string> names;
+  std::vector<at::Tensor> ends;  // [2]: the least and the largest number, both NaN if one is
+  for_each_part(params, memory, flat, [&](const nn::Part& part, const at::Tensor& rows) {
+    const auto [least, largest] = at::aminmax(rows);
+    names.push_back(part.hub_name);
+    ends.push_back(at::stack({least, largest}).to(saved_as));
+  });
+  const at::Tensor finite = at::isfinite(at::stack(ends)).all(1).to(at::kCPU);  // [names]
+  for (size_t i = 0; i < names.size(); ++i) {
+    if (!finite.const_data_ptr<bool>()[i]) return names[i];
+  }
+  return std::nullopt;
 }
 
 }  // namespace lmms::models

@@ -3,6 +3,7 @@
 #include <ATen/core/Tensor.h>
 
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -44,5 +45,11 @@ std::vector<checkpoint::TensorSource> sources(const nn::ParamTable& params,
 /// has no such tensor (frozen ones have no moments) are left out.
 std::vector<checkpoint::TensorSlot> slots(const nn::ParamTable& params,
                                           const nn::ModelMemory& memory, const FlatOf& flat);
+
+/// The first of these tensors that holds a NaN or an infinity, or would where it is saved as
+/// `saved_as`: its name. Waits for the device.
+std::optional<std::string> first_not_finite(const nn::ParamTable& params,
+                                            const nn::ModelMemory& memory, const FlatOf& flat,
+                                            at::ScalarType saved_as);
 
 }  // namespace lmms::models

@@ -1,5 +1,10 @@
 #include "optim/learning_rate.h"
 
+#include <cmath>
+
+#include "core/error.h"
+#include "core/format.h"
+
 namespace lmms::optim {
 namespace {
 
@@ -16,14 +21,19 @@ LearningRate::LearningRate(const ScheduleConfig& config, double learning_rate,
     : peak_(learning_rate), schedule_(make(config, learning_rate, total_steps, compat)) {}
 
 double LearningRate::operator()(int64_t done, double progress) const {
-  const auto* metric = std::get_if<MetricSchedule>(&schedule_);
-  return metric ? metric->learning_rate() : std::get<Schedule>(schedule_)(done, progress);
+  return of(peak_, done, progress);
 }
 
 double LearningRate::of(double peak, int64_t done, double progress) const {
   const auto* metric = std::get_if<MetricSchedule>(&schedule_);
-  if (!metric) return std::get<Schedule>(schedule_).of(peak, done, progress);
-  return peak_ > 0 ? peak * (metric->learning_rate() / peak_) : peak;
+  const double rate = !metric         ? std::get<Schedule>(schedule_).of(peak, done, progress)
+                      : peak == peak_ ? metric->learning_rate()
+                                      : peak * (metric->learning_rate() / peak_);
+  if (std::isfinite(static_cast<float>(rate))) return rate;
+  throw Error(
+      "trainer_args.lr_scheduler_kwargs",
+      fmt::format("the learning rate of step {} is {}, which no weight can take", done + 1, rate),
+      "look at trainer_args.learning_rate and the arguments of the schedule");
 }
 
 bool LearningRate::observe(double metric) {

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <limits>
 
 #include "core/error.h"
@@ -118,6 +119,52 @@ TEST(LearningRate, multiplies_the_peak_of_a_group_as_it_does_the_default) {
     EXPECT_NEAR(rate.of(2e-6, done, 0), rate(done, 0) * 2e-3, 1e-18) << done;
     EXPECT_EQ(rate.of(1e-3, done, 0), rate(done, 0));
   }
+}
+
+TEST(LearningRate, is_finite_for_any_schedule_where_rates_and_floors_are_zero) {
+  for (const config::Name& name : schedule_names()) {
+    for (const double warmup : {0.0, 3.0, 10.0, 20.0}) {
+      ScheduleConfig config;
+      config.lr_scheduler_type = std::string(name.name);
+      config.lr_scheduler_kwargs.lr_end = 0;
+      config.lr_scheduler_kwargs.min_lr = 0;
+      config.lr_scheduler_kwargs.num_decay_steps = 1;
+      config.warmup_steps = warmup;
+      for (const bool compat : {false, true}) {
+        LearningRate rate(config, 0.0, 10, compat);
+        for (int64_t done = 0; done <= 12; ++done) {
+          const double progress = std::min(1.0, 0.1 * static_cast<double>(done));
+          EXPECT_EQ(rate(done, progress), 0) << name.name << " " << warmup << " " << done;
+          if (follows_metric(name.name)) {
+            rate.observe(1.0);
+          } else {
+            const double group = rate.of(1e-3, done, progress);
+            EXPECT_TRUE(group >= 0 && group <= 1e-3) << name.name << " " << warmup << " " << done;
+          }
+        }
+      }
+    }
+  }
+}
+
+TEST(LearningRate, of_polynomial_without_a_rate_decays_groups_to_zero) {
+  ScheduleConfig config;
+  config.lr_scheduler_type = "polynomial";
+  config.lr_scheduler_kwargs.lr_end = 0;
+  config.lr_scheduler_kwargs.power = 2;
+  const LearningRate none(config, 0.0, 10), some(config, 1e-4, 10);
+  for (int64_t done = 0; done <= 10; ++done)
+    EXPECT_NEAR(none.of(1e-3, done, 0), some.of(1e-3, done, 0), 1e-18) << done;
+}
+
+TEST(LearningRate, that_no_weight_can_take_is_an_error) {
+  ScheduleConfig config;
+  config.lr_scheduler_type = "wsd";
+  config.lr_scheduler_kwargs.stable_ratio = 0;
+  config.lr_scheduler_kwargs.num_cycles = 1e308;
+  const LearningRate rate(config, 1e-3, 10);
+  EXPECT_THROW(rate(5, 0.5), Error);
+  EXPECT_THROW(LearningRate(ScheduleConfig{}, 1e39, 10)(0, 0), Error);
 }
 
 TEST(LearningRate, that_follows_the_evaluation_multiplies_the_peak_of_a_group_too) {

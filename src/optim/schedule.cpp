@@ -113,9 +113,10 @@ double Schedule::factor(double step) const {
   }
   if (type == "polynomial") {
     const double end = a.lr_end.value_or(1e-7);
-    if (step > total_) return end / peak_;
     const double remaining = 1.0 - (step - warmup_) / std::max(1.0, total_ - warmup_);
-    return ((peak_ - end) * std::pow(remaining, a.power.value_or(1.0)) + end) / peak_;
+    const double decay = step > total_ ? 0.0 : std::pow(remaining, a.power.value_or(1.0));
+    if (peak_ == 0) return decay;  // groups have rates of their own; lr_end is at most the peak
+    return ((peak_ - end) * decay + end) / peak_;
   }
   if (type == "inverse_sqrt") {
     const double timescale = a.timescale.value_or(warmup_ > 0 ? warmup_ : 10000.0);

@@ -51,6 +51,9 @@ INSTANTIATE_TEST_SUITE_P(
                   "a.yaml:1:35: not built yet: trainer_args.sp_ulysses_degree=2; expected 1"},
         Rejection{"{tp_degree: x}", "", "",
                   "a.yaml:1:27: trainer_args.tp_degree: got 'x'; expected a whole number"},
+        Rejection{"{adam_epsilon: 1e-50}", "", "",
+                  "a.yaml:1:30: trainer_args.adam_epsilon: got '1e-50'; expected a number >= "
+                  "1.2e-38"},
         Rejection{"{ema_decay: 1}", "", "",
                   "a.yaml:1:27: trainer_args.ema_decay: got '1'; expected a number in (0, 1)"},
         Rejection{
@@ -157,6 +160,15 @@ INSTANTIATE_TEST_SUITE_P(
             "{lr_scheduler_type: cosine_with_min_lr}", "", "",
             "a.yaml:1:16: trainer_args.lr_scheduler_type: the schedule 'cosine_with_min_lr' needs "
             "lr_scheduler_kwargs: {min_lr: ...} or {min_lr_ratio: ...}"},
+        Rejection{"{learning_rate: 0, learning_rates: [{modules: a, learning_rate: 1}], "
+                  "lr_scheduler_type: reduce_lr_on_plateau}",
+                  "", "",
+                  "a.yaml:1:16: trainer_args.learning_rate: got 0; the schedule "
+                  "'reduce_lr_on_plateau' multiplies the rates of learning_rates as it does this "
+                  "one, expected more than 0\n"
+                  "a.yaml:1:84: trainer_args.lr_scheduler_type: the schedule "
+                  "'reduce_lr_on_plateau' follows the evaluation; expected eval_strategy: steps or "
+                  "epoch"},
         Rejection{"{lr_scheduler_type: greedy}", "", "",
                   "a.yaml:1:16: trainer_args.lr_scheduler_type: the schedule 'greedy' follows the "
                   "evaluation; expected eval_strategy: steps or epoch"},

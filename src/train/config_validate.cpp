@@ -177,6 +177,12 @@ void check_schedule(const TrainerArgs& args, bool has_evaluation_data, const Com
                             args.optimizer.learning_rate));
   }
   if (optim::follows_metric(type)) {
+    if (args.optimizer.learning_rate == 0 && !args.optimizer.learning_rates.empty()) {
+      check.fault({"trainer_args.learning_rate", type_key},
+                  fmt::format("got 0; the schedule '{}' multiplies the rates of learning_rates as "
+                              "it does this one, expected more than 0",
+                              type));
+    }
     if (args.eval_strategy == Every::no) {
       check.fault({type_key, "trainer_args.eval_strategy"},
                   fmt::format("the schedule '{}' follows the evaluation; expected eval_strategy: "

@@ -112,6 +112,15 @@ ModelSource make_model(const LoadedConfig& loaded, const Place& place) {
   return {models::model_entry(raw.config, raw.where).make(raw.config, raw.where), raw.folder};
 }
 
+void refuse_not_finite(const Network& network, const fs::path& where, const std::string& fix) {
+  const auto flat = [&](size_t b) { return network.memory.buckets[b].weights(); };
+  const nn::ModelMemory& memory = network.memory;
+  const auto name = models::first_not_finite(network.model->params(), memory, flat,
+                                             memory.buckets.front().weights().scalar_type());
+  if (name)
+    throw Error(where.string(), *name + " holds a NaN or an infinity: it cannot be trained", fix);
+}
+
 void freeze_modules(nn::ParamTable& params, const LoadedConfig& loaded) {
   for (const std::string& module : loaded.config.trainer.freeze_modules)
     params.freeze(module, loaded.where("trainer_args.freeze_modules"));
@@ -142,6 +151,7 @@ Network make_network(ModelSource source, const LoadedConfig& loaded, int64_t mic
   } else {
     const checkpoint::HfFolder hf = checkpoint::HfFolder::open(source.folder).take();
     load_weights(network, hf.weights().take(), source.folder);
+    refuse_not_finite(network, source.folder, "take another copy of the model that you begin with");
   }
   ParameterGroups groups = parameter_groups(params, network.memory, args.optimizer,
                                             loaded.where("trainer_args.learning_rates"));

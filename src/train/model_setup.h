@@ -35,10 +35,14 @@ void freeze_modules(nn::ParamTable& params, const LoadedConfig& loaded);
 
 /// Freezes modules, lays out memory on the device, and fills it: weights of `source.folder`, or
 /// HF's initialisation. `micro_steps`: of a step; with one under bf16, gradients are bf16 too.
-/// Without `load` the weights are left for a checkpoint to fill. Throws Error, also for an
-/// ema_param_filter that takes no weight that is trained.
+/// Without `load` the weights are left for a checkpoint to fill. Throws Error, also for weights
+/// that are not finite and for an ema_param_filter that takes no weight that is trained.
 Network make_network(ModelSource source, const LoadedConfig& loaded, int64_t micro_steps,
                      c10::Device device, bool load);
+
+/// Throws Error(where) that names the first tensor with a NaN or an infinity, if there is one.
+void refuse_not_finite(const Network& network, const std::filesystem::path& where,
+                       const std::string& fix);
 
 /// Throws Error if the config's processor puts images where the model sees none, or under another
 /// token than the model's.

@@ -394,6 +394,7 @@ class Loop {
 
   Exit finish() {
     read_pending();
+    if (state_.applied_updates == 0) throw nothing_learned();
     if (evaluates() && evaluated_at_ != state_.step && args_.eval_strategy != Every::no)
       evaluate_now();
     if (stopped()) return interrupted();
@@ -408,15 +409,34 @@ class Loop {
     return Exit::done;
   }
 
+  /// Of a run at its end whose steps were all skipped, fewer than max_skipped_steps though they may
+  /// be: its model would be the one that it began with.
+  Error nothing_learned() const {
+    return Error(fmt::format("step {}", state_.step),
+                 fmt::format("the run is over and no step has changed a weight: {} had a "
+                             "non-finite loss or gradient, {} nothing to learn from; no model is "
+                             "written",
+                             state_.skipped_steps, state_.step - state_.skipped_steps),
+                 "look at the model and the data it begins with; a learning rate that is too high "
+                 "shows after the first update only",
+                 Exit::failed);
+  }
+
   void record_data(bool now) {
     static const data::SkipCounts nothing;
     recorder_.data(state_.data, last_ ? last_->skipped : nothing, now);
   }
 
-  /// What of the data was not trained, since the start.
+  /// What of the data was not trained, since the start, and updates that were not made at the end.
   void tell_skipped() const {
     const std::string text = last_ ? last_->skipped.text() : "";
     if (!text.empty()) log::warning(text);
+    if (state_.skipped_in_a_row > 0) {
+      log::warning(
+          fmt::format("updates skipped at the end because loss or gradient was not finite: {}; the "
+                      "weights are those before them",
+                      state_.skipped_in_a_row));
+    }
   }
 
   const RunParts& parts_;

@@ -9,6 +9,7 @@
 #include "core/log.h"
 #include "models/tensor_io.h"
 #include "train/metric_schedule_json.h"
+#include "train/model_setup.h"
 
 namespace lmms::train {
 namespace {
@@ -211,6 +212,7 @@ void Saver::restore(const checkpoint::Checkpoint& from) {
       bucket.weights().copy_(bucket.masters());
     }
   }
+  refuse_not_finite(network_, from.path, "delete this checkpoint to go on from the one before it");
   const RunState state = read_state(from);
   network_.optimizer->set_counters(state.applied_updates, state.skipped_in_a_row);
   if (network_.ema) restore_ema(from);
@@ -260,6 +262,16 @@ models::FlatOf Saver::averages(int64_t step) const {
 }
 
 void Saver::write_model(const fs::path& folder, const models::FlatOf& weights) const {
+  if (const auto name =
+          models::first_not_finite(network_.model->params(), network_.memory, weights, saved_as_)) {
+    const bool half = saved_as_ == at::kHalf;
+    throw Error(output_.string(),
+                fmt::format("{} holds a NaN or an infinity{}: the model is not saved", *name,
+                            half ? ", or a number beyond float16" : ""),
+                half ? "take another trainer_args.save_dtype"
+                     : "go on from the last checkpoint with a lower trainer_args.learning_rate",
+                Exit::failed);
+  }
   checkpoint::ModelFiles files;
   files.config = checkpoint::with_dtype(network_.model->config(), models::dtype_of(saved_as_));
   files.auxiliary = tokenizer_folder_;

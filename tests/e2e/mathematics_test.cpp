@@ -16,6 +16,7 @@ namespace {
 using testing::Each;
 using testing::ElementsAre;
 using testing::HasSubstr;
+using testing::IsEmpty;
 
 namespace fs = std::filesystem;
 
@@ -230,9 +231,12 @@ void poison(const fs::path& folder, float value) {
   write_atomically(folder / "model.safetensors", bytes);
 }
 
+// Finite, but the sums that it enters are not.
+constexpr float kTooLarge = 3e38f;
+
 TEST(NonFinite, steps_are_skipped_and_counted_until_the_run_ends) {
   const Project project;
-  poison(project / "poisoned", std::numeric_limits<float>::infinity());
+  poison(project / "poisoned", kTooLarge);
   const Ended ended = project.train(
       {"~model_config.load_from_config", "model_config.load_from_pretrained_path=poisoned",
        "trainer_args.max_skipped_steps=4", "trainer_args.save_steps=2"});
@@ -252,7 +256,7 @@ TEST(NonFinite, steps_are_skipped_and_counted_until_the_run_ends) {
 
 TEST(NonFinite, steps_in_a_row_are_counted_over_a_stop) {
   const Project project;
-  poison(project / "poisoned", std::numeric_limits<float>::quiet_NaN());
+  poison(project / "poisoned", kTooLarge);
   const Words words{"~model_config.load_from_config",
                     "model_config.load_from_pretrained_path=poisoned",
                     "trainer_args.max_skipped_steps=5", "trainer_args.save_steps=3"};
@@ -273,6 +277,79 @@ TEST(NonFinite, after_an_absurd_learning_rate_leaves_the_last_checkpoint) {
   EXPECT_EQ(ended.exit, 1) << ended.err;
   EXPECT_EQ(weights(project / "out/checkpoint-3"), good);
   EXPECT_THAT(checkpoints(project / "out"), ElementsAre("checkpoint-3"));
+}
+
+TEST(NonFinite, weights_are_refused_at_the_start_by_name) {
+  for (const float value :
+       {std::numeric_limits<float>::quiet_NaN(), -std::numeric_limits<float>::infinity()}) {
+    const Project project;
+    poison(project / "poisoned", value);
+    const Ended ended = project.train(
+        {"~model_config.load_from_config", "model_config.load_from_pretrained_path=poisoned"});
+    EXPECT_EQ(ended.exit, 2);
+    EXPECT_THAT(ended.err, HasSubstr("poisoned: model.norm.weight holds a NaN or an infinity"));
+  }
+}
+
+TEST(NonFinite, steps_alone_end_a_run_shorter_than_max_skipped_steps_without_a_model) {
+  const Project project;
+  poison(project / "poisoned", kTooLarge);
+  const Words words{"~model_config.load_from_config",
+                    "model_config.load_from_pretrained_path=poisoned", "trainer_args.max_steps=3"};
+  for (int start = 0; start < 2; ++start) {
+    const Ended ended = project.train(words);
+    EXPECT_EQ(ended.exit, 1);
+    EXPECT_THAT(ended.err, HasSubstr("no step has changed a weight: 3 had a non-finite loss"));
+    EXPECT_FALSE(fs::exists(project / "out/model.safetensors"));
+    EXPECT_THAT(checkpoints(project / "out"), IsEmpty());
+  }
+}
+
+TEST(NonFinite, weights_that_an_update_makes_are_never_saved) {
+  for (const char* bf16 : {"trainer_args.bf16=false", "trainer_args.bf16=true"}) {
+    const Project project;
+    project.train_to_the_end({"trainer_args.max_steps=1", bf16});
+    const Ended ended =
+        project.train({"trainer_args.max_steps=2", "trainer_args.learning_rate=1e38", bf16,
+                       "trainer_args.lr_scheduler_type=constant"});
+    EXPECT_EQ(ended.exit, 1);
+    EXPECT_THAT(ended.err, HasSubstr("holds a NaN or an infinity: the model is not saved"));
+    EXPECT_THAT(checkpoints(project / "out"), ElementsAre("checkpoint-1"));
+    EXPECT_TRUE(weights(project / "out") == weights(project / "out/checkpoint-1"));
+  }
+}
+
+TEST(NonFinite, float16_that_cannot_hold_a_weight_is_not_saved) {
+  const Project project;
+  poison(project / "large", 65520.0f);  // the least that float16 rounds to infinity
+  const Ended ended =
+      project.train({"~model_config.load_from_config",
+                     "model_config.load_from_pretrained_path=large", "trainer_args.max_steps=1",
+                     "trainer_args.learning_rate=0", "trainer_args.save_dtype=float16"});
+  EXPECT_EQ(ended.exit, 1) << ended.err;
+  EXPECT_THAT(ended.err, HasSubstr("model.norm.weight"));
+  EXPECT_THAT(ended.err, HasSubstr("float16"));
+  EXPECT_THAT(checkpoints(project / "out"), IsEmpty());
+}
+
+TEST(NonFinite, steps_at_the_end_are_told_beside_the_model) {
+  const Project project;
+  const Ended ended =
+      project.train({"trainer_args.max_steps=2", "trainer_args.bf16=true",
+                     "trainer_args.learning_rate=1e30", "trainer_args.lr_scheduler_type=constant"});
+  EXPECT_EQ(ended.exit, 0) << ended.err;
+  EXPECT_THAT(ended.err,
+              HasSubstr("updates skipped at the end because loss or gradient was not finite: 1;"));
+}
+
+TEST(NonFinite, polynomial_decay_of_no_learning_rate_is_none) {
+  const Project project;
+  project.train_to_the_end({"trainer_args.max_steps=3", "trainer_args.learning_rate=0",
+                            "trainer_args.lr_scheduler_type=polynomial",
+                            "trainer_args.lr_scheduler_kwargs={lr_end: 0}",
+                            "trainer_args.save_steps=1"});
+  EXPECT_THAT(column(metrics(project / "out"), "learning_rate"), Each(0.0));
+  EXPECT_TRUE(weights(project / "out") == weights(project / "out/checkpoint-1"));
 }
 
 }  // namespace
