@@ -139,5 +139,63 @@ TEST(TrainStep, has_the_bits_of_its_own_rows_where_other_ranks_have_images_or_it
   }
 }
 
+/// Two samples behind an image of 2 x 2 merged patches.
+data::Batch two_samples_and_an_image() {
+  data::Batch batch = two_samples();
+  batch.vision.grids = {{1, 4, 4}};
+  batch.vision.rows = {0, 1, 2, 3};
+  batch.vision.patches.assign(size_t{16} * 3 * 2 * 14 * 14, 0.5f);
+  const std::vector<int32_t> one = batch.position_ids;
+  for (int axis = 1; axis < 3; ++axis)
+    batch.position_ids.insert(batch.position_ids.end(), one.begin(), one.end());
+  return batch;
+}
+
+TEST(TrainStep, of_text_alone_moves_the_tower_as_adamw_on_zero_gradients) {
+  Network network = seeing_network(at::kFloat);
+  optim::OptimizerConfig config;
+  config.weight_decay = 0.1;
+  network.optimizer =
+      std::make_unique<optim::Adamw>(network.memory.buckets, config, /*decay_everything=*/true);
+  const auto step_of = [&](const data::Batch& batch) {
+    const std::vector<nn::Batch> micro_steps{to_device(batch, 8, 32, at::kCPU)};
+    const double rate = 1e-2;
+    train_step(network, *objectives::next_token(), *plain_runner(), micro_steps, {}, {&rate, 1});
+  };
+  step_of(two_samples_and_an_image());
+  struct Bucket {
+    at::Tensor p, m, v;
+  };
+  const auto state = [&](size_t b) {
+    return Bucket{network.memory.buckets[b].masters().clone(),
+                  network.optimizer->first_moment(b).clone(),
+                  network.optimizer->second_moment(b).clone()};
+  };
+  std::vector<Bucket> before;
+  for (size_t b = 0; b < network.memory.buckets.size(); ++b) before.push_back(state(b));
+  step_of(two_samples());
+  const kernels::AdamwControl control = network.optimizer->control();
+  EXPECT_EQ(control.applied, 2);
+  const float decay = kernels::adamw_decay(control, {.weight_decay = config.weight_decay});
+  size_t towers = 0;
+  for (size_t b = 0; b < before.size(); ++b) {
+    const parallel::Bucket& bucket = network.memory.buckets[b];
+    if (bucket.layout().unit.find("visual") == std::string::npos) continue;
+    ++towers;
+    EXPECT_EQ(bucket.gradients().abs().max().item<float>(), 0.0f);
+    EXPECT_GT(before[b].m.abs().max().item<float>(), 0.0f);
+    auto* p = before[b].p.mutable_data_ptr<float>();
+    auto* m = before[b].m.mutable_data_ptr<float>();
+    auto* v = before[b].v.mutable_data_ptr<float>();
+    for (int64_t i = 0; i < bucket.size(); ++i)
+      kernels::adamw_element(p[i], m[i], v[i], 0.0f, control.factors, decay, control.step_sizes[0]);
+    const Bucket after = state(b);
+    EXPECT_TRUE(after.p.equal(before[b].p)) << bucket.layout().unit;
+    EXPECT_TRUE(after.m.equal(before[b].m)) << bucket.layout().unit;
+    EXPECT_TRUE(after.v.equal(before[b].v)) << bucket.layout().unit;
+  }
+  EXPECT_GE(towers, 2u);
+}
+
 }  // namespace
 }  // namespace lmms::train
