@@ -16,6 +16,10 @@ endfunction()
 add_library(sdk::fmt INTERFACE IMPORTED GLOBAL)
 target_include_directories(sdk::fmt SYSTEM INTERFACE "${SITE}/fmt")
 
+# xxHash: the copy inside pyarrow's headers; core/hash.cpp alone includes it, and nothing is linked.
+add_library(sdk::xxhash INTERFACE IMPORTED GLOBAL)
+target_include_directories(sdk::xxhash SYSTEM INTERFACE "${SITE}/pyarrow/include/arrow/vendored/xxhash")
+
 set(torch_includes "${SITE}/torch/include" "${SITE}/torch/include/torch/csrc/api/include")
 sdk_lib(c10 "${SITE}/torch/lib/libc10.so" ${torch_includes})
 sdk_lib(torch_cpu "${SITE}/torch/lib/libtorch_cpu.so" ${torch_includes})
