@@ -2,7 +2,6 @@
 
 #include <fcntl.h>
 #include <stdio.h>
-#include <sys/file.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -192,21 +191,6 @@ std::optional<Fault> incomplete(const fs::path& checkpoint, int64_t step) {
                    fmt::format("has {} bytes, was saved with {}", there, size.dump()), fix};
   }
   return std::nullopt;
-}
-
-OutputLock::OutputLock(const fs::path& output) {
-  create_directories_or_throw(output);
-  descriptor_ = ::open(output.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (descriptor_ < 0) fail(output, "opening the folder", std::strerror(errno));
-  if (::flock(descriptor_, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) {
-    ::close(descriptor_);
-    throw Error(output.string(), "another run is writing here",
-                "wait for it to end, or choose another trainer_args.output_dir", Exit::failed);
-  }
-}
-
-OutputLock::~OutputLock() {
-  ::close(descriptor_);
 }
 
 FoundCheckpoints find_checkpoints(const fs::path& output) {

@@ -18,21 +18,6 @@ namespace lmms::checkpoint {
 /// Sub-folder of a checkpoint with what is not part of the HF model.
 inline constexpr const char* kResumeFolder = "resume";
 
-/// Keeps a second run out of an output folder while this object lives; the system lets go when the
-/// process ends, however it ends. Where the file system has no locks (some network ones) it keeps
-/// nobody out.
-class OutputLock {
- public:
-  /// Creates the folder if need be. Throws Error if another run holds it.
-  explicit OutputLock(const std::filesystem::path& output);
-  ~OutputLock();
-  OutputLock(const OutputLock&) = delete;
-  OutputLock& operator=(const OutputLock&) = delete;
-
- private:
-  int descriptor_;
-};
-
 /// A complete checkpoint.
 struct Checkpoint {
   int64_t step = 0;

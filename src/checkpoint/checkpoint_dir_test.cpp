@@ -84,20 +84,6 @@ std::vector<std::string> names_in(const fs::path& folder) {
   return names;
 }
 
-TEST(OutputLock, keeps_a_second_run_out_until_the_first_has_ended) {
-  ScratchFolder output;
-  {
-    const OutputLock first(output / "new");
-    try {
-      const OutputLock second(output / "new");
-      FAIL() << "two runs in one folder";
-    } catch (const Error& error) {
-      EXPECT_THAT(error.what(), HasSubstr("another run is writing here"));
-    }
-  }
-  const OutputLock third(output / "new");
-}
-
 TEST(Checkpoints, a_committed_one_is_found_and_its_temporary_is_gone) {
   ScratchFolder output;
   const auto saved = save(output.path(), 5, 50);

@@ -7,7 +7,7 @@
 #include <nlohmann/json.hpp>
 #include <thread>
 
-#include "checkpoint/checkpoint_dir.h"
+#include "checkpoint/output_lock.h"
 #include "core/format.h"
 #include "core/log.h"
 #include "core/terminal.h"
