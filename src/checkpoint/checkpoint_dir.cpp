@@ -11,7 +11,6 @@
 #include <cstring>
 
 #include "checkpoint/json_file.h"
-#include "checkpoint/printable.h"
 #include "core/files.h"
 #include "core/format.h"
 #include "core/log.h"
@@ -25,8 +24,6 @@ constexpr std::string_view kPending = ".tmp-checkpoint-";
 constexpr std::string_view kDeleting = ".tmp-delete-";
 constexpr std::string_view kPublishing = ".tmp-model-";
 constexpr std::string_view kReplaced = ".tmp-replaced-";  // followed by the checkpoint's name
-constexpr const char* kManifest = "manifest.json";
-constexpr int64_t kManifestFormat = 1;
 
 [[noreturn]] void fail(const fs::path& path, const std::string& doing, const std::string& reason) {
   throw Error(path.string(), doing + " failed: " + reason,
@@ -94,22 +91,6 @@ void sync_tree(const fs::path& folder) {
   sync_directory(folder);
 }
 
-/// Whether a file, by its path within the checkpoint, is one that must not change after the save.
-bool is_guarded(const fs::path& relative) {
-  return relative.extension() == ".safetensors" || *relative.begin() == kResumeFolder;
-}
-
-void write_manifest(const fs::path& folder, int64_t step) {
-  auto files = nlohmann::json::object();
-  for (const auto& entry : fs::recursive_directory_iterator(folder)) {
-    const fs::path relative = entry.path().lexically_relative(folder);
-    if (entry.is_regular_file() && is_guarded(relative))
-      files[relative.generic_string()] = entry.file_size();
-  }
-  write_json(folder / kResumeFolder / kManifest,
-             {{"format", kManifestFormat}, {"step", step}, {"files", std::move(files)}});
-}
-
 /// Swaps two folders in one step. False where the file system cannot.
 bool exchange(const fs::path& a, const fs::path& b) {
   if (::renameat2(AT_FDCWD, a.c_str(), AT_FDCWD, b.c_str(), RENAME_EXCHANGE) == 0) return true;
@@ -134,16 +115,6 @@ void replace(const fs::path& fresh, const fs::path& target) {
   remove_or_warn(aside);
 }
 
-void move_aside(const fs::path& path) {
-  std::error_code ignored;
-  fs::path aside = path.string() + ".old";
-  for (int k = 2; fs::exists(fs::symlink_status(aside, ignored)); ++k)
-    aside = path.string() + ".old" + std::to_string(k);
-  rename_or_throw(path, aside);
-  log::notice(fmt::format("{} was no complete checkpoint of this program: moved to {}",
-                          path.string(), aside.filename().string()));
-}
-
 /// Renaming first means that no half-deleted folder is ever called checkpoint-N.
 void remove_checkpoint(const fs::path& path) {
   const fs::path doomed =
@@ -160,37 +131,39 @@ void remove_checkpoint(const fs::path& path) {
 }  // namespace
 
 std::optional<Fault> incomplete(const fs::path& checkpoint, int64_t step) {
-  const std::string where = checkpoint.string();
-  const std::string fix = "copy it again whole, or remove it";
-  const fs::path manifest = checkpoint / kResumeFolder / kManifest;
-  std::error_code error;
-  if (!fs::exists(manifest, error))
-    return Fault{where,
-                 fmt::format("holds no {}/{}: not written by this program, or not whole",
-                             kResumeFolder, kManifest),
-                 fix};
-  const auto content = read_json_object(manifest);
-  if (!content) return content.fault();
-  const auto field = [&](const char* name) -> const nlohmann::json& {
-    static const nlohmann::json kNull;
-    const auto found = content->find(name);
-    return found == content->end() ? kNull : *found;
-  };
-  if (field("format") != kManifestFormat)
-    return Fault{manifest.string(), fmt::format("format should be {}", kManifestFormat),
-                 "it was written by another version of this program"};
-  if (field("step") != step)
-    return Fault{where, "is the checkpoint of another step under this name",
+  const std::string fix = "copy the checkpoint again whole, or remove it";
+  const auto manifest = read_manifest(checkpoint);
+  if (!manifest) return manifest.fault();
+  if (manifest->step != step)
+    return Fault{checkpoint.string(), "is the checkpoint of another step under this name",
                  "give it back its own name"};
-  if (!field("files").is_object()) return Fault{manifest.string(), "should hold files", fix};
-  for (const auto& [name, size] : field("files").items()) {
+  for (const auto& [name, sum] : manifest->files) {
+    if (!is_read_by_runs(name)) continue;
+    std::error_code error;
     const auto there = fs::file_size(checkpoint / name, error);
     if (error) return Fault{(checkpoint / name).string(), "is missing", fix};
-    if (size != there)
+    if (sum.bytes != there)
       return Fault{(checkpoint / name).string(),
-                   fmt::format("has {} bytes, was saved with {}", there, size.dump()), fix};
+                   fmt::format("has {} bytes, was saved with {}", there, sum.bytes), fix};
   }
+  // a run does not need it, but whoever loads the model does
+  const auto config = read_json_object(checkpoint / "config.json");
+  if (!config) return Fault{config.fault().where, config.fault().what, fix};
   return std::nullopt;
+}
+
+fs::path first_free(const fs::path& path) {
+  std::error_code ignored;
+  fs::path free = path;
+  for (int k = 2; fs::exists(fs::symlink_status(free, ignored)); ++k)
+    free = path.string() + std::to_string(k);
+  return free;
+}
+
+fs::path moved_aside(const fs::path& path) {
+  fs::path aside = first_free(path.string() + ".old");
+  rename_or_throw(path, aside);
+  return aside;
 }
 
 FoundCheckpoints find_checkpoints(const fs::path& output) {
@@ -199,10 +172,12 @@ FoundCheckpoints find_checkpoints(const fs::path& output) {
     const auto step = step_of(path.filename().string());
     std::error_code ignored;
     if (!step || !fs::is_directory(path, ignored)) continue;
-    if (auto fault = incomplete(path, *step))
+    if (auto fault = incomplete(path, *step)) {
       found.ignored.push_back(std::move(*fault));
-    else
+      found.own_ignored = found.own_ignored || fs::is_directory(path / kResumeFolder, ignored);
+    } else {
       found.complete.push_back({*step, path});
+    }
   }
   std::sort(found.complete.begin(), found.complete.end(),
             [](const Checkpoint& a, const Checkpoint& b) { return a.step < b.step; });
@@ -239,14 +214,16 @@ PendingCheckpoint::~PendingCheckpoint() {
 
 Checkpoint PendingCheckpoint::commit() {
   const Checkpoint result{step_, output_ / fmt::format("{}{}", kPrefix, step_)};
-  write_manifest(path_, step_);
+  write_manifest(path_, step_, sums_);
   sync_tree(path_);
   std::error_code ignored;
   const bool there = fs::exists(fs::symlink_status(result.path, ignored));
   if (there && !incomplete(result.path, step_)) {
     replace(path_, result.path);
   } else {
-    if (there) move_aside(result.path);
+    if (there)
+      log::notice(fmt::format("{} was no complete checkpoint of this program: moved to {}",
+                              result.path.string(), moved_aside(result.path).filename().string()));
     rename_or_throw(path_, result.path);
     sync_directory(output_);
   }

@@ -1,8 +1,8 @@
 #pragma once
 /// The checkpoints of an output folder: `checkpoint-N`, whole or not there at all.
 ///
-/// A checkpoint is filled under a temporary name, fsynced, given a manifest of its weight and
-/// resume files, and renamed. So a kill at any moment leaves the last one whole, and what a kill
+/// A checkpoint is filled under a temporary name, fsynced, given a manifest of its files
+/// (manifest.h), and renamed. So a kill at any moment leaves the last one whole, and what a kill
 /// left behind is recognised by its name (`.tmp-*`).
 #include <cstdint>
 #include <filesystem>
@@ -11,12 +11,10 @@
 #include <string>
 #include <vector>
 
+#include "checkpoint/manifest.h"
 #include "core/error.h"
 
 namespace lmms::checkpoint {
-
-/// Sub-folder of a checkpoint with what is not part of the HF model.
-inline constexpr const char* kResumeFolder = "resume";
 
 /// A complete checkpoint.
 struct Checkpoint {
@@ -27,11 +25,13 @@ struct Checkpoint {
 struct FoundCheckpoints {
   std::vector<Checkpoint> complete;  ///< by ascending step
   std::vector<Fault> ignored;        ///< folders named checkpoint-N that are not complete, and why
+  bool own_ignored = false;          ///< whether one of those has a resume folder, as ours have
 };
 
 /// Looks at `checkpoint-N` folders (N without leading zeros). Complete is one whose manifest names
-/// N and whose weight and resume files are all there in their sizes. Other names are not looked at;
-/// a missing output folder holds none.
+/// N, whose weight and resume files are all there in their sizes, and whose config.json is JSON:
+/// bytes are not compared (compare_with_manifest does). Other names are not looked at; a missing
+/// output folder holds none.
 FoundCheckpoints find_checkpoints(const std::filesystem::path& output);
 /// Why this folder is not the complete checkpoint of that step; nothing if it is.
 std::optional<Fault> incomplete(const std::filesystem::path& checkpoint, int64_t step);
@@ -53,6 +53,9 @@ class PendingCheckpoint {
 
   const std::filesystem::path& path() const { return path_; }
   std::filesystem::path resume_path() const { return path_ / kResumeFolder; }
+  /// Takes the sums of files that were taken while they were written: commit() need not read these
+  /// again.
+  void add(FileSums sums) { sums_.merge(std::move(sums)); }
   /// Makes it `checkpoint-N`, durable, and returns it. A complete checkpoint of that number is
   /// replaced, in one exchange where the file system can; anything else of that name is moved aside
   /// to `checkpoint-N.old` (then `.old2`, ...) with a notice.
@@ -62,7 +65,13 @@ class PendingCheckpoint {
   std::filesystem::path output_;
   int64_t step_;
   std::filesystem::path path_;
+  FileSums sums_;
 };
+
+/// `path`, or the first of PATH2, PATH3, ... that names nothing yet.
+std::filesystem::path first_free(const std::filesystem::path& path);
+/// Renames to the first free of NAME.old, NAME.old2, ..., which it returns. Throws Error.
+std::filesystem::path moved_aside(const std::filesystem::path& path);
 
 /// Deletes complete checkpoints, oldest first, until at most `save_total_limit` (< 1: no limit) are
 /// left; `newest`, just written, is never deleted, whatever its number. Returns the steps deleted.

@@ -39,20 +39,19 @@ std::vector<TensorSource> constant_tensors(int32_t value) {
   return {{"a", DType::i32, {kElements}, produce}, {"b", DType::i32, {kElements}, produce}};
 }
 
-void fill_model(const fs::path& folder, int32_t value, uint64_t shard = kMaxShardBytes) {
-  write_model(folder, {.config = {{"value", value}},
-                       .tensors = constant_tensors(value),
-                       .auxiliary = {},
-                       .max_shard_bytes = shard});
+FileSums fill_model(const fs::path& folder, int32_t value, uint64_t shard = kMaxShardBytes) {
+  return write_model(
+      folder,
+      {.config = {{"value", value}}, .tensors = constant_tensors(value), .max_shard_bytes = shard});
 }
 
 Checkpoint save(const fs::path& output, int64_t step, int32_t value) {
   PendingCheckpoint pending(output, step);
-  fill_model(pending.path(), value);
+  pending.add(fill_model(pending.path(), value));
   ResumeState resume;
   resume.add_value(
       "step", [&] { return nlohmann::json(value); }, [](const nlohmann::json&) {});
-  resume.save(pending.resume_path());
+  pending.add(resume.save(pending.resume_path()));
   return pending.commit();
 }
 
@@ -145,8 +144,10 @@ TEST(Checkpoints, incomplete_ones_are_passed_over_with_a_reason) {
     const auto ignored = find_checkpoints(output.path()).ignored;
     ASSERT_EQ(ignored.size(), 1u) << reason;
     EXPECT_THAT(ignored[0].text(), HasSubstr(reason));
+    EXPECT_EQ(find_checkpoints(output.path()).own_ignored, fs::exists(saved.path / "resume"));
     fs::remove_all(saved.path);
   };
+  EXPECT_FALSE(find_checkpoints(output.path()).own_ignored);
   broken(
       2, [](const fs::path& p) { fs::remove_all(p / "resume"); }, "holds no resume/manifest.json");
   broken(
@@ -376,14 +377,10 @@ void expect_full_disk_leaves_the_last_checkpoint(const fs::path& output) {
   try {
     PendingCheckpoint pending(output, 2);
     write_model(pending.path(), {.config = nlohmann::json::object(),
-                                 .tensors = {{"a",
-                                              DType::u8,
-                                              {4 << 20},
-                                              [](const ByteSink& sink) {
+                                 .tensors = {{"a", DType::u8, {4 << 20}, [](const ByteSink& sink) {
                                                 const std::vector<std::byte> piece(1 << 16);
                                                 for (int i = 0; i < 64; ++i) sink(piece);
-                                              }}},
-                                 .auxiliary = {}});
+                                              }}}});
     FAIL() << "4 MiB fitted";
   } catch (const Error& error) {
     EXPECT_EQ(error.exit(), Exit::failed);

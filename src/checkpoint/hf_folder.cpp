@@ -68,6 +68,42 @@ Fault no_weights(const fs::path& folder) {
           "model_config.load_from_config"};
 }
 
+/// An index is looked for only where there is no single file, as transformers does.
+Result<WeightFiles> find_weights(const fs::path& folder) {
+  WeightFiles found;
+  if (is_there(folder / kSingle)) {
+    found.files = {kSingle};
+  } else if (is_there(folder / kIndex)) {
+    auto map = read_weight_map(folder / kIndex);
+    if (!map) return map.fault();
+    found.map = std::move(*map);
+    std::set<std::string> files;
+    for (const auto& [name, file] : found.map) files.insert(file);
+    found.files.assign(files.begin(), files.end());
+  }
+  return found;
+}
+
+Result<TensorIndex> map_weights(const fs::path& folder, const WeightFiles& weights) {
+  if (weights.files.empty()) return no_weights(folder);
+  std::vector<std::string> missing;
+  std::vector<fs::path> paths;
+  for (const auto& file : weights.files) {
+    paths.push_back(folder / file);
+    if (!is_there(paths.back())) missing.push_back(file);
+  }
+  if (!missing.empty()) {
+    const size_t shown = std::min<size_t>(missing.size(), 4);
+    return Fault{
+        folder.string(),
+        fmt::format("{} of {} weight files are missing: {}{}", missing.size(), weights.files.size(),
+                    fmt::join(missing.begin(), missing.begin() + shown, ", "),
+                    shown < missing.size() ? ", ..." : ""),
+        kDownloadAgain};
+  }
+  return TensorIndex::open(paths, weights.map);
+}
+
 }  // namespace
 
 Result<TensorIndex> TensorIndex::open(const std::vector<fs::path>& paths,
@@ -141,37 +177,19 @@ Result<HfFolder> HfFolder::open(const fs::path& folder) {
     if (!generation) return generation.fault();
     result.generation_config_ = std::move(*generation);
   }
-  if (is_there(folder / kSingle)) {  // before an index, as transformers does
-    result.weight_files_ = {kSingle};
-  } else if (is_there(folder / kIndex)) {
-    auto map = read_weight_map(folder / kIndex);
-    if (!map) return map.fault();
-    result.weight_map_ = std::move(*map);
-    std::set<std::string> files;
-    for (const auto& [name, file] : result.weight_map_) files.insert(file);
-    result.weight_files_.assign(files.begin(), files.end());
-  }
+  auto weights = find_weights(folder);
+  if (!weights) return weights.fault();
+  result.weights_ = std::move(*weights);
   return result;
 }
 
 Result<TensorIndex> HfFolder::weights() const {
-  if (weight_files_.empty()) return no_weights(path_);
-  std::vector<std::string> missing;
-  std::vector<fs::path> paths;
-  for (const auto& file : weight_files_) {
-    paths.push_back(path_ / file);
-    if (!is_there(paths.back())) missing.push_back(file);
-  }
-  if (!missing.empty()) {
-    const size_t shown = std::min<size_t>(missing.size(), 4);
-    return Fault{
-        path_.string(),
-        fmt::format("{} of {} weight files are missing: {}{}", missing.size(), weight_files_.size(),
-                    fmt::join(missing.begin(), missing.begin() + shown, ", "),
-                    shown < missing.size() ? ", ..." : ""),
-        kDownloadAgain};
-  }
-  return TensorIndex::open(paths, weight_map_);
+  return map_weights(path_, weights_);
+}
+
+Result<TensorIndex> open_weights(const fs::path& folder) {
+  const auto weights = find_weights(folder);
+  return weights ? map_weights(folder, *weights) : weights.fault();
 }
 
 Result<fs::path> locate_checkpoint(const std::string& name, const fs::path& hub_cache) {
@@ -197,42 +215,6 @@ Result<fs::path> locate_checkpoint(const std::string& name, const fs::path& hub_
           ? "is no folder"
           : fmt::format("is neither a folder nor in the hub's cache {}", hub_cache.string()),
       fmt::format("nothing is downloaded: run `hf download {}` first, or give a folder", name)};
-}
-
-std::vector<fs::path> auxiliary_files(const fs::path& folder) {
-  static const std::set<std::string> kNames = {"added_tokens.json",
-                                               "chat_template.jinja",
-                                               "chat_template.json",
-                                               "generation_config.json",
-                                               "merges.txt",
-                                               "preprocessor_config.json",
-                                               "processor_config.json",
-                                               "sentencepiece.bpe.model",
-                                               "special_tokens_map.json",
-                                               "spiece.model",
-                                               "tokenizer.json",
-                                               "tokenizer.model",
-                                               "tokenizer_config.json",
-                                               "video_preprocessor_config.json",
-                                               "vocab.json",
-                                               "vocab.txt"};
-  std::vector<fs::path> files;
-  std::error_code failed;
-  const auto config = read_json_object(folder / "config.json");
-  const bool has_code = config && config->contains("auto_map");
-  for (const auto& entry : fs::directory_iterator(folder, failed)) {
-    const fs::path name = entry.path().filename();
-    std::error_code ignored;
-    if (!entry.is_regular_file(ignored)) continue;
-    if (kNames.contains(name.string()) || name.extension() == ".tiktoken" ||
-        (has_code && name.extension() == ".py"))
-      files.push_back(name);
-  }
-  const fs::path templates = "additional_chat_templates";
-  for (const auto& entry : fs::directory_iterator(folder / templates, failed))
-    if (entry.path().extension() == ".jinja") files.push_back(templates / entry.path().filename());
-  std::sort(files.begin(), files.end());
-  return files;
 }
 
 }  // namespace lmms::checkpoint

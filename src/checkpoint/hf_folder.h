@@ -36,6 +36,12 @@ class TensorIndex {
   std::map<std::string_view, const TensorView*> tensors_;
 };
 
+/// Where a folder's weights are.
+struct WeightFiles {
+  std::vector<std::string> files;          ///< names, ascending; empty: there are none
+  std::map<std::string, std::string> map;  ///< tensor -> file, of an index
+};
+
 /// A checkpoint folder that was looked at; its weights are mapped on demand.
 class HfFolder {
  public:
@@ -49,7 +55,7 @@ class HfFolder {
   const nlohmann::json& config() const { return config_; }
   /// generation_config.json; null if there is none.
   const nlohmann::json& generation_config() const { return generation_config_; }
-  bool has_weights() const { return !weight_files_.empty(); }
+  bool has_weights() const { return !weights_.files.empty(); }
   /// Maps the weights. Faults: none there (naming formats that are not read, as pytorch_model.bin),
   /// missing or broken shards.
   Result<TensorIndex> weights() const;
@@ -58,19 +64,16 @@ class HfFolder {
   std::filesystem::path path_;
   nlohmann::json config_;
   nlohmann::json generation_config_;
-  std::vector<std::string> weight_files_;
-  std::map<std::string, std::string> weight_map_;
+  WeightFiles weights_;
 };
+
+/// The weights of a folder alone: nothing else in it is read. Faults as HfFolder::open and weights.
+Result<TensorIndex> open_weights(const std::filesystem::path& folder);
 
 /// Where a checkpoint named in a config lies: `name` if that is a folder, else, for a hub id
 /// ("Qwen/Qwen3-0.6B"), the snapshot of its main branch in the hub's cache folder (empty: none is
 /// looked into). Nothing is downloaded.
 Result<std::filesystem::path> locate_checkpoint(const std::string& name,
                                                 const std::filesystem::path& hub_cache);
-
-/// Tokenizer, processor, chat template, generation and (only beside a config with auto_map) Python
-/// files of a folder: what belongs to a checkpoint besides config.json and weights. Paths relative
-/// to the folder, ascending. Only names; none is opened.
-std::vector<std::filesystem::path> auxiliary_files(const std::filesystem::path& folder);
 
 }  // namespace lmms::checkpoint

@@ -45,7 +45,6 @@ std::vector<std::string> files_of(const fs::path& folder) {
 void write(const fs::path& folder, const std::vector<int64_t>& sizes, uint64_t shard) {
   write_model(folder, {.config = {{"model_type", "qwen3"}},
                        .tensors = sources_of(sizes),
-                       .auxiliary = {},
                        .max_shard_bytes = shard});
 }
 
@@ -104,33 +103,7 @@ TEST(HfFolder, an_equal_name_in_two_shards_is_refused_when_writing) {
   auto tensors = sources_of({8, 8});
   tensors[1].name = "t0";
   EXPECT_THROW(
-      write_model(folder.path(),
-                  {.config = {}, .tensors = tensors, .auxiliary = {}, .max_shard_bytes = 10}),
-      Error);
-}
-
-TEST(HfFolder, auxiliary_files_are_copied_and_others_are_not) {
-  ScratchFolder from, to;
-  put(from / "config.json", "{}");
-  for (const char* name : {"tokenizer.json", "merges.txt", "qwen.tiktoken",
-                           "generation_config.json", "additional_chat_templates/tool.jinja"})
-    put(from / name, name);
-  for (const char* name : {"README.md", "modeling_x.py", "pytorch_model.bin"})
-    put(from / name, name);
-  write_model(to.path(), {.config = {{"a", 1}}, .tensors = {}, .auxiliary = from.path()});
-  EXPECT_THAT(files_of(to.path()),
-              ElementsAre("additional_chat_templates", "config.json", "generation_config.json",
-                          "merges.txt", "model.safetensors", "qwen.tiktoken", "tokenizer.json"));
-  EXPECT_EQ(read_file(to / "additional_chat_templates/tool.jinja").take(),
-            "additional_chat_templates/tool.jinja");
-  EXPECT_EQ(read_file(to / "config.json").take(), "{\n  \"a\": 1\n}\n");
-}
-
-TEST(HfFolder, python_files_go_along_where_the_config_needs_them) {
-  ScratchFolder folder;
-  put(folder / "config.json", R"({"auto_map": {"AutoConfig": "configuration_x.X"}})");
-  put(folder / "configuration_x.py", "");
-  EXPECT_THAT(auxiliary_files(folder.path()), ElementsAre(fs::path("configuration_x.py")));
+      write_model(folder.path(), {.config = {}, .tensors = tensors, .max_shard_bytes = 10}), Error);
 }
 
 TEST(HfFolder, the_generation_config_is_read) {

@@ -1,9 +1,7 @@
 #include "checkpoint/hf_write.h"
 
-#include "checkpoint/hf_folder.h"
 #include "checkpoint/json_file.h"
 #include "checkpoint/printable.h"
-#include "core/files.h"
 #include "core/format.h"
 
 namespace lmms::checkpoint {
@@ -48,10 +46,11 @@ Shards cut(const std::vector<TensorSource>& tensors, uint64_t max_bytes, const f
 }
 
 void write_weights(const fs::path& folder, const std::vector<TensorSource>& tensors,
-                   uint64_t max_bytes) {
+                   uint64_t max_bytes, FileSums& sums) {
   const Shards shards = cut(tensors, max_bytes, folder);
   if (shards.parts.size() == 1) {
-    write_safetensors(folder / "model.safetensors", shards.parts.front());
+    const fs::path path = folder / "model.safetensors";
+    sums[path] = write_safetensors(path, shards.parts.front());
     return;
   }
   auto weight_map = nlohmann::json::object();
@@ -63,32 +62,26 @@ void write_weights(const fs::path& folder, const std::vector<TensorSource>& tens
                     fmt::format("two tensors are named {}", printable(tensor.name)));
       weight_map[tensor.name] = name;
     }
-    write_safetensors(folder / name, shards.parts[i]);
+    sums[folder / name] = write_safetensors(folder / name, shards.parts[i]);
   }
-  write_json(folder / "model.safetensors.index.json",
-             {{"metadata",
+  const fs::path index = folder / "model.safetensors.index.json";
+  sums[index] = write_json(
+      index, {{"metadata",
                {{"total_parameters", shards.total_elements}, {"total_size", shards.total_bytes}}},
               {"weight_map", std::move(weight_map)}});
 }
 
-/// Belongs to a model, not to its tokenizer or processor.
-bool is_of_model(const fs::path& name) {
-  return name == "generation_config.json" || name.extension() == ".py";
-}
-
-void copy_files(const fs::path& from, const std::vector<fs::path>& names, const fs::path& to) {
-  for (const auto& name : names) {
-    auto file = MappedFile::open(from / name);
-    if (!file) throw Error(file.fault());
+void write_side_files(const fs::path& folder, const SideFiles& files, FileSums& sums) {
+  for (const auto& [name, content] : files) {
+    const fs::path path = folder / name;
     std::error_code error;
-    fs::create_directories((to / name).parent_path(), error);
+    fs::create_directories(path.parent_path(), error);
     if (error)
-      throw Error((to / name).string(), "creating its folder failed: " + error.message(), "",
+      throw Error(path.string(), "creating its folder failed: " + error.message(), "",
                   Exit::failed);
-    OutputFile copy(to / name);
-    copy.write(file->bytes());
-    copy.sync();
-    copy.close();
+    SummedFile file(path);
+    file.write(content);
+    sums[path] = file.finish();
   }
 }
 
@@ -110,18 +103,12 @@ std::string torch_name(DType dtype) {
 
 }  // namespace
 
-void write_model(const fs::path& folder, const ModelFiles& model) {
-  std::vector<fs::path> names;
-  if (!model.auxiliary.empty()) names = auxiliary_files(model.auxiliary);
-  if (!model.origin.empty()) {
-    std::erase_if(names, is_of_model);
-    std::vector<fs::path> of_model = auxiliary_files(model.origin);
-    std::erase_if(of_model, [](const fs::path& name) { return !is_of_model(name); });
-    copy_files(model.origin, of_model, folder);
-  }
-  copy_files(model.auxiliary, names, folder);
-  write_json(folder / "config.json", model.config);
-  write_weights(folder, model.tensors, model.max_shard_bytes);
+FileSums write_model(const fs::path& folder, const ModelFiles& model) {
+  FileSums sums;
+  if (model.side_files) write_side_files(folder, *model.side_files, sums);
+  sums[folder / "config.json"] = write_json(folder / "config.json", model.config);
+  write_weights(folder, model.tensors, model.max_shard_bytes, sums);
+  return sums;
 }
 
 nlohmann::json with_dtype(nlohmann::json config, DType dtype) {

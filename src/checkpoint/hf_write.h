@@ -2,10 +2,12 @@
 /// Writing a Hugging Face checkpoint folder that transformers loads as it is.
 #include <cstdint>
 #include <filesystem>
+#include <memory>
 #include <nlohmann/json.hpp>
 #include <vector>
 
 #include "checkpoint/safetensors.h"
+#include "checkpoint/side_files.h"
 
 namespace lmms::checkpoint {
 
@@ -16,19 +18,16 @@ inline constexpr uint64_t kMaxShardBytes = 5'000'000'000;
 struct ModelFiles {
   nlohmann::json config;  ///< config.json; say in it which dtype is written (with_dtype)
   std::vector<TensorSource> tensors;  ///< in the model's order; shards are cut along it
-  std::filesystem::path
-      auxiliary;  ///< folder whose tokenizer and processor files are copied; may be empty
-  /// Folder that the model was read from: its generation settings and code are copied; empty: those
-  /// of `auxiliary` are.
-  std::filesystem::path origin = {};
+  /// Written beside them; null: none.
+  std::shared_ptr<const SideFiles> side_files = nullptr;
   uint64_t max_shard_bytes = kMaxShardBytes;
 };
 
-/// Writes config.json, weights and auxiliary files into `folder`, which exists and holds no other
+/// Writes config.json, weights and side files into `folder`, which exists and holds no other
 /// weights; each file is fsynced. One file model.safetensors if all fits, else
 /// model-00001-of-0000N.safetensors and the index; a tensor larger than a shard gets one of its
-/// own. Throws Error.
-void write_model(const std::filesystem::path& folder, const ModelFiles& model);
+/// own. Returns the sums of the files. Throws Error.
+FileSums write_model(const std::filesystem::path& folder, const ModelFiles& model);
 
 /// `config` with the dtype named as transformers reads it ("dtype", or "torch_dtype" where the file
 /// has the older key or neither), in sub-configs that carry the key too.

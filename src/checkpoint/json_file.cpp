@@ -33,11 +33,11 @@ Result<nlohmann::json> read_json_object(const std::filesystem::path& path) {
   return parse_json_object(*text, path.string());
 }
 
-void write_json(const std::filesystem::path& path, const nlohmann::json& value) {
-  OutputFile file(path);
-  file.write(value.dump(2, ' ', /*ensure_ascii=*/true) + "\n");
-  file.sync();
-  file.close();
+FileSum write_json(const std::filesystem::path& path, const nlohmann::json& value) {
+  SummedFile file(path);
+  file.write(value.dump(2, ' ', /*ensure_ascii=*/true, nlohmann::json::error_handler_t::replace) +
+             "\n");
+  return file.finish();
 }
 
 }  // namespace lmms::checkpoint

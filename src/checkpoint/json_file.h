@@ -5,6 +5,7 @@
 #include <string>
 #include <string_view>
 
+#include "checkpoint/checksums.h"
 #include "core/error.h"
 
 namespace lmms::checkpoint {
@@ -14,8 +15,8 @@ namespace lmms::checkpoint {
 Result<nlohmann::json> parse_json_object(std::string_view text, const std::string& where);
 /// As parse_json_object, of a file.
 Result<nlohmann::json> read_json_object(const std::filesystem::path& path);
-/// Writes as Python's json.dumps(indent=2, sort_keys=True) plus a newline, and fsyncs. Throws
-/// Error.
-void write_json(const std::filesystem::path& path, const nlohmann::json& value);
+/// Writes as Python's json.dumps(indent=2, sort_keys=True) plus a newline, and fsyncs. Text that is
+/// not UTF-8 (a file's name) is written with U+FFFD. Throws Error.
+FileSum write_json(const std::filesystem::path& path, const nlohmann::json& value);
 
 }  // namespace lmms::checkpoint

@@ -61,10 +61,14 @@ void compare(const std::string& component, const std::vector<TensorSlot>& slots,
 
 }  // namespace
 
-void ResumeSnapshot::write(const fs::path& folder) const {
-  for (const auto& [component, tensors] : tensors_)
-    write_safetensors(folder / file_name(component), tensors);
-  write_json(folder / kValues, values_);
+FileSums ResumeSnapshot::write(const fs::path& folder) const {
+  FileSums sums;
+  for (const auto& [component, tensors] : tensors_) {
+    const fs::path path = folder / file_name(component);
+    sums[path] = write_safetensors(path, tensors);
+  }
+  sums[folder / kValues] = write_json(folder / kValues, values_);
+  return sums;
 }
 
 void ResumeState::check_new(const std::string& component) const {
@@ -103,8 +107,8 @@ ResumeSnapshot ResumeState::view() const {
   return result;
 }
 
-void ResumeState::save(const fs::path& folder) const {
-  view().write(folder);
+FileSums ResumeState::save(const fs::path& folder) const {
+  return view().write(folder);
 }
 
 ResumeSnapshot ResumeState::snapshot() const {

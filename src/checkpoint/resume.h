@@ -29,8 +29,8 @@ struct TensorSlot {
 /// training goes on.
 class ResumeSnapshot {
  public:
-  /// Writes into `folder`, which exists. Throws Error.
-  void write(const std::filesystem::path& folder) const;
+  /// Writes into `folder`, which exists; returns the sums of the files. Throws Error.
+  FileSums write(const std::filesystem::path& folder) const;
 
  private:
   friend class ResumeState;
@@ -48,8 +48,9 @@ class ResumeState {
   void add_value(std::string component, std::function<nlohmann::json()> save,
                  std::function<void(const nlohmann::json&)> load);
 
-  /// Writes straight from the components into `folder`, which exists. Throws Error.
-  void save(const std::filesystem::path& folder) const;
+  /// Writes straight from the components into `folder`, which exists; returns the sums of the
+  /// files. Throws Error.
+  FileSums save(const std::filesystem::path& folder) const;
   /// Copies everything into memory now, to be written later.
   ResumeSnapshot snapshot() const;
   /// Checks that the folder holds exactly what is registered (names, types, shapes), then loads all

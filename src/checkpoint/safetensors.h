@@ -13,6 +13,7 @@
 #include <string_view>
 #include <vector>
 
+#include "checkpoint/checksums.h"
 #include "checkpoint/dtype.h"
 #include "core/error.h"
 #include "core/files.h"
@@ -90,10 +91,10 @@ TensorSource source_of(const TensorView& view);
 std::vector<TensorSource> held_in_memory(const std::vector<TensorSource>& sources);
 
 /// Writes the tensors as the official writer does (wider types first, then by name; header padded
-/// to 8 bytes), byte for byte, and fsyncs. Throws Error: bad_input for two equal names or a shape
-/// that overflows, failed for a source that hands over another number of bytes than its shape says
-/// and for the machine's troubles.
-void write_safetensors(const std::filesystem::path& path, std::vector<TensorSource> tensors,
-                       const std::map<std::string, std::string>& metadata = {{"format", "pt"}});
+/// to 8 bytes), byte for byte, fsyncs, and returns the file's sum. Throws Error: bad_input for two
+/// equal names or a shape that overflows, failed for a source that hands over another number of
+/// bytes than its shape says and for the machine's troubles.
+FileSum write_safetensors(const std::filesystem::path& path, std::vector<TensorSource> tensors,
+                          const std::map<std::string, std::string>& metadata = {{"format", "pt"}});
 
 }  // namespace lmms::checkpoint

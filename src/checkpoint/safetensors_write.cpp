@@ -100,8 +100,8 @@ std::vector<TensorSource> held_in_memory(const std::vector<TensorSource>& source
   return held;
 }
 
-void write_safetensors(const std::filesystem::path& path, std::vector<TensorSource> tensors,
-                       const std::map<std::string, std::string>& metadata) {
+FileSum write_safetensors(const std::filesystem::path& path, std::vector<TensorSource> tensors,
+                          const std::map<std::string, std::string>& metadata) {
   std::sort(tensors.begin(), tensors.end(), [](const TensorSource& a, const TensorSource& b) {
     return a.dtype != b.dtype ? a.dtype > b.dtype : a.name < b.name;
   });
@@ -115,12 +115,11 @@ void write_safetensors(const std::filesystem::path& path, std::vector<TensorSour
     throw Error(path.string(), fmt::format("two tensors are named {}", printable(*twice)));
 
   const std::string header = header_of(tensors, metadata, path.string());
-  OutputFile file(path);
+  SummedFile file(path);
   file.write(header);
   for (const auto& tensor : tensors)
     produce(tensor, path.string(), [&](std::span<const std::byte> bytes) { file.write(bytes); });
-  file.sync();
-  file.close();
+  return file.finish();
 }
 
 }  // namespace lmms::checkpoint

@@ -118,6 +118,9 @@ Exit train(const LoadedConfig& loaded, const Place& place) {
   OpenedRun opened = open_run(loaded, place);
   ModelSource& source = opened.source;
   const RunData& data = opened.data;
+  // now: the folders may be gone when a checkpoint is written
+  const auto side_files = std::make_shared<const checkpoint::SideFiles>(
+      checkpoint::read_side_files(data.processing.tokenizer_folder, source.folder).take());
 
   RunState state;
   state.global_rows = rows_a_step(args);
@@ -126,9 +129,9 @@ Exit train(const LoadedConfig& loaded, const Place& place) {
   state.config = resolved;
 
   const checkpoint::OutputLock lock(args.output_dir);
-  const auto checkpoint = Saver::find(loaded);
-  if (checkpoint) {
-    RunState before = Saver::read_state(*checkpoint);
+  const auto beginning = Saver::find(loaded);
+  if (beginning) {
+    RunState before = beginning->state;
     tell_differences(before, state, config);
     before.threads = state.threads;
     before.device = state.device;
@@ -149,17 +152,16 @@ Exit train(const LoadedConfig& loaded, const Place& place) {
   if (device.is_cuda()) options.pad_multiple = kGpuTokenGrain;
   const plan::MemoryAdviser adviser(loaded, *source.model, device);
   auto choosing = std::async(std::launch::async, [&] { return adviser.choose(data, options); });
-  const fs::path model_folder = source.folder;
   Network network =
       make_network(std::move(source), loaded, micro_steps_of(args, state.global_rows), device,
-                   /*load=*/!checkpoint);
+                   /*load=*/!beginning);
   const plan::Choice choice = choosing.get();
   if (!choice.told.empty()) log::info(choice.told);
-  Saver saver(loaded, network, data.processing.tokenizer_folder, model_folder);
-  if (checkpoint) saver.restore(*checkpoint);
+  Saver saver(loaded, network, side_files);
+  if (beginning) saver.restore(*beginning);
 
   data::Loader loader(data.training, data.processing.processor, options);
-  if (checkpoint) loader.restore(state.loader);
+  if (beginning) loader.restore(state.loader);
   optim::LearningRate learning_rate(args.schedule, args.optimizer.learning_rate,
                                     loader.total_steps(), config.compat.schedule);
   learning_rate.restore(state.metric_schedule);
@@ -171,7 +173,7 @@ Exit train(const LoadedConfig& loaded, const Place& place) {
                        device, choice.context, adviser};
   const TableRows table = describe_run(parts, state, peak.source);
   log::info(render_table(table, terminal_columns(STDERR_FILENO, 120)));
-  if (checkpoint) log::notice(fmt::format("going on from {}", checkpoint->path.string()));
+  if (beginning) log::notice(fmt::format("going on from {}", beginning->checkpoint.path.string()));
   return run_loop(parts, state, start_record(parts, state, table));
 }
 

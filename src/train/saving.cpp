@@ -1,10 +1,13 @@
 #include "train/saving.h"
 
+#include <fmt/ranges.h>
+
 #include <stdexcept>
 
 #include "checkpoint/hf_folder.h"
 #include "checkpoint/hf_write.h"
 #include "checkpoint/json_file.h"
+#include "checkpoint/manifest.h"
 #include "core/format.h"
 #include "core/log.h"
 #include "models/tensor_io.h"
@@ -82,28 +85,53 @@ constexpr const char* kEma = "ema";
 // The folder of the averaged model, beside the weights.
 constexpr const char* kEmaFolder = "ema";
 
-// Renames to the first free of NAME.old, NAME.old2, ...
-fs::path moved_aside(const fs::path& path) {
-  fs::path to = path.string() + ".old";
-  for (int i = 2; fs::exists(to); ++i) to = path.string() + ".old" + std::to_string(i);
-  fs::rename(path, to);
-  return to;
-}
-
 void move_aside_beyond(const fs::path& output, int64_t step) {
   for (const checkpoint::Checkpoint& old : checkpoint::find_checkpoints(output).complete) {
-    if (old.step > step) log::notice("moved aside: " + moved_aside(old.path).string());
+    if (old.step > step) log::notice("moved aside: " + checkpoint::moved_aside(old.path).string());
   }
+}
+
+/// The values of a checkpoint without its tensors.
+Result<RunState> read_state(const checkpoint::Checkpoint& from) {
+  const fs::path file = from.path / checkpoint::kResumeFolder / "state.json";
+  const auto values = checkpoint::read_json_object(file);
+  if (!values) return values.fault();
+  try {
+    return from_json(values->at(kRun));
+  } catch (const std::exception& e) {
+    return Fault{file.string(), std::string("is not the state of a run: ") + e.what(),
+                 "copy the checkpoint again whole, or remove it"};
+  }
+}
+
+/// Reads a complete checkpoint whole and compares it with its manifest.
+Result<Beginning> verified(const checkpoint::Checkpoint& from) {
+  const checkpoint::Comparison found = checkpoint::compare_with_manifest(from.path);
+  if (found.damage) return *found.damage;
+  auto state = read_state(from);
+  if (!state) return state.fault();
+  if (!found.has_checksums) {
+    log::notice(
+        fmt::format("{} was written by an earlier version, without checksums: whether its "
+                    "bytes are those that were saved cannot be told",
+                    from.path.string()));
+  }
+  if (!found.edited.empty()) {
+    log::notice(fmt::format("{}: {} changed since {} saved; a run that goes on does not read {}",
+                            from.path.string(), fmt::join(found.edited, ", "),
+                            found.edited.size() == 1 ? "was" : "were",
+                            found.edited.size() == 1 ? "it" : "them"));
+  }
+  return Beginning{from, std::move(*state)};
 }
 
 }  // namespace
 
-Saver::Saver(const LoadedConfig& loaded, Network& network, fs::path tokenizer_folder,
-             fs::path model_folder)
+Saver::Saver(const LoadedConfig& loaded, Network& network,
+             std::shared_ptr<const checkpoint::SideFiles> side_files)
     : loaded_(loaded),
       network_(network),
-      tokenizer_folder_(std::move(tokenizer_folder)),
-      model_folder_(std::move(model_folder)),
+      side_files_(std::move(side_files)),
       output_(loaded.config.trainer.output_dir) {
   const TrainerArgs& args = loaded.config.trainer;
   saved_as_ = args.save_dtype ? scalar_type(*args.save_dtype)
@@ -111,7 +139,7 @@ Saver::Saver(const LoadedConfig& loaded, Network& network, fs::path tokenizer_fo
                               : at::kFloat;
 }
 
-std::optional<checkpoint::Checkpoint> Saver::find(const LoadedConfig& loaded) {
+std::optional<Beginning> Saver::find(const LoadedConfig& loaded) {
   const fs::path output = loaded.config.trainer.output_dir;
   checkpoint::remove_leftovers(output);
   checkpoint::remove_leftovers(output / kEmaFolder);
@@ -124,8 +152,10 @@ std::optional<checkpoint::Checkpoint> Saver::find(const LoadedConfig& loaded) {
     if (name.starts_with("checkpoint-")) step = std::atoll(name.c_str() + 11);
     if (const auto fault = checkpoint::incomplete(path, step))
       throw Error(where, fault->text(), fault->fix);
+    auto beginning = verified({step, path});
+    if (!beginning) throw Error(where, beginning.fault().text());
     move_aside_beyond(output, step);
-    return checkpoint::Checkpoint{step, path};
+    return std::move(*beginning);
   }
   if (!resume.automatic) {
     move_aside_beyond(output, -1);
@@ -133,22 +163,25 @@ std::optional<checkpoint::Checkpoint> Saver::find(const LoadedConfig& loaded) {
   }
   const checkpoint::FoundCheckpoints found = checkpoint::find_checkpoints(output);
   for (const Fault& fault : found.ignored) log::warning("not gone on from " + fault.text());
-  if (found.complete.empty()) return std::nullopt;
-  // a kill may have come between the last save and its rotation
-  if (const auto limit = loaded.config.trainer.save_total_limit)
-    checkpoint::rotate_checkpoints(output, *limit, found.complete.back());
-  return found.complete.back();
-}
-
-RunState Saver::read_state(const checkpoint::Checkpoint& from) {
-  const fs::path file = from.path / checkpoint::kResumeFolder / "state.json";
-  const nlohmann::json values = checkpoint::read_json_object(file).take();
-  try {
-    return from_json(values.at(kRun));
-  } catch (const std::exception& e) {
-    throw Error(file.string(), std::string("is not the state of a run: ") + e.what(),
-                "delete this checkpoint to go on from the one before it");
+  for (auto newest = found.complete.rbegin(); newest != found.complete.rend(); ++newest) {
+    auto beginning = verified(*newest);
+    if (!beginning) {
+      log::warning("not gone on from " + beginning.fault().text());
+      continue;
+    }
+    move_aside_beyond(output, newest->step);  // they are damaged
+    // a kill may have come between the last save and its rotation
+    if (const auto limit = loaded.config.trainer.save_total_limit)
+      checkpoint::rotate_checkpoints(output, *limit, *newest);
+    return std::move(*beginning);
   }
+  if (!found.complete.empty() || found.own_ignored) {
+    throw Error(output.string(),
+                "none of its checkpoints can be gone on from, for the reasons named above",
+                "copy one of them again whole, or train anew with "
+                "trainer_args.resume_from_checkpoint=false");
+  }
+  return std::nullopt;
 }
 
 bool Saver::files_hold_masters() const {
@@ -194,10 +227,10 @@ checkpoint::ResumeState Saver::resume_state(Beside beside,
   return out;
 }
 
-void Saver::restore(const checkpoint::Checkpoint& from) {
+void Saver::restore(const Beginning& beginning) {
+  const checkpoint::Checkpoint& from = beginning.checkpoint;
   // weights first: what the resume files add is at least as exact
-  const checkpoint::HfFolder folder = checkpoint::HfFolder::open(from.path).take();
-  const checkpoint::TensorIndex weights = folder.weights().take();
+  const checkpoint::TensorIndex weights = checkpoint::open_weights(from.path).take();
   models::load_weights(network_.model->params(), network_.memory, weights, from.path.string());
   // which they are is the checkpoint's to say: bf16 and save_dtype may be others now
   const fs::path resume = from.path / checkpoint::kResumeFolder;
@@ -213,8 +246,8 @@ void Saver::restore(const checkpoint::Checkpoint& from) {
     }
   }
   refuse_not_finite(network_, from.path, "delete this checkpoint to go on from the one before it");
-  const RunState state = read_state(from);
-  network_.optimizer->set_counters(state.applied_updates, state.skipped_in_a_row);
+  network_.optimizer->set_counters(beginning.state.applied_updates,
+                                   beginning.state.skipped_in_a_row);
   if (network_.ema) restore_ema(from);
 }
 
@@ -228,7 +261,7 @@ void Saver::restore_ema(const checkpoint::Checkpoint& from) {
   }
   if (!fs::exists(from.path / checkpoint::kResumeFolder / (std::string(kEma) + ".safetensors"))) {
     // the averaged model itself is exact
-    const auto files = checkpoint::HfFolder::open(folder).take().weights().take();
+    const auto files = checkpoint::open_weights(folder).take();
     for (const checkpoint::TensorSlot& slot :
          models::slots(network_.model->params(), network_.memory,
                        [&](size_t b) { return network_.ema->stored(b); })) {
@@ -261,7 +294,8 @@ models::FlatOf Saver::averages(int64_t step) const {
   };
 }
 
-void Saver::write_model(const fs::path& folder, const models::FlatOf& weights) const {
+checkpoint::FileSums Saver::write_model(const fs::path& folder,
+                                        const models::FlatOf& weights) const {
   if (const auto name =
           models::first_not_finite(network_.model->params(), network_.memory, weights, saved_as_)) {
     const bool half = saved_as_ == at::kHalf;
@@ -274,25 +308,24 @@ void Saver::write_model(const fs::path& folder, const models::FlatOf& weights) c
   }
   checkpoint::ModelFiles files;
   files.config = checkpoint::with_dtype(network_.model->config(), models::dtype_of(saved_as_));
-  files.auxiliary = tokenizer_folder_;
-  files.origin = model_folder_;
+  files.side_files = side_files_;
   files.tensors = models::sources(network_.model->params(), network_.memory, weights, saved_as_);
-  checkpoint::write_model(folder, files);
+  return checkpoint::write_model(folder, files);
 }
 
 checkpoint::Checkpoint Saver::save(const RunState& state) {
   checkpoint::PendingCheckpoint pending(output_, state.step);
-  write_model(pending.path(), weights());
+  pending.add(write_model(pending.path(), weights()));
   if (network_.ema) {
     fs::create_directories(pending.path() / kEmaFolder);
-    write_model(pending.path() / kEmaFolder, averages(state.step));
+    pending.add(write_model(pending.path() / kEmaFolder, averages(state.step)));
   }
   Beside beside;
   beside.masters = !files_hold_masters();
   beside.frozen =  // frozen weights have no masters
       network_.memory.buckets.front().layout().dtype != saved_as_ && !files_hold_masters();
   beside.ema = network_.ema != nullptr && !files_hold_averages();
-  resume_state(beside, [&] { return state; }).save(pending.resume_path());
+  pending.add(resume_state(beside, [&] { return state; }).save(pending.resume_path()));
   const checkpoint::Checkpoint done = pending.commit();
   if (const auto limit = loaded_.config.trainer.save_total_limit)
     checkpoint::rotate_checkpoints(output_, *limit, done);
@@ -308,7 +341,7 @@ void Saver::publish(int64_t step) {
   if (network_.ema) {
     publish(ema, averages(step));
   } else if (fs::exists(ema)) {
-    log::notice("of an older run, moved aside: " + moved_aside(ema).string());
+    log::notice("of an older run, moved aside: " + checkpoint::moved_aside(ema).string());
   }
 }
 

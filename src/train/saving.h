@@ -1,12 +1,14 @@
 #pragma once
 /// Checkpoints of a run: written, found, restored, and the model at the end.
 #include <filesystem>
+#include <memory>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
 
 #include "checkpoint/checkpoint_dir.h"
 #include "checkpoint/resume.h"
+#include "checkpoint/side_files.h"
 #include "models/tensor_io.h"
 #include "optim/metric_schedule.h"
 #include "train/config.h"
@@ -31,21 +33,27 @@ struct RunState {
   std::string config;  ///< the resolved config
 };
 
+/// A checkpoint to go on from: its bytes are those that were saved.
+struct Beginning {
+  checkpoint::Checkpoint checkpoint;
+  RunState state;
+};
+
 class Saver {
  public:
-  /// The network must outlive the saver. Into every checkpoint go the tokenizer and processor files
-  /// of `tokenizer_folder`, and the generation settings of `model_folder` (may be empty).
-  Saver(const LoadedConfig& loaded, Network& network, std::filesystem::path tokenizer_folder,
-        std::filesystem::path model_folder);
+  /// The network must outlive the saver. The side files go into every checkpoint and beside the
+  /// final model.
+  Saver(const LoadedConfig& loaded, Network& network,
+        std::shared_ptr<const checkpoint::SideFiles> side_files);
 
-  /// The checkpoint that the config wants to go on from, if there is one. Removes what a killed run
-  /// left behind, and moves checkpoints aside that belong to a run that is left: a later start must
-  /// not take them for this one's. Throws Error for a path that is no complete checkpoint.
-  static std::optional<checkpoint::Checkpoint> find(const LoadedConfig& loaded);
-  /// The values of a checkpoint without its tensors.
-  static RunState read_state(const checkpoint::Checkpoint& from);
+  /// The checkpoint that the config wants to go on from, if there is one: read whole, once, and
+  /// compared with its manifest. A damaged one is passed over for the one before it. Removes what a
+  /// killed run left behind, and moves checkpoints aside that belong to a run that is left: a later
+  /// start must not take them for this one's. Throws Error for a path that is no complete
+  /// checkpoint, and if none is left but there are damaged ones.
+  static std::optional<Beginning> find(const LoadedConfig& loaded);
   /// Fills weights, masters, moments and averages.
-  void restore(const checkpoint::Checkpoint& from);
+  void restore(const Beginning& beginning);
 
   /// Writes checkpoint-N whole, then deletes those beyond save_total_limit.
   checkpoint::Checkpoint save(const RunState& state);
@@ -53,7 +61,8 @@ class Saver {
   void publish(int64_t step);
 
  private:
-  void write_model(const std::filesystem::path& folder, const models::FlatOf& weights) const;
+  checkpoint::FileSums write_model(const std::filesystem::path& folder,
+                                   const models::FlatOf& weights) const;
   /// Of the running network, as exact as the files can be.
   models::FlatOf weights() const;
   /// Averages after `step`; weights where there are none.
@@ -70,7 +79,7 @@ class Saver {
 
   const LoadedConfig& loaded_;
   Network& network_;
-  std::filesystem::path tokenizer_folder_, model_folder_;
+  std::shared_ptr<const checkpoint::SideFiles> side_files_;
   std::filesystem::path output_;
   at::ScalarType saved_as_;
 };
