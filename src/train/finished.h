@@ -7,6 +7,9 @@
 
 namespace lmms::train {
 
+inline constexpr const char* kFinishedFile = "finished.json";
+inline constexpr const char* kConfigFile = "config.resolved.yaml";
+
 /// The steps of the run that ended in this folder; nothing if none did, or if training went on
 /// since.
 std::optional<int64_t> finished_steps(const std::filesystem::path& output);

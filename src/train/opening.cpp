@@ -1,6 +1,7 @@
 #include "train/opening.h"
 
 #include "train/kernel_patches.h"
+#include "train/output_folder.h"
 
 namespace lmms::train {
 
@@ -10,6 +11,7 @@ OpenedRun open_run(const LoadedConfig& loaded, const Place& place) {
   check_patches(loaded, source.model->params());
   objective->check(*source.model, loaded.where("trainer_type"));
   RunData data = open_data(loaded, source.folder, place.hub_cache);
+  check_output_folder(loaded, source.folder, data.processing.tokenizer_folder);
   check_images(*source.model, data.processing.tokenizer, loaded);
   return {std::move(source), std::move(objective), std::move(data)};
 }

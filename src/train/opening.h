@@ -15,7 +15,8 @@ struct OpenedRun {
 };
 
 /// Makes the model's structure and the objective, opens data sets and tokenizer, and checks that
-/// they fit each other. Throws Error.
+/// they fit each other, and that output_dir is none of the folders that are read. Writes nothing.
+/// Throws Error.
 OpenedRun open_run(const LoadedConfig& loaded, const Place& place);
 
 }  // namespace lmms::train

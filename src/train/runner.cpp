@@ -20,6 +20,7 @@
 #include "train/kernel_patches.h"
 #include "train/machine/facts.h"
 #include "train/opening.h"
+#include "train/output_folder.h"
 #include "train/peak.h"
 #include "train/plan/memory_adviser.h"
 #include "train/run_loop.h"
@@ -129,6 +130,7 @@ Exit train(const LoadedConfig& loaded, const Place& place) {
   state.config = resolved;
 
   const checkpoint::OutputLock lock(args.output_dir);
+  finish_moving_aside(args);
   const auto beginning = Saver::find(loaded);
   if (beginning) {
     RunState before = beginning->state;
@@ -174,6 +176,7 @@ Exit train(const LoadedConfig& loaded, const Place& place) {
   const TableRows table = describe_run(parts, state, peak.source);
   log::info(render_table(table, terminal_columns(STDERR_FILENO, 120)));
   if (beginning) log::notice(fmt::format("going on from {}", beginning->checkpoint.path.string()));
+  move_earlier_aside(loaded, beginning ? &beginning->checkpoint : nullptr);
   return run_loop(parts, state, start_record(parts, state, table));
 }
 
