@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "checkpoint/side_files.h"
@@ -37,6 +38,12 @@ fs::path resolved(const fs::path& path) {
   return whole.empty() ? fs::absolute(path).lexically_normal() : whole;
 }
 
+bool is_checkpoint_name(std::string_view name) {
+  constexpr std::string_view kPrefix = "checkpoint-";
+  return name.starts_with(kPrefix) && name.size() > kPrefix.size() &&
+         name.find_first_not_of("0123456789", kPrefix.size()) == std::string_view::npos;
+}
+
 /// Whether a run that writes into `output` may replace, rename or delete this file or folder.
 bool is_written(const fs::path& path, const fs::path& output) {
   std::error_code ignored;
@@ -44,7 +51,7 @@ bool is_written(const fs::path& path, const fs::path& output) {
   const fs::path inside = resolved(path).lexically_relative(resolved(output));
   if (inside.empty() || *inside.begin() == "..") return false;
   const std::string first = inside.begin()->string();
-  if (first == "." || first.starts_with("checkpoint-") || first == kAverages) return true;
+  if (first == "." || first == kAverages || is_checkpoint_name(first)) return true;
   return std::next(inside.begin()) == inside.end() && !fs::is_directory(path, ignored);
 }
 
@@ -88,7 +95,7 @@ std::vector<fs::path> earlier_files(const TrainerArgs& args, bool history) {
   }
   names.emplace_back(kAverages);
   if (history) {
-    for (const char* name : {"metrics.jsonl", "journal.jsonl", "report.html"})
+    for (const char* name : {"metrics.jsonl", "journal.jsonl", "report.html", "profile"})
       names.emplace_back(name);
     names.push_back(event_folder(output, args.run_name).lexically_relative(output));
     names.emplace_back(kConfigFile);

@@ -117,10 +117,8 @@ Result<Beginning> verified(const checkpoint::Checkpoint& from) {
                     from.path.string()));
   }
   if (!found.edited.empty()) {
-    log::notice(fmt::format("{}: {} changed since {} saved; a run that goes on does not read {}",
-                            from.path.string(), fmt::join(found.edited, ", "),
-                            found.edited.size() == 1 ? "was" : "were",
-                            found.edited.size() == 1 ? "it" : "them"));
+    log::notice(fmt::format("{}: {}: no longer as saved; nothing of that is read to go on",
+                            from.path.string(), fmt::join(found.edited, ", ")));
   }
   return Beginning{from, std::move(*state)};
 }

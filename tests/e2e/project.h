@@ -53,6 +53,9 @@ std::string weights(const std::filesystem::path& folder);
 /// Names of the checkpoints in an output folder, by step.
 std::vector<std::string> checkpoints(const std::filesystem::path& output);
 
+/// Gives a checkpoint the manifest that earlier versions wrote: sizes alone.
+void without_checksums(const std::filesystem::path& checkpoint);
+
 /// A checkpoint folder with random weights that two steps have moved: what
 /// `load_from_pretrained_path` names. Made once in the life of the process.
 const std::filesystem::path& pretrained();
