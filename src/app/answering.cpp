@@ -7,6 +7,7 @@
 #include "media/image.h"
 #include "media/source.h"
 #include "media/video.h"
+#include "train/kernel_patches.h"
 
 namespace lmms::app {
 
@@ -42,6 +43,13 @@ void AnswerFlags::add_to(CLI::App& command) {
       ->capture_default_str();
   command.add_option("--dtype", dtype, "Number type of the weights (default: the checkpoint's)")
       ->check(CLI::IsMember({"float32", "bfloat16"}));
+  command
+      .add_option(
+          "--kernels", kernels,
+          "plain: ATen's in place of the fused ones, as trainer_args.use_liger_kernel=false "
+          "trains")
+      ->check(CLI::IsMember({"fused", "plain"}))
+      ->capture_default_str();
   command.add_flag("--cpu", use_cpu, "The CPU even where there is a GPU");
 }
 
@@ -49,6 +57,7 @@ train::InferenceModel AnswerFlags::open(train::PromptForm form) const {
   train::InferenceOptions options;
   if (dtype) options.dtype = *dtype == "bfloat16" ? at::kBFloat16 : at::kFloat;
   options.use_cpu = use_cpu;
+  if (kernels == "plain") options.kernels = train::plain_kernels();
   options.prompting = {form, system};
   return train::open_model(model, options, place());
 }

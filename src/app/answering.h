@@ -19,6 +19,7 @@ struct AnswerFlags {
   uint64_t seed = 0;
   std::optional<std::string> dtype;
   bool use_cpu = false;
+  std::string kernels = "fused";
 
   void add_to(CLI::App& command);
   train::InferenceModel open(train::PromptForm form) const;

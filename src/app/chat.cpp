@@ -125,8 +125,7 @@ class Chat {
     hooks.kept = &kept_;
     hooks.token = [&](size_t, int32_t id) { show(stream.add(id)); };
     hooks.stop = [&] { return signals.received() != 0; };
-    const auto out = train::generate(model_.language_model(), std::span(&prompt, 1), options_,
-                                     model_.device, hooks);
+    const auto out = train::generate(model_.forward(), std::span(&prompt, 1), options_, hooks);
     show(stream.finish());
     const bool cut = !out[0].finished && signals.received() == 0;
     std::printf("%s\n", cut ? fmt::format(" [cut after {} tokens: --max-new-tokens]",

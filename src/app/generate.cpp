@@ -105,7 +105,7 @@ void answer(std::span<const Prompt> prompts, bool heads, const GenerateFlags& fl
       std::fflush(stdout);
     };
   }
-  const auto out = train::generate(model.language_model(), samples, options, model.device, hooks);
+  const auto out = train::generate(model.forward(), samples, options, hooks);
   for (size_t b = 0; b < out.size(); ++b) {
     const std::string text = tokenizer.decode(out[b].ids, /*skip_special=*/true);
     if (flags.json) {

@@ -54,9 +54,9 @@ class KeptSamples {
   int64_t bytes_ = 0;
 };
 
-size_t threads_of(int asked) {
-  if (asked > 0) return static_cast<size_t>(asked);
-  return std::clamp<size_t>(std::thread::hardware_concurrency(), 2, 9) - 1;  // one for training
+size_t steps_ahead_of(const LoaderOptions& options) {
+  return options.steps_ahead > 0 ? static_cast<size_t>(options.steps_ahead)
+                                 : loader_threads(options.threads);
 }
 
 /// The policies; with packing no sample may be larger than a row.
@@ -86,6 +86,11 @@ struct PendingStep {
 };
 
 }  // namespace
+
+size_t loader_threads(int asked) {
+  if (asked > 0) return static_cast<size_t>(asked);
+  return std::clamp<size_t>(std::thread::hardware_concurrency(), 2, 9) - 1;  // one for training
+}
 
 std::string StepBatch::state() const {
   return snapshot->text();
@@ -139,9 +144,9 @@ class Loader::Engine {
   /// The threads of a run from start_ on. Ending it joins them: what is queued returns at once.
   struct Run {
     explicit Run(Engine& engine)
-        : steps(static_cast<size_t>(std::max<int64_t>(1, engine.options_.steps_ahead))),
+        : steps(steps_ahead_of(engine.options_)),
           kept(engine.options_.kept_text_bytes),
-          pool(threads_of(engine.options_.threads), "data"),
+          pool(loader_threads(engine.options_.threads), "data"),
           planner([this, &engine] {
             name_this_thread("data planner");
             engine.plan(*this);

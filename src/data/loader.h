@@ -1,6 +1,7 @@
 #pragma once
 /// Training batches in an order that depends on (data, seed, global rows, step) alone: not on
 /// threads, ranks or restarts.
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -28,12 +29,18 @@ struct LoaderOptions {
   int32_t rank = 0;
   int32_t ranks = 1;
   int threads = 0;           ///< read and tokenise (dataloader_num_workers); 0: by the machine
-  int64_t steps_ahead = 2;   ///< steps that are ready before they are asked for
+  int64_t steps_ahead = 2;   ///< steps that are ready before they are asked for; 0: as many as
+                             ///< there are threads
   int64_t pad_multiple = 1;  ///< tokens of a batch are padded up to a multiple of this
   int32_t pad_id = 0;
+  bool end_if_all_skipped = true;  ///< an Error once as many records in a row as an epoch has are
+                                   ///< skipped
   int64_t kept_text_bytes = int64_t{256} << 20;  ///< tokenised samples kept in open bins; beyond
                                                  ///< it they are tokenised again
 };
+
+/// Threads of a loader: `asked` (dataloader_num_workers), or by the machine if that is 0.
+size_t loader_threads(int asked);
 
 struct LoaderSnapshot;
 

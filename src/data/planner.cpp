@@ -19,10 +19,12 @@ int64_t div_up(int64_t a, int64_t b) {
   return (a + b - 1) / b;
 }
 
-/// Counts what is skipped, and ends a run that skips everything.
+/// Counts what is skipped, and ends a run that skips everything, if it is to end then.
 class Account {
  public:
-  explicit Account(int64_t rows_per_epoch) : rows_per_epoch_(rows_per_epoch) {}
+  Account(int64_t rows_per_epoch, const LoaderOptions& options)
+      : most_in_a_row_(options.end_if_all_skipped ? rows_per_epoch
+                                                  : std::numeric_limits<int64_t>::max()) {}
 
   /// The item to train, or nullopt. Throws Error if the outcome is fatal.
   std::optional<PackItem> settle(const Outcome& outcome, SkipCounts& counts) {
@@ -33,7 +35,7 @@ class Account {
       return outcome.item;
     }
     counts.of(outcome.reason).add(outcome.fault);
-    if (++skipped_in_a_row_ >= rows_per_epoch_) {
+    if (++skipped_in_a_row_ >= most_in_a_row_) {
       throw Error("dataset_config",
                   fmt::format("{} records in a row, as many as an epoch has, cannot be trained. {}",
                               skipped_in_a_row_, counts.text()),
@@ -43,7 +45,7 @@ class Account {
   }
 
  private:
-  int64_t rows_per_epoch_;
+  int64_t most_in_a_row_;
   int64_t skipped_in_a_row_ = 0;
 };
 
@@ -59,7 +61,7 @@ class UnpackedPlanner final : public Planner {
         state_(std::move(from)),
         measure_(std::move(measure)),
         window_(static_cast<size_t>(window)),
-        account_(rows_per_epoch),
+        account_(rows_per_epoch, options),
         next_step_(state_.step),
         next_position_(first_position(next_step_)) {}
 
@@ -125,7 +127,7 @@ class PackedPlanner final : public Planner {
         state_(std::move(from)),
         measure_(std::move(measure)),
         window_(window),
-        account_(rows_per_epoch) {
+        account_(rows_per_epoch, options) {
     state_.lanes.resize(static_cast<size_t>(options.global_rows));
     for (int64_t l = 0; l < options.global_rows; ++l) {
       auto& saved = state_.lanes[static_cast<size_t>(l)];

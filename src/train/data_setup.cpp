@@ -59,11 +59,18 @@ std::shared_ptr<const data::Processor> make_processor(const LoadedConfig& loaded
       loaded.config.dataset.on_bad_sample == data::OnBadSample::skip);
 }
 
-data::Policies policies_of(const data::DataConfig& c) {
+data::Policies training_policies(const data::DataConfig& c) {
   return {.on_bad_sample = c.on_bad_sample,
           .on_overlong = c.overlong(),
           .max_length = c.length_limit().value_or(0),
           .max_patches = c.packing ? c.packing_patches.value_or(0) : 0};
+}
+
+data::Policies evaluation_policies(const data::DataConfig& c) {
+  data::Policies policies = training_policies(c);
+  policies.max_length = c.max_length.value_or(0);
+  policies.max_patches = 0;
+  return policies;
 }
 
 RunProcessor open_processor(const LoadedConfig& loaded, const fs::path& model_folder,
@@ -94,19 +101,26 @@ RunProcessor open_processor(const LoadedConfig& loaded, const fs::path& model_fo
   return {std::move(processor), std::move(tokenizer), std::move(folder)};
 }
 
-EvaluationData open_evaluation(const TrainConfig& config, const text::Tokenizer& tokenizer) {
-  const data::DataConfig& c = config.dataset;
+EvaluationData open_evaluation(const LoadedConfig& loaded, const RunProcessor& processing) {
+  const data::DataConfig& c = loaded.config.dataset;
+  const TrainerArgs& args = loaded.config.trainer;
   EvaluationData out;
+  out.processor = processing.processor;
+  out.where = loaded.where("dataset_config.eval_dataset_path");
   if (c.eval_dataset_path) {
     data::DatasetOptions options;
     options.sources = data::sources_of(c, c.eval_dataset_path).take();
     options.shuffle = false;
     out.dataset = data::Dataset::open(options).take();
   }
-  out.options.policies = policies_of(c);
-  out.options.batch_samples = config.trainer.per_device_eval_batch_size;
-  out.options.threads = static_cast<int>(config.trainer.dataloader_num_workers);
-  out.options.pad_id = tokenizer.pad().value_or(0);
+  data::LoaderOptions& o = out.options;
+  o.policies = evaluation_policies(c);
+  o.global_rows = o.rows_per_micro_step = args.per_device_eval_batch_size;
+  o.epochs = 1;
+  o.threads = static_cast<int>(args.dataloader_num_workers);
+  o.steps_ahead = 0;  // a forward is quick: every thread decodes
+  o.end_if_all_skipped = false;
+  o.pad_id = processing.tokenizer.pad().value_or(0);
   return out;
 }
 
@@ -119,7 +133,7 @@ RunData open_data(const LoadedConfig& loaded, const fs::path& model_folder,
   options.shuffle = c.shuffle;
   options.seed = static_cast<uint64_t>(loaded.config.trainer.data_seed.value_or(c.data_seed));
   std::shared_ptr<const data::Dataset> training = data::Dataset::open(options).take();
-  EvaluationData evaluation = open_evaluation(loaded.config, processing.tokenizer);
+  EvaluationData evaluation = open_evaluation(loaded, processing);
   return {std::move(training), std::move(evaluation), std::move(processing)};
 }
 
@@ -135,7 +149,7 @@ data::LoaderOptions loader_options(const TrainConfig& config, int64_t global_row
     o.packing->patches = c.packing_patches.value_or(0);
     o.packing->num_open_bins = static_cast<int>(c.packing_kwargs.num_open_bins);
   }
-  o.policies = policies_of(c);
+  o.policies = training_policies(c);
   o.costs = costs;
   o.global_rows = global_rows;
   o.rows_per_micro_step = args.per_device_train_batch_size;

@@ -7,7 +7,6 @@
 #include <string>
 
 #include "data/dataset.h"
-#include "data/evaluation.h"
 #include "data/loader.h"
 #include "data/processor.h"
 #include "text/tokenizer.h"
@@ -22,10 +21,12 @@ struct RunProcessor {
   std::filesystem::path tokenizer_folder;
 };
 
-/// The evaluation set and how it is run.
+/// The evaluation set and how it is read: once, in order.
 struct EvaluationData {
   std::shared_ptr<const data::Dataset> dataset;  ///< null without one
-  data::EvaluationOptions options;
+  std::shared_ptr<const data::Processor> processor;
+  data::LoaderOptions options;
+  std::string where;  ///< it stands in the config
 };
 
 struct RunData {
@@ -47,10 +48,13 @@ std::shared_ptr<const data::Processor> make_processor(
 RunProcessor open_processor(const LoadedConfig& loaded, const std::filesystem::path& model_folder,
                             const std::filesystem::path& hub_cache);
 
-/// What happens to records that cannot be trained as they are, in training and evaluation.
-data::Policies policies_of(const data::DataConfig& config);
+/// What happens to records that cannot be trained as they are.
+data::Policies training_policies(const data::DataConfig& config);
+/// The same in evaluation, where a row is a sample: max_length is the only limit, and the rows of
+/// packing have none to give.
+data::Policies evaluation_policies(const data::DataConfig& config);
 
-EvaluationData open_evaluation(const TrainConfig& config, const text::Tokenizer& tokenizer);
+EvaluationData open_evaluation(const LoadedConfig& loaded, const RunProcessor& processing);
 
 /// Opens data sets and tokenizer. `model_folder`: where the tokenizer is if the config names none.
 /// Throws Error.

@@ -4,6 +4,7 @@
 #include "objectives/objective.h"
 #include "train/data_setup.h"
 #include "train/generation/inference.h"
+#include "train/kernel_patches.h"
 #include "train/model_setup.h"
 
 namespace lmms::train {
@@ -16,14 +17,15 @@ EvaluationResult evaluate_checkpoint(const LoadedConfig& loaded, const std::stri
   }
   const std::filesystem::path folder = locate_model(checkpoint, place.hub_cache);
   const RunProcessor processing = open_processor(loaded, folder, place.hub_cache);
-  const EvaluationData data = open_evaluation(loaded.config, processing.tokenizer);
+  const EvaluationData data = open_evaluation(loaded, processing);
+  check_evaluation(data);
   const TrainerArgs& args = loaded.config.trainer;
   const c10::Device device = open_device(args.use_cpu, place);
   const Network network = load_network(folder, args.bf16 ? at::kBFloat16 : at::kFloat, device);
   const auto objective = objectives::next_token();
   objective->check(*network.model, folder.string());
   check_images(*network.model, processing.tokenizer, loaded);
-  return *evaluate(*network.model, *objective, data, processing.processor, device,
+  return *evaluate({*network.model, device, kernel_set(loaded.config)}, *objective, data,
                    [] { return false; });
 }
 

@@ -1,13 +1,11 @@
 #pragma once
 /// eval_loss: over all supervised tokens of the whole evaluation set.
-#include <c10/core/Device.h>
-
 #include <functional>
-#include <memory>
 #include <optional>
 
 #include "objectives/objective.h"
 #include "train/data_setup.h"
+#include "train/forward_model.h"
 
 namespace lmms::train {
 
@@ -20,12 +18,16 @@ struct EvaluationResult {
   double perplexity() const;  ///< exp(loss)
 };
 
-/// One pass without gradients. `stop` is asked before every batch; true ends the pass without a
-/// result. Throws Error if the set has no supervised token.
-std::optional<EvaluationResult> evaluate(const models::Model& model,
+/// Reads the evaluation set, or its beginning if it is large (HeadLimit), as evaluate() will,
+/// pixels included. Throws Error for a record that a policy does not let pass, and for a set that
+/// is read whole and has no supervised token.
+void check_evaluation(const EvaluationData& data);
+
+/// One pass without gradients; records that were skipped or cut are told of. `stop` is asked before
+/// every batch; true ends the pass without a result. Throws Error as check_evaluation does.
+std::optional<EvaluationResult> evaluate(const ForwardModel& forward,
                                          const objectives::Objective& objective,
                                          const EvaluationData& data,
-                                         std::shared_ptr<const data::Processor> processor,
-                                         c10::Device device, const std::function<bool()>& stop);
+                                         const std::function<bool()>& stop);
 
 }  // namespace lmms::train

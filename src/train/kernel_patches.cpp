@@ -56,10 +56,15 @@ void turn_off(nn::KernelSet& kernels, const Values& values) {
 
 }  // namespace
 
+nn::KernelSet plain_kernels() {
+  nn::KernelSet kernels;
+  kernels.norm = kernels.rope = kernels.activation = kernels.loss = Form::plain;
+  return kernels;
+}
+
 nn::KernelSet kernel_set(const TrainConfig& config) {
   nn::KernelSet kernels;
-  if (turned_off(config.trainer.layout, "use_liger_kernel"))
-    kernels.norm = kernels.rope = kernels.activation = kernels.loss = Form::plain;
+  if (turned_off(config.trainer.layout, "use_liger_kernel")) kernels = plain_kernels();
   turn_off(kernels, liger_values(config));
   turn_off(kernels, config.model.monkey_patch_kwargs.layout);
   return kernels;

@@ -16,6 +16,9 @@ namespace lmms::train {
 /// fused_linear_cross_entropy. `use_liger_kernel: false` turns all of them off.
 nn::KernelSet kernel_set(const TrainConfig& config);
 
+/// What `use_liger_kernel: false` chooses.
+nn::KernelSet plain_kernels();
+
 /// Throws Error if the config asks by name for the kernel of an op that the model has not: geglu,
 /// or layer_norm where all norms are RMSNorms.
 void check_patches(const LoadedConfig& loaded, const nn::ParamTable& params);

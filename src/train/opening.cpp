@@ -1,5 +1,6 @@
 #include "train/opening.h"
 
+#include "train/evaluation.h"
 #include "train/kernel_patches.h"
 #include "train/output_folder.h"
 
@@ -13,7 +14,12 @@ OpenedRun open_run(const LoadedConfig& loaded, const Place& place) {
   RunData data = open_data(loaded, source.folder, place.hub_cache);
   check_output_folder(loaded, source.folder, data.processing.tokenizer_folder);
   check_images(*source.model, data.processing.tokenizer, loaded);
-  return {std::move(source), std::move(objective), std::move(data)};
+  const TrainerArgs& args = loaded.config.trainer;
+  if (data.evaluation.dataset && (args.eval_strategy != Every::no || args.eval_on_start))
+    check_evaluation(data.evaluation);
+  std::optional<Questions> questions;
+  if (args.eval_generate.asks()) questions.emplace(loaded, data, *source.model);
+  return {std::move(source), std::move(objective), std::move(data), std::move(questions)};
 }
 
 }  // namespace lmms::train

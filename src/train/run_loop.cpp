@@ -68,8 +68,6 @@ class Loop {
         evaluated_at_(recorder_.last_evaluation()),
         saved_at_(state.step) {
     if (args_.enable_profiler) profiler_.emplace(args_, parts.device);
-    if (args_.eval_generate.asks())
-      questions_.emplace(parts.loaded, parts.data, *parts.network.model);
   }
 
   Exit run(const nlohmann::json& start) {
@@ -110,7 +108,7 @@ class Loop {
   }
 
   /// Whether an evaluation has something to do.
-  bool evaluates() const { return parts_.data.evaluation.dataset || questions_; }
+  bool evaluates() const { return parts_.data.evaluation.dataset || parts_.questions; }
 
   std::optional<data::StepBatch> next() {
     const auto from = Clock::now();
@@ -324,16 +322,15 @@ class Loop {
   /// eval_loss and answers; false if a signal came first.
   bool evaluate_now() {
     read_pending();
+    const ForwardModel forward(*parts_.network.model, parts_.device, context_.kernels);
+    const auto stop = [this] { return stopped(); };
     Evaluation evaluation;
     if (parts_.data.evaluation.dataset) {
-      evaluation.result =
-          evaluate(*parts_.network.model, parts_.objective, parts_.data.evaluation,
-                   parts_.data.processing.processor, parts_.device, [this] { return stopped(); });
+      evaluation.result = evaluate(forward, parts_.objective, parts_.data.evaluation, stop);
       if (!evaluation.result) return false;
     }
-    if (questions_) {
-      evaluation.answers = questions_->ask(*parts_.network.model->language_model(), parts_.device,
-                                           [this] { return stopped(); });
+    if (parts_.questions) {
+      evaluation.answers = parts_.questions->ask(forward, stop);
       if (!evaluation.answers) return false;
     }
     evaluated_at_ = state_.step;
@@ -447,7 +444,6 @@ class Loop {
   Rhythm rhythm_;
   std::unique_ptr<StepRunner> runner_;
   Recorder recorder_;
-  std::optional<Questions> questions_;    // where eval_generate has some
   std::optional<StepProfiler> profiler_;  // where enable_profiler asks for one
   std::optional<double> eval_loss_;       // of the last evaluation
   Progress progress_;

@@ -8,6 +8,7 @@
 #include "data/loader.h"
 #include "optim/learning_rate.h"
 #include "train/data_setup.h"
+#include "train/generation/answers.h"
 #include "train/journal_file.h"
 #include "train/metrics.h"
 #include "train/plan/memory_adviser.h"
@@ -38,6 +39,7 @@ struct RunParts {
   const objectives::Objective& objective;
   data::Loader& loader;
   const RunData& data;
+  const std::optional<Questions>& questions;
   optim::LearningRate& learning_rate;
   Saver& saver;
   JournalFile& journal;

@@ -169,10 +169,19 @@ Exit train(const LoadedConfig& loaded, const Place& place) {
   learning_rate.restore(state.metric_schedule);
 
   const Peak peak = peak_of(device, args.bf16 ? at::kBFloat16 : at::kFloat);
-  const RunParts parts{loaded, network,        *opened.objective,
-                       loader, data,           learning_rate,
-                       saver,  journal,        Machine{peak.flops_per_second, 1},
-                       device, choice.context, adviser};
+  const RunParts parts{loaded,
+                       network,
+                       *opened.objective,
+                       loader,
+                       data,
+                       opened.questions,
+                       learning_rate,
+                       saver,
+                       journal,
+                       Machine{peak.flops_per_second, 1},
+                       device,
+                       choice.context,
+                       adviser};
   const TableRows table = describe_run(parts, state, peak.source);
   log::info(render_table(table, terminal_columns(STDERR_FILENO, 120)));
   if (beginning) log::notice(fmt::format("going on from {}", beginning->checkpoint.path.string()));

@@ -78,6 +78,14 @@ TEST(Generate, batches_change_no_answer) {
   EXPECT_EQ(run(three).out, expected.out);
 }
 
+TEST(Generate, answers_on_a_cpu_alike_by_either_kernels) {
+  const Ended fused = run(greedy({"--json", "--prompt", "Hello"}));
+  const Ended plain = run(greedy({"--json", "--prompt", "Hello", "--kernels", "plain"}));
+  EXPECT_EQ(plain.exit, 0) << plain.err;
+  EXPECT_EQ(plain.out, fused.out);
+  EXPECT_EQ(run(greedy({"--prompt", "Hello", "--kernels", "other"})).exit, 2);
+}
+
 TEST(Generate, draws_by_its_seed_alone) {
   const Words drawn = generate({"--json", "--prompt", "x", "--temperature", "3", "--seed", "5"});
   Words other = drawn;

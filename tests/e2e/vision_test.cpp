@@ -311,6 +311,39 @@ TEST_F(Seeing, says_what_is_wrong_with_prompts_of_an_evaluation) {
   EXPECT_THAT(project.train_to_the_end(skipping).err, HasSubstr("1 rows could not be asked"));
 }
 
+TEST_F(Seeing, is_evaluated_to_the_same_bits_by_any_number_of_threads) {
+  const auto evaluated = [&](const std::string& threads) {
+    project.train_to_the_end(words(
+        {"dataset_config.eval_dataset_path=train.jsonl", "trainer_args.eval_on_start=true",
+         "trainer_args.max_steps=1", "trainer_args.per_device_eval_batch_size=2",
+         "trainer_args.eval_generate={rows: 12, max_new_tokens: 3}",
+         "trainer_args.dataloader_num_workers=" + threads, "trainer_args.output_dir=" + threads}));
+    return std::pair(metrics(project / threads).front()["eval_loss"],
+                     journal_records(project / threads, "generation").front()["answers"]);
+  };
+  const auto one = evaluated("1");
+  EXPECT_EQ(one.second.size(), 12u);
+  EXPECT_EQ(evaluated("4"), one);
+}
+
+TEST_F(Seeing, refuses_evaluation_images_that_are_not_there_or_broken_before_the_first_step) {
+  for (const std::string image :
+       {"gone.png", LMMS_SOURCE_DIR "/tests/parity/data/images/cut_jpeg_half.jpg"}) {
+    project.write("eval.jsonl", chat_line("Hi", "Yes") +
+                                    R"({"messages": [{"role": "user", "content": [)"
+                                    R"({"type": "image", "image": ")" +
+                                    image +
+                                    R"("}]}, {"role": "assistant", "content": "x"}]})"
+                                    "\n");
+    const Ended ended = project.train(
+        words({"dataset_config.eval_dataset_path=eval.jsonl", "trainer_args.eval_strategy=epoch"}));
+    EXPECT_EQ(ended.exit, 2);
+    EXPECT_THAT(ended.err, HasSubstr("eval.jsonl:2: "));
+    EXPECT_FALSE(fs::exists(project / "out/checkpoint-3"));
+    EXPECT_FALSE(fs::exists(project / "out/journal.jsonl"));
+  }
+}
+
 TEST_F(Seeing, answers_after_a_video) {
   project.train_to_the_end(words({"trainer_args.max_steps=1"}));
   const std::string video = LMMS_SOURCE_DIR "/tests/parity/data/videos/h264.mp4";

@@ -34,7 +34,7 @@ std::vector<Generated> run(const Network& network, const std::vector<Ids>& promp
                            const GenerationOptions& options, const GenerationHooks& hooks = {}) {
   std::vector<data::Sample> samples;
   for (const Ids& ids : prompts) samples.push_back(text_prompt(ids));
-  return generate(*network.model->language_model(), samples, options, at::kCPU, hooks);
+  return generate({*network.model, at::kCPU, {}}, samples, options, hooks);
 }
 
 std::vector<Ids> prompts_of(const nlohmann::json& rows) {

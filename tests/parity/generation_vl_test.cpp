@@ -48,7 +48,7 @@ class GreedyVl : public testing::TestWithParam<std::string> {
                              const GenerationHooks& hooks = {}) const {
     GenerationOptions options;
     options.max_new_tokens = tokens;
-    return generate(*network_.model->language_model(), prompts, options, at::kCPU, hooks);
+    return generate({*network_.model, at::kCPU, {}}, prompts, options, hooks);
   }
 
   Network network_;
@@ -68,7 +68,7 @@ TEST_P(GreedyVl, sequences_that_end_leave_the_others_alone) {
   GenerationOptions options;
   options.max_new_tokens = 24;
   options.stop_ids = {expected(1)[5], expected(3)[2]};
-  const auto out = generate(*network_.model->language_model(), prompts_, options, at::kCPU);
+  const auto out = generate({*network_.model, at::kCPU, {}}, prompts_, options);
   for (int k = 0; k < kPrompts; ++k) {
     Ids wanted = expected(k);
     const auto end = std::find_first_of(wanted.begin(), wanted.end(), options.stop_ids.begin(),

@@ -220,11 +220,11 @@ TEST(LlavaOnevision, generates_the_tokens_of_transformers_alone_and_in_a_batch) 
     }
     train::GenerationOptions options;
     options.max_new_tokens = 16;
-    const auto together = train::generate(llava(network), prompts, options, at::kCPU);
+    const train::ForwardModel forward(*network.model, at::kCPU, {});
+    const auto together = train::generate(forward, prompts, options);
     for (size_t k = 0; k < prompts.size(); ++k) {
       EXPECT_EQ(together[k].ids, theirs[k]) << "in the batch, prompt " << k;
-      EXPECT_EQ(train::generate(llava(network), {&prompts[k], 1}, options, at::kCPU)[0].ids,
-                theirs[k])
+      EXPECT_EQ(train::generate(forward, {&prompts[k], 1}, options)[0].ids, theirs[k])
           << "alone, prompt " << k;
     }
   }

@@ -1,12 +1,15 @@
 #include "train/generation/answers.h"
 
 #include <algorithm>
+#include <future>
 
 #include "core/config/value_json.h"
 #include "core/format.h"
+#include "core/in_order.h"
 #include "core/log.h"
 #include "media/thumbnail.h"
 #include "text/unicode/utf8.h"
+#include "train/head_limit.h"
 
 namespace lmms::train {
 namespace {
@@ -81,6 +84,16 @@ std::vector<std::string> pictures_of(const Conversation& conversation) {
   return out;
 }
 
+Error of_prompt(const LoadedConfig& loaded, size_t prompt, const Fault& fault) {
+  return {loaded.where(fmt::format("trainer_args.eval_generate.prompts[{}]", prompt)),
+          fault.where + ": " + fault.what, fault.fix};
+}
+
+// Questions that wait, laid out, besides those of the batch that is wanted next.
+int64_t ahead_of(const ThreadPool& pool) {
+  return 2 * static_cast<int64_t>(pool.size());
+}
+
 }  // namespace
 
 bool Answer::right() const {
@@ -99,19 +112,32 @@ Questions::Questions(const LoadedConfig& loaded, const RunData& data, const mode
       dataset_(data.evaluation.dataset),
       batch_(loaded.config.trainer.per_device_eval_batch_size),
       seed_(static_cast<uint64_t>(loaded.config.trainer.seed)),
-      skip_bad_(loaded.config.dataset.on_bad_sample == data::OnBadSample::skip) {
+      skip_bad_(loaded.config.dataset.on_bad_sample == data::OnBadSample::skip),
+      threads_(
+          data::loader_threads(static_cast<int>(loaded.config.trainer.dataloader_num_workers))) {
   for (size_t i = 0; i < options_.prompts.size(); ++i) {
-    const std::string where =
-        loaded.where(fmt::format("trainer_args.eval_generate.prompts[{}]", i));
     try {
       prompts_.push_back(conversation_of(options_.prompts[i], static_cast<int64_t>(i) + 1));
-      const auto laid_out = sample(prompts_.back());
-      if (!laid_out) throw Error(laid_out.fault());
     } catch (const Error& e) {
-      throw Error(where, e.fault().where + ": " + e.fault().what, e.fault().fix);
+      throw of_prompt(loaded, i, e.fault());
     }
   }
   if (dataset_) rows_ = std::min(options_.rows, dataset_->rows_per_epoch());
+  check(loaded);
+}
+
+void Questions::check(const LoadedConfig& loaded) const {
+  const HeadLimit limit;
+  ThreadPool pool(threads_, "questions");
+  InOrder laid_out(pool, count(), ahead_of(pool), [this](int64_t i) { return question(i); });
+  const auto prompts = static_cast<int64_t>(prompts_.size());
+  for (int64_t i = 0; i < prompts || !limit.reached(i); ++i) {
+    const auto asked = laid_out.next();
+    if (!asked) return;
+    if (*asked) continue;
+    if (i < prompts) throw of_prompt(loaded, static_cast<size_t>(i), asked->fault());
+    if (!skip_bad_) throw Error(asked->fault());
+  }
 }
 
 Result<data::Sample> Questions::sample(const Conversation& conversation) const {
@@ -143,7 +169,7 @@ Result<Questions::Asked> Questions::question(int64_t index) const {
   return asked;
 }
 
-std::optional<Answers> Questions::ask(const models::LanguageModel& model, c10::Device device,
+std::optional<Answers> Questions::ask(const ForwardModel& forward,
                                       const std::function<bool()>& stop) const {
   GenerationOptions generation;
   generation.sampling.temperature = options_.temperature;
@@ -154,28 +180,31 @@ std::optional<Answers> Questions::ask(const models::LanguageModel& model, c10::D
   generation.stop_ids = prompting_.stop_ids();
   GenerationHooks hooks;
   hooks.stop = stop;
+  ThreadPool pool(threads_, "questions");
+  InOrder laid_out(pool, count(), batch_ + ahead_of(pool),
+                   [this](int64_t i) { return question(i); });
   Answers out;
+  std::vector<std::future<std::vector<std::string>>> pictures;  // of out.shown
   int64_t wrong_rows = 0;
-  const int64_t all = static_cast<int64_t>(prompts_.size()) + rows_;
-  for (int64_t begin = 0; begin < all; begin += batch_) {
+  for (int64_t begin = 0; begin < count(); begin += batch_) {
     std::vector<Asked> asked;
     std::vector<data::Sample> samples;
-    for (int64_t i = begin; i < std::min(begin + batch_, all); ++i) {
-      auto next = question(i);
-      if (!next && !skip_bad_) throw Error(next.fault());
-      if (!next) {
+    for (int64_t i = begin; i < std::min(begin + batch_, count()); ++i) {
+      auto next = laid_out.next();
+      if (!*next && !skip_bad_) throw Error(next->fault());
+      if (!*next) {
         ++out.skipped_rows;
         continue;
       }
-      samples.push_back(std::move(next->sample));
-      asked.push_back(*std::move(next));
+      samples.push_back(std::move((*next)->sample));
+      asked.push_back(**std::move(next));
     }
     if (asked.empty()) continue;
     generation.first_prompt = begin;
-    const auto generated = generate(model, samples, generation, device, hooks);
+    const auto generated = generate(forward, samples, generation, hooks);
     if (stop()) return std::nullopt;
     for (size_t i = 0; i < asked.size(); ++i) {
-      const Conversation& conversation = asked[i].conversation;
+      Conversation& conversation = asked[i].conversation;
       Answer answer{conversation.question(),
                     prompting_.tokenizer().decode(generated[i].ids, /*skip_special=*/true),
                     static_cast<int64_t>(generated[i].ids.size()), generated[i].finished};
@@ -189,10 +218,12 @@ std::optional<Answers> Questions::ask(const models::LanguageModel& model, c10::D
         if (!answer.expected || answer.right() || wrong_rows == kWrongRows) continue;
         ++wrong_rows;
       }
-      answer.pictures = pictures_of(conversation);
+      pictures.push_back(pool.submit(
+          [conversation = std::move(conversation)] { return pictures_of(conversation); }));
       out.shown.push_back(std::move(answer));
     }
   }
+  for (size_t i = 0; i < pictures.size(); ++i) out.shown[i].pictures = pictures[i].get();
   return out;
 }
 

@@ -1,7 +1,5 @@
 #pragma once
 /// Answers to the prompts of eval_generate, at an evaluation.
-#include <c10/core/Device.h>
-
 #include <functional>
 #include <optional>
 #include <string>
@@ -45,18 +43,21 @@ struct Answers {
 /// without their last answer.
 class Questions {
  public:
-  /// Lays out every prompt, so that a wrong one ends the run before its first step: throws Error.
+  /// Lays out every prompt and the first rows (HeadLimit), so that what is wrong with them ends the
+  /// run before its first step: throws Error.
   Questions(const LoadedConfig& loaded, const RunData& data, const models::Model& model);
 
   bool empty() const { return prompts_.empty() && rows_ == 0; }
-  /// Nothing if `stop` became true, which is asked before every token. Throws Error for a row that
-  /// cannot be asked, where on_bad_sample says so.
-  std::optional<Answers> ask(const models::LanguageModel& model, c10::Device device,
-                             const std::function<bool()>& stop) const;
+  /// Images are decoded by threads, ahead of the device. Nothing if `stop` became true, which is
+  /// asked before every token. Throws Error for a row that cannot be asked, where on_bad_sample
+  /// says so.
+  std::optional<Answers> ask(const ForwardModel& forward, const std::function<bool()>& stop) const;
 
  private:
   struct Asked;  // a conversation, with its place in the answers
+  int64_t count() const { return static_cast<int64_t>(prompts_.size()) + rows_; }
   Result<Asked> question(int64_t index) const;
+  void check(const LoadedConfig& loaded) const;
   Result<data::Sample> sample(const Conversation& conversation) const;
 
   EvalGenerate options_;
@@ -66,6 +67,7 @@ class Questions {
   int64_t rows_ = 0, batch_ = 1;
   uint64_t seed_ = 0;
   bool skip_bad_ = false;
+  size_t threads_ = 1;
 };
 
 /// "How are you? -> Fine." in at most about 200 characters, for a line of the log.

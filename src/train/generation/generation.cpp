@@ -29,11 +29,11 @@ namespace lmms::train {
 namespace {
 
 // [B, V] fp32: logits behind the last new token of every sequence.
-at::Tensor forward(const models::LanguageModel& model, nn::Batch& batch, nn::KvCache& cache,
-                   at::Device device) {
-  cache.extend(batch.attention.lengths, device);
+at::Tensor last_logits(const ForwardModel& forward, nn::Batch& batch, nn::KvCache& cache) {
+  cache.extend(batch.attention.lengths, forward.device);
   batch.cache = &cache;
-  const at::Tensor hidden = model.hidden(batch, {});  // [T, H]
+  const models::LanguageModel& model = forward.language_model();
+  const at::Tensor hidden = model.hidden(batch, forward.context);  // [T, H]
   const at::Tensor last = batch.attention.cu_seqlens.slice(0, 1) - 1;
   return at::linear(hidden.index_select(0, last), model.head().value).to(at::kFloat);
 }
@@ -219,11 +219,11 @@ data::Sample text_prompt(std::vector<int32_t> ids) {
   return prompt;
 }
 
-std::vector<Generated> generate(const models::LanguageModel& model,
-                                std::span<const data::Sample> prompts,
-                                const GenerationOptions& options, at::Device device,
-                                const GenerationHooks& hooks) {
+std::vector<Generated> generate(const ForwardModel& forward, std::span<const data::Sample> prompts,
+                                const GenerationOptions& options, const GenerationHooks& hooks) {
   const c10::NoGradGuard no_grad;
+  const models::LanguageModel& model = forward.language_model();
+  const at::Device device = forward.device;
   check(prompts, model.vocab_size());
   std::vector<Generated> out(prompts.size());
   TORCH_INTERNAL_ASSERT(hooks.kept == nullptr || prompts.size() == 1, "a kept prefix of ",
@@ -241,7 +241,7 @@ std::vector<Generated> generate(const models::LanguageModel& model,
   std::iota(running.begin(), running.end(), 0);
   for (int64_t step = 0; step < options.max_new_tokens && !running.empty(); ++step) {
     if (hooks.stop && hooks.stop()) break;
-    const at::Tensor logits = forward(model, batch, cache, device);
+    const at::Tensor logits = last_logits(forward, batch, cache);
     if (hooks.kept != nullptr) {
       std::vector<int32_t>& ids = hooks.kept->ids;
       if (step == 0) {

@@ -8,8 +8,8 @@
 #include <vector>
 
 #include "data/sample.h"
-#include "models/model.h"
 #include "nn/cache.h"
+#include "train/forward_model.h"
 
 namespace lmms::train {
 
@@ -68,9 +68,8 @@ struct GenerationHooks {
 /// Continues every prompt (data::Processor::prompt; at least one token each), all together, with
 /// images or without. The draw of token t of prompt b depends on (seed, first_prompt + b, t) alone.
 /// Throws Error for an empty prompt or an id outside the vocabulary.
-std::vector<Generated> generate(const models::LanguageModel& model,
-                                std::span<const data::Sample> prompts,
-                                const GenerationOptions& options, at::Device device,
+std::vector<Generated> generate(const ForwardModel& forward, std::span<const data::Sample> prompts,
+                                const GenerationOptions& options,
                                 const GenerationHooks& hooks = {});
 
 }  // namespace lmms::train

@@ -59,13 +59,13 @@ InferenceModel open_model(const std::string& name, const InferenceOptions& optio
     throw Error(folder.string(), "the model has no language head: it does not write text");
   Prompting prompting(processor_of(*network.model, tokenizer, folder, options.prompting), tokenizer,
                       hf.config(), hf.generation_config(), options.prompting.form);
-  const auto longest = hf.config().find("max_position_embeddings");
-  InferenceModel model{
-      folder,      device, std::move(network), hf.generation_config(), std::move(prompting),
-      std::nullopt};
-  if (longest != hf.config().end() && longest->is_number_integer())
-    model.longest = longest->get<int64_t>();
-  return model;
+  return {folder,
+          device,
+          std::move(network),
+          hf.generation_config(),
+          std::move(prompting),
+          known_positions(hf.config()),
+          options.kernels};
 }
 
 data::Sample prompt_of(const InferenceModel& model, const Conversation& conversation) {

@@ -21,6 +21,7 @@ std::filesystem::path locate_model(const std::string& name, const std::filesyste
 struct InferenceOptions {
   std::optional<at::ScalarType> dtype;  ///< of the weights; absent: that of the checkpoint
   bool use_cpu = false;
+  nn::KernelSet kernels = {};
   PromptingOptions prompting;
 };
 
@@ -30,9 +31,10 @@ struct InferenceModel {
   Network network;
   nlohmann::json generation_config;  ///< generation_config.json; null without one
   Prompting prompting;
-  std::optional<int64_t> longest;  ///< tokens; max_position_embeddings of config.json
+  std::optional<int64_t> longest;  ///< tokens: known_positions of config.json
+  nn::KernelSet kernels = {};
 
-  const models::LanguageModel& language_model() const { return *network.model->language_model(); }
+  ForwardModel forward() const { return {*network.model, device, kernels}; }
   bool sees() const { return network.model->image_token().has_value(); }
 };
 

@@ -329,7 +329,9 @@ Preview make_preview(const LoadedConfig& loaded, const Options& options,
     read_heads(sources, options, preview, reads);
   }
 
-  const data::SampleJudge policies(made.processor, training.policies, training.costs);
+  const data::SampleJudge policies(made.processor,
+                                   options.evaluation ? evaluation_policies(c) : training.policies,
+                                   training.costs);
   const auto pixels = options.pictures ? data::Pixels::decoded : data::Pixels::none;
   std::vector<Judged> judged;
   for (size_t i = 0; i < reads.size(); ++i) {

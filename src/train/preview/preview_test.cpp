@@ -183,11 +183,13 @@ TEST_F(Previewed, shows_what_evaluation_reads) {
   const auto loaded = load({"packing=true", "packing_length=200"});
   const Preview preview = make_preview(loaded, {.rows_per_source = 10, .evaluation = true}, "");
   const RunData run = open_data(loaded, "", "");
-  data::EvaluationOptions options = run.evaluation.options;
-  options.batch_samples = 1;
-  data::EvaluationLoader loader(run.evaluation.dataset, run.processing.processor, options);
+  data::LoaderOptions options = run.evaluation.options;
+  options.global_rows = options.rows_per_micro_step = 1;
+  data::Loader loader(run.evaluation.dataset, run.evaluation.processor, options);
   size_t rows = 0;
-  while (auto batch = loader.next()) expect_same(preview.rows.at(rows++), preview, *batch);
+  while (auto step = loader.next()) {
+    if (step->samples > 0) expect_same(preview.rows.at(rows++), preview, step->micro_steps.front());
+  }
   EXPECT_EQ(rows, 2u);
   EXPECT_EQ(preview.samples.size(), 3u);
   EXPECT_FALSE(preview.packing);

@@ -1,0 +1,194 @@
+#include "train/evaluation.h"
+
+#include <ATen/ops/ones.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <set>
+
+#include "core/error.h"
+#include "data/data_testing.h"
+#include "train/generation/generation.h"
+#include "train/kernel_patches.h"
+#include "train/small_steps_testing.h"
+
+namespace lmms::train {
+namespace {
+
+using testing::HasSubstr;
+
+constexpr auto kNeverStop = [] { return false; };
+
+/// Row r is `lengths[r]` tokens r, as data::MadeProcessor makes them, in batches of 3.
+EvaluationData made_set(const std::vector<int64_t>& lengths, int threads = 1) {
+  EvaluationData data;
+  data.dataset = data::made_dataset(lengths, /*shuffle=*/false);
+  data.processor = std::make_shared<data::MadeProcessor>(/*keeps=*/false);
+  data.options.global_rows = data.options.rows_per_micro_step = 3;
+  data.options.epochs = 1;
+  data.options.threads = threads;
+  data.options.steps_ahead = 0;
+  data.options.end_if_all_skipped = false;
+  data.where = "train.yaml:3:3: dataset_config.eval_dataset_path";
+  return data;
+}
+
+std::string fault_of(const EvaluationData& data) {
+  try {
+    check_evaluation(data);
+  } catch (const Error& e) {
+    EXPECT_EQ(e.exit(), Exit::bad_input);
+    return e.what();
+  }
+  return "";
+}
+
+TEST(EvaluationSet, has_no_limit_but_max_length) {
+  data::DataConfig config;
+  config.packing = true;
+  config.packing_length = 10;
+  config.packing_patches = 20;
+  EXPECT_EQ(training_policies(config).max_length, 10);
+  EXPECT_EQ(training_policies(config).max_patches, 20);
+  EXPECT_EQ(evaluation_policies(config).max_length, 0);
+  EXPECT_EQ(evaluation_policies(config).max_patches, 0);
+  config.max_length = 70;
+  config.filter_overlong = false;
+  EXPECT_EQ(training_policies(config).max_length, 10);
+  EXPECT_EQ(evaluation_policies(config).max_length, 70);
+  EXPECT_EQ(evaluation_policies(config).on_overlong, data::OnOverlong::fail);
+  data::DataConfig text;
+  text.processor.processor_type = "pure_text";
+  text.packing_length = 10;
+  EXPECT_EQ(training_policies(text).max_length, 10);
+  EXPECT_EQ(evaluation_policies(text).max_length, 0);
+}
+
+TEST(EvaluationSet, that_is_bad_is_refused_at_its_row) {
+  EXPECT_EQ(fault_of(made_set({3, 4, 5, 6})), "");
+  EXPECT_THAT(fault_of(made_set({3, 4, 5, -1})), HasSubstr("made:4: rotten"));
+  EXPECT_THAT(fault_of(made_set({1, 1, 0, 1})),
+              testing::AllOf(HasSubstr("train.yaml:3:3"), HasSubstr("no token that is trained"),
+                             HasSubstr("3 unsupervised (first: made:1")));
+  EXPECT_EQ(fault_of(made_set({1, 1, 1, 2})), "");
+  EvaluationData skipping = made_set({-1, -1});
+  skipping.options.policies.on_bad_sample = data::OnBadSample::skip;
+  EXPECT_THAT(fault_of(skipping), HasSubstr("2 bad (first: made:1: rotten)"));
+}
+
+TEST(EvaluationSet, that_is_large_is_looked_at_from_its_front) {
+  std::vector<int64_t> lengths(5000, 3);
+  lengths[4999] = -1;
+  EXPECT_EQ(fault_of(made_set(lengths)), "");
+  lengths[100] = -1;
+  EXPECT_THAT(fault_of(made_set(lengths)), HasSubstr("made:101: rotten"));
+  std::vector<int64_t> no_target(5000, 1);
+  EXPECT_EQ(fault_of(made_set(no_target)), "");  // one may come
+}
+
+/// Remembers by which kernels it was asked to compute.
+class WatchedModel final : public models::Model, public models::LanguageModel {
+ public:
+  WatchedModel() : Model({{"model_type", "watched"}}) { head_.value = at::ones({16, 4}); }
+  const models::LanguageModel* language_model() const override { return this; }
+  double train_flops(const models::Workload&) const override { return 0; }
+  double lmms_engine_flops(const models::Workload&) const override { return 0; }
+  at::Tensor hidden(const nn::Batch& batch, const nn::RunContext& context) const override {
+    asked.push_back(context.kernels);
+    return at::ones({batch.input_ids.size(0), 4});
+  }
+  const nn::Param& head() const override { return head_; }
+  int64_t vocab_size() const override { return 16; }
+
+  mutable std::vector<nn::KernelSet> asked;
+
+ private:
+  nn::Param head_;
+};
+
+class WatchedObjective final : public objectives::Objective {
+ public:
+  const char* name() const override { return "watched"; }
+  void check(const models::Model&, const std::string&) const override {}
+  objectives::Losses losses(const models::Model& model, const nn::Batch& batch,
+                            const nn::RunContext& context) const override {
+    asked.push_back(context.kernels);
+    return {model.language_model()->hidden(batch, context).sum(), {}};
+  }
+
+  mutable std::vector<nn::KernelSet> asked;
+};
+
+TEST(ForwardModel, evaluates_and_generates_by_the_kernels_of_the_config) {
+  TrainConfig plain, fused, mixed;
+  plain.trainer.layout["use_liger_kernel"].data = false;
+  mixed.model.monkey_patch_kwargs.layout["rope"].data = false;
+  ASSERT_EQ(kernel_set(plain), plain_kernels());
+  for (const TrainConfig& config : {plain, fused, mixed}) {
+    const nn::KernelSet wanted = kernel_set(config);
+    const WatchedModel model;
+    const WatchedObjective objective;
+    const ForwardModel forward(model, at::kCPU, wanted);
+    ASSERT_TRUE(evaluate(forward, objective, made_set({3, 4, 5, 6}), kNeverStop));
+    EXPECT_EQ(objective.asked, (std::vector{wanted, wanted}));
+    EXPECT_EQ(model.asked, (std::vector{wanted, wanted}));
+    GenerationOptions options;
+    options.max_new_tokens = 1;
+    const data::Sample prompt = text_prompt({1, 2, 3});
+    ASSERT_EQ(generate(forward, {&prompt, 1}, options).size(), 1u);
+    EXPECT_EQ(model.asked, (std::vector{wanted, wanted, wanted}));
+  }
+}
+
+class Evaluated : public testing::Test {
+ protected:
+  Evaluated() {
+    nlohmann::json config = small_text_model();
+    config["max_position_embeddings"] = 30;
+    network_ = small_network(config, {});
+  }
+  EvaluationResult of(const EvaluationData& data) const {
+    const ForwardModel forward(*network_.model, at::kCPU, {});
+    return *evaluate(forward, *objectives::next_token(), data, kNeverStop);
+  }
+  Network network_;
+};
+
+TEST_F(Evaluated, has_the_same_bits_whatever_the_number_of_threads) {
+  std::vector<int64_t> lengths;
+  for (int64_t i = 0; i < 10; ++i) lengths.push_back(2 + i * 7 % 13);
+  const EvaluationResult one = of(made_set(lengths, 1));
+  EXPECT_EQ(one.samples, 10);
+  EXPECT_EQ(one.skipped_samples, 0);
+  EXPECT_EQ(of(made_set(lengths, 4)).loss, one.loss);
+}
+
+TEST_F(Evaluated, tells_of_what_it_left_out) {
+  EvaluationData data = made_set({3, 9, 5, 1});
+  data.options.policies.max_length = 6;
+  testing::internal::CaptureStderr();
+  const EvaluationResult result = of(data);
+  const std::string told = testing::internal::GetCapturedStderr();
+  EXPECT_EQ(result.skipped_samples, 2);
+  EXPECT_EQ(result.supervised_tokens, 2 + 4);
+  EXPECT_THAT(told, HasSubstr("of the evaluation set, 2 records skipped: 1 overlong (first: "
+                              "made:2: 9 tokens, the limit is 6), 1 unsupervised"));
+}
+
+TEST(KnownPositions, are_those_of_the_text_model) {
+  EXPECT_EQ(known_positions({{"max_position_embeddings", 40}}), 40);
+  EXPECT_EQ(known_positions({{"text_config", {{"max_position_embeddings", 50}}}}), 50);
+  EXPECT_EQ(known_positions({{"max_position_embeddings", "many"}, {"text_config", 7}}),
+            std::nullopt);
+  EXPECT_EQ(known_positions(nullptr), std::nullopt);
+}
+
+TEST_F(Evaluated, tells_of_a_sample_beyond_the_positions_that_the_model_knows) {
+  testing::internal::CaptureStderr();
+  EXPECT_EQ(of(made_set({3, 31})).samples, 2);
+  EXPECT_THAT(testing::internal::GetCapturedStderr(),
+              HasSubstr("31 tokens; the model knows positions up to 30"));
+}
+
+}  // namespace
+}  // namespace lmms::train
