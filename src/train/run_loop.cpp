@@ -107,12 +107,57 @@ class Loop {
     return stopped() ? interrupted() : finish();
   }
 
+  /// What `read` returns, which reads data and changes nothing of the training. Its Error ends the
+  /// run, but must not cost the steps since the last save.
+  template <class Read>
+  auto keeping_steps(const Read& read) {
+    try {
+      return read();
+    } catch (const Error&) {
+      save_before_the_end();
+      throw;
+    }
+  }
+
+  void save_before_the_end() {
+    if (saved_at_ == state_.step) return;
+    const int64_t before = saved_at_;
+    try {
+      save_now();
+      log::notice(fmt::format(
+          "saved step {}: the run can go on from there once what follows is mended", state_.step));
+    } catch (const std::exception& e) {  // the failure that came first is the one to tell
+      log::warning(fmt::format("the steps after {} could not be saved: {}", before, e.what()));
+    }
+  }
+
+  /// As keeping_steps, for a forward on the device: one that finds no memory is tried once more.
+  template <class Forward>
+  auto evaluating(const Forward& forward) {
+    for (bool again = false;; again = true) {
+      try {
+        return keeping_steps(forward);
+      } catch (const c10::OutOfMemoryError& e) {
+        if (again) {
+          save_before_the_end();
+          throw Error(fmt::format("step {}", state_.step),
+                      std::string("an evaluation finds no memory on the device: ") +
+                          e.what_without_backtrace(),
+                      "lower trainer_args.per_device_eval_batch_size, or limit samples by "
+                      "dataset_config.max_length (packing_length is no limit in evaluation)",
+                      Exit::failed);
+        }
+      }
+      kernels::release_unused_memory(parts_.device);
+    }
+  }
+
   /// Whether an evaluation has something to do.
   bool evaluates() const { return parts_.data.evaluation.dataset || parts_.questions; }
 
   std::optional<data::StepBatch> next() {
     const auto from = Clock::now();
-    auto batch = parts_.loader.next();
+    auto batch = keeping_steps([this] { return parts_.loader.next(); });
     waited_ = Clock::now() - from;
     return batch;
   }
@@ -125,6 +170,9 @@ class Loop {
   }
 
   void train(const data::StepBatch& batch) {
+    const auto begun = Clock::now() - waited_;
+    std::optional<StepWork> work;  // nothing if every record was skipped: nothing to learn from
+    if (batch.supervised_tokens > 0) work = keeping_steps([&] { return upload(batch); });
     epoch_ended_ = std::floor(batch.epoch + 1e-9) > std::floor(state_.epoch + 1e-9);
     state_.epoch = batch.epoch;
     state_.step = batch.step;
@@ -133,7 +181,7 @@ class Loop {
     recorder_.set_step(state_.step);
 
     PendingRow pending;
-    pending.begun = Clock::now() - waited_;
+    pending.begun = begun;
     pending.logged = due(rhythm_.log) || (rhythm_.log_first && batch.step == 1);
     pending.progress = batch.progress;
     StepMetrics& row = pending.row;
@@ -155,7 +203,7 @@ class Loop {
 
     optim::Ema* ema = parts_.network.ema.get();
     if (ema != nullptr) ema->before_update(batch.step);
-    if (batch.supervised_tokens == 0) {  // every record was skipped: nothing to learn from
+    if (!work) {
       row.skipped = true;
       row.loss = row.grad_norm = std::numeric_limits<double>::quiet_NaN();
       read_pending();
@@ -163,12 +211,11 @@ class Loop {
       write(pending);
       return;
     }
-    StepWork work = upload(batch);
-    row.flops = work.flops;
-    row.lmms_engine_flops = work.lmms_engine_flops;
-    run_step(batch, work, rates);
+    row.flops = work->flops;
+    row.lmms_engine_flops = work->lmms_engine_flops;
+    run_step(batch, *work, rates);
     if (ema != nullptr) ema->after_update(batch.step, parts_.network.optimizer->skipped());
-    pending.work = std::move(work);
+    pending.work = *std::move(work);
     pending.control = on_host(parts_.network.optimizer->control_bytes());
     pending.copied = kernels::record_event(parts_.device);
     pending.previous = std::exchange(last_copied_, pending.copied);
@@ -307,9 +354,10 @@ class Loop {
     progress_.update(line);
   }
 
-  /// An evaluation that the rhythm asks for: the learning rate may follow it. If a signal comes
-  /// first, it is left to the run that goes on.
+  /// An evaluation that the rhythm asks for: the learning rate may follow it. If a signal or an
+  /// error comes first, it is left to the run that goes on.
   void evaluate_on_time() {
+    state_.evaluation_due = true;
     state_.evaluation_due = !evaluate_now();
     if (state_.evaluation_due || !eval_loss_) return;
     if (parts_.learning_rate.observe(*eval_loss_)) {
@@ -326,11 +374,12 @@ class Loop {
     const auto stop = [this] { return stopped(); };
     Evaluation evaluation;
     if (parts_.data.evaluation.dataset) {
-      evaluation.result = evaluate(forward, parts_.objective, parts_.data.evaluation, stop);
+      evaluation.result = evaluating(
+          [&] { return evaluate(forward, parts_.objective, parts_.data.evaluation, stop); });
       if (!evaluation.result) return false;
     }
     if (parts_.questions) {
-      evaluation.answers = parts_.questions->ask(forward, stop);
+      evaluation.answers = evaluating([&] { return parts_.questions->ask(forward, stop); });
       if (!evaluation.answers) return false;
     }
     evaluated_at_ = state_.step;

@@ -50,8 +50,9 @@ struct RunParts {
 };
 
 /// Trains from `state` to the end, or until a signal or an error. Returns Exit::done or
-/// Exit::interrupted; `state` is then the state that was saved last. `start` is the journal's
-/// record of this start.
+/// Exit::interrupted; `state` is then the state that was saved last. Data that turn out to be bad
+/// are thrown as Error once the steps before them are saved. `start` is the journal's record of
+/// this start.
 Exit run_loop(const RunParts& parts, RunState& state, const nlohmann::json& start);
 
 }  // namespace lmms::train
