@@ -8,6 +8,7 @@
 #include "core/files.h"
 #include "core/format.h"
 #include "data/formats.h"
+#include "data/unreadable.h"
 
 namespace lmms::data {
 namespace {
@@ -137,10 +138,12 @@ Result<Record> read_row(CsvWalker& walker, const std::shared_ptr<const std::stri
   }
   record.fields = nlohmann::json::object();
   for (size_t i = 0; i < cells.size(); ++i) {
-    if (!simdjson::validate_utf8(cells[i].data(), cells[i].size())) {
-      return fault(fmt::format("{}: not valid UTF-8", columns[i]));
+    if (cells[i].empty()) continue;
+    if (simdjson::validate_utf8(cells[i].data(), cells[i].size())) {
+      record.fields[columns[i]] = std::move(cells[i]);
+    } else {
+      record.fields[columns[i]] = unreadable_value("not valid UTF-8");
     }
-    if (!cells[i].empty()) record.fields[columns[i]] = std::move(cells[i]);
   }
   return record;
 }

@@ -9,8 +9,9 @@
 namespace lmms::data {
 
 /// A row of a source. Columnar and text formats look the same here: an object of named values. Null
-/// members are dropped at every depth (merged schemas fill missing keys with null), binary columns
-/// are json binary values, all strings are valid UTF-8.
+/// members are dropped at every depth (merged schemas fill missing keys with null), and NaN and
+/// infinities count as null; binary columns are json binary values, all strings are valid UTF-8.
+/// What cannot be read stands there as an unreadable value (data/unreadable.h).
 struct Record {
   Origin origin;
   nlohmann::json fields = nlohmann::json::object();

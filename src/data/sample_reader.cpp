@@ -1,6 +1,7 @@
 #include "data/sample_reader.h"
 
 #include "core/format.h"
+#include "data/unreadable.h"
 
 namespace lmms::data {
 
@@ -69,7 +70,7 @@ std::optional<Outcome> SampleJudge::limit_patches(int64_t patches, const Origin&
 Outcome SampleJudge::measure(const Result<Record>& record, int64_t ordinal) const {
   if (!record) return bad(record.fault());
   auto measured = processor_->measure(*record);
-  if (!measured) return bad(measured.fault());
+  if (!measured) return bad(with_reasons(measured.fault(), record->fields));
   const auto& origin = record->origin;
   Outcome outcome;
   if (measured->length == 0) {

@@ -6,6 +6,8 @@
 #include "data/data_testing.h"
 #include "data/json_text.h"
 #include "data/line_index.h"
+#include "data/python_json.h"
+#include "data/unreadable.h"
 
 namespace lmms::data {
 namespace {
@@ -58,7 +60,69 @@ TEST(JsonText, says_where_and_why_text_is_broken) {
             std::string::npos);
   EXPECT_NE(parse_json(std::string(5000, '[') + "123456789012345678901234567890").fault().what, "");
   EXPECT_FALSE(parse_json(""));
-  EXPECT_FALSE(parse_json(R"("\ud800")"));
+}
+
+TEST(JsonText, reads_what_is_no_number_as_null) {
+  for (const char* text : {"NaN", "Infinity", "-Infinity", "1e400", "-1e400"}) {
+    const auto value = parse_json(fmt::format(
+        R"({{"a": {0}, "b": [{0}, 1, {0}], "c": {{"d": {0}, "e":{0}}}, "f": "NaN, Infinity"}})",
+        text));
+    ASSERT_TRUE(value) << value.fault().text();
+    EXPECT_EQ(value->dump(), R"({"b":[null,1,null],"c":{},"f":"NaN, Infinity"})") << text;
+  }
+  EXPECT_TRUE(parse_json(" NaN ").take().is_null());
+  EXPECT_EQ(parse_json(R"({"a": 1, "a": NaN})").take().dump(), "{}");
+  // beyond 64 bits, and below the doubles
+  const auto wide =
+      parse_json("[" + std::string(400, '9') + ", 1e-400, 12345678901234567890123]").take();
+  EXPECT_TRUE(wide[0].is_null());
+  EXPECT_EQ(wide[1], 0.0);
+  EXPECT_EQ(wide[2], 12345678901234567890123.0);
+}
+
+TEST(JsonText, refuses_what_python_refuses) {
+  for (const char* text :
+       {"nan",         "inf",        "+Infinity",    "-NaN",  "Na",     "NaN1",
+        "-",           "01",         "1.",           ".5",    "1e",     "[1,]",
+        "{\"a\": 1,}", "{a: 1}",     "'a'",          "[1 2]", "\"\t\"", "\"\\x\"",
+        "\"\\u12g4\"", "\"\\u123\"", "\"a",          "[",     "{\"a\"", "{\"a\":",
+        "tru",         "1 2",        "\xEF\xBB\xBF", "[NaN",  "[NaN}",  "// no\n1"}) {
+    const auto value = parse_json(text);
+    ASSERT_FALSE(value) << text;
+    EXPECT_NE(value.fault().what.find("not valid JSON: line 1, column "), std::string::npos)
+        << value.fault().what;
+  }
+  EXPECT_NE(
+      parse_json("{\"a\":\n  NaN,\n  b}").fault().what.find("line 3, column 3: expected a key"),
+      std::string::npos);
+}
+
+TEST(JsonText, keeps_a_text_out_that_has_half_a_pair_of_surrogates) {
+  const auto value =
+      parse_json(
+          R"({"a": "x\ud800y", "b": ["\udc00", "\ud83d\ude00", "\ud83d\ud83d\ude00"], "\udfff": 1})")
+          .take();
+  EXPECT_NE(why_unreadable(value["a"])->find("\\ud800"), std::string::npos);
+  EXPECT_TRUE(why_unreadable(value["b"][0]));
+  EXPECT_EQ(value["b"][1], "\xF0\x9F\x98\x80");
+  EXPECT_TRUE(why_unreadable(value["b"][2]));
+  EXPECT_EQ(value["\xEF\xBF\xBD"], 1);
+}
+
+TEST(JsonText, both_parsers_read_the_same) {
+  const std::string texts[] = {
+      R"({"a": [0, -0, -1, 1.5, -2e3, 1E+2, 9223372036854775807, -9223372036854775808, 18446744073709551615]})",
+      R"([true, false, null, {}, [], "", {"k": {"k": null}}])",
+      R"(["\"\\\/\b\f\n\r\t", "\u0000\u0041\u00e4\u20ac\ud83d\ude00", "\u00E4", "plain ä €"])",
+      " \r\n\t[ 1 , 2 ] \n"};
+  for (const auto& text : texts) {
+    EXPECT_EQ(parse_python_json(text, 100).take().dump(), parse_json(text).take().dump());
+    // every cut of it is refused
+    for (size_t size = 0; size + 3 < text.size(); ++size)
+      EXPECT_FALSE(parse_python_json(std::string_view(text).substr(0, size), 100)) << size;
+  }
+  EXPECT_TRUE(parse_python_json("[[[NaN]]]", 3));
+  EXPECT_FALSE(parse_python_json("[[[[NaN]]]]", 3));
 }
 
 TEST(JsonText, keeps_its_message_short_and_valid_when_a_long_string_is_cut) {
@@ -130,6 +194,14 @@ TEST(JsonlSource, names_what_a_file_is_that_holds_no_lines_of_json) {
   EXPECT_NE(read_fault(*list, 0).find("dataset_format: json"), std::string::npos);
 }
 
+TEST(JsonlSource, reads_files_that_were_put_together_with_their_byte_order_marks) {
+  TempFolder folder;
+  const auto source = open(
+      folder.write("a.jsonl", "\xEF\xBB\xBF{\"n\": 1}\n\xEF\xBB\xBF{\"n\": 2}\n"), Format::jsonl);
+  EXPECT_EQ(source->read(0).take().fields["n"], 1);
+  EXPECT_EQ(source->read(1).take().fields["n"], 2);
+}
+
 TEST(JsonSource, reads_the_elements_of_a_list) {
   TempFolder folder;
   const auto path = folder.write("a.json", R"( [ {"n": 1, "s": "],[\"{"} , {"n": [{}, [2]]} ] )");
@@ -189,7 +261,9 @@ TEST(CsvSource, says_what_is_wrong_with_a_row_or_a_header) {
   ASSERT_EQ(source->size(), 5);
   EXPECT_NE(read_fault(*source, 0).find("expected 2 values"), std::string::npos);
   EXPECT_NE(read_fault(*source, 1).find("text after the closing quote"), std::string::npos);
-  EXPECT_NE(read_fault(*source, 2).find("a: not valid UTF-8"), std::string::npos);
+  const auto odd = source->read(2).take().fields;  // which is bad where `a` is needed
+  EXPECT_EQ(why_unreadable(odd["a"]), "not valid UTF-8");
+  EXPECT_EQ(odd["b"], "2");
   EXPECT_EQ(source->read(3).take().fields["b"], "4");
   EXPECT_NE(read_fault(*source, 4).find("opened on line 6 is never closed"), std::string::npos);
   EXPECT_NE(open_fault(folder.write("b.csv", "a,a\n"), Format::csv).find("two columns"),
