@@ -4,8 +4,6 @@
 #include <optional>
 #include <string>
 
-#include "core/error.h"
-
 namespace arrow {
 class RecordBatch;
 class Schema;
@@ -17,9 +15,11 @@ namespace lmms::data {
 std::optional<std::string> unreadable(const arrow::Schema& schema);
 
 /// Row `row` of a batch that passed RecordBatch::Validate() and whose schema is readable: an object
-/// of its columns, nulls left out. What Validate() does not look at (offsets, dictionary indices,
-/// UTF-8) is checked here for this row alone, so that a broken row costs nothing but itself and no
-/// row costs a whole batch. Faults have no `where`; `what` names the column.
-Result<nlohmann::json> arrow_row(const arrow::RecordBatch& batch, int64_t row);
+/// of its columns; nulls are left out, and NaN and infinities with them. What Validate() does not
+/// look at (offsets, dictionary indices, UTF-8) is checked here for this row alone, so that no row
+/// costs a whole batch. Bytes under a key of chats that has text are text if they are UTF-8. A
+/// value that is broken, or of a type that has no form in JSON, is an unreadable value
+/// (data/unreadable.h): it costs the row only where it is needed.
+nlohmann::json arrow_row(const arrow::RecordBatch& batch, int64_t row);
 
 }  // namespace lmms::data

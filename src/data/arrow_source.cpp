@@ -3,6 +3,7 @@
 #include <arrow/ipc/message.h>
 #include <arrow/ipc/reader.h>
 #include <arrow/record_batch.h>
+#include <arrow/type_traits.h>
 
 #include <algorithm>
 #include <filesystem>
@@ -67,9 +68,9 @@ class BatchCache {
   int64_t bytes_ = 0;
 };
 
-/// An Arrow IPC stream or file, mapped. (A file is a stream between a magic word and a footer.) The
-/// messages are walked once, then any batch is made again from its place; uncompressed ones are
-/// views of the map.
+/// An Arrow IPC file or stream, mapped. The batches of a file are found by its footer (what stands
+/// between them is the writer's affair); the messages of a stream are walked once. Then any batch
+/// is made again from its place; uncompressed ones are views of the map.
 class ArrowFile {
  public:
   static Result<std::unique_ptr<ArrowFile>> open(const std::string& path,
@@ -89,7 +90,7 @@ class ArrowFile {
     const int64_t index = row - first_rows_[b];
     if (!whole_.empty()) return std::pair(whole_[b], index);
     if (auto kept = cache_.find(b)) return std::pair(kept, index);
-    auto read = read_batch(offsets_[b]);
+    auto read = read_batch(b);
     if (!read.ok()) return broken(path_, read.status());
     // Views of the map cost their headers alone.
     constexpr int64_t kHeaders = 8192;
@@ -128,27 +129,66 @@ class ArrowFile {
     map_begin_ = map_->buffer()->data();
     map_end_ = map_begin_ + size;
 
-    constexpr std::string_view kMagic = "ARROW1";
     const std::string_view text(reinterpret_cast<const char*>(map_begin_),
                                 static_cast<size_t>(size));
-    int64_t at = 0;
-    if (text.starts_with(kMagic)) {
-      if (!text.ends_with(kMagic) || size < 20) return cut_off();
-      at = 8;
-    }
-    return walk(at, size);
+    if (text.starts_with("FEA1"))
+      return Fault{path_, "is a Feather file of version 1", "write it again in version 2"};
+    constexpr std::string_view kMagic = "ARROW1";
+    if (!text.starts_with(kMagic)) return walk(size);
+    if (!text.ends_with(kMagic) || size < 20) return cut_off();
+    return read_footer();
   }
 
   Fault cut_off() const {
     return Fault{path_, "the Arrow file has no end mark: it is cut off", "write the file again"};
   }
 
-  std::optional<Fault> walk(int64_t at, int64_t size) {
+  std::optional<Fault> take_schema(std::shared_ptr<arrow::Schema> schema) {
+    schema_ = std::move(schema);
+    if (auto why = unreadable(*schema_)) return Fault{path_, *why, "rename the column"};
+    return std::nullopt;
+  }
+
+  void count(int64_t rows) {
+    first_rows_.push_back(first_rows_.back() + std::max<int64_t>(rows, 0));
+  }
+
+  std::optional<Fault> read_footer() {
+    auto reader = arrow::ipc::RecordBatchFileReader::Open(map_, read_options());
+    if (!reader.ok()) return broken(path_, reader.status());
+    if (auto fault = take_schema((*reader)->schema())) return fault;
+    // Rows are counted by a reader of one column, so that no other is decompressed for it.
+    auto counter = arrow::ipc::RecordBatchFileReader::Open(map_, options_for_counting());
+    if (!counter.ok()) return broken(path_, counter.status());
+    for (int b = 0; b < (*counter)->num_record_batches(); ++b) {
+      auto batch = (*counter)->ReadRecordBatch(b);
+      if (!batch.ok()) return broken(path_, batch.status());
+      count((*batch)->num_rows());
+    }
+    file_ = *std::move(reader);
+    // The first read fetches the dictionaries; behind that threads may read together. A batch that
+    // is broken says so when a row of it is read.
+    if (rows() > 0) static_cast<void>(find(0));
+    return std::nullopt;
+  }
+
+  /// With a column of fixed width, if there is one: the cheapest to read.
+  arrow::ipc::IpcReadOptions options_for_counting() const {
+    auto options = read_options();
+    const auto& fields = schema_->fields();
+    if (fields.empty()) return options;
+    const auto cheap = std::find_if(fields.begin(), fields.end(), [](const auto& field) {
+      return arrow::is_primitive(field->type()->id());
+    });
+    options.included_fields = {cheap == fields.end() ? 0
+                                                     : static_cast<int>(cheap - fields.begin())};
+    return options;
+  }
+
+  std::optional<Fault> walk(int64_t size) {
     arrow::ipc::DictionaryMemo memo;
-    first_rows_ = {0};
-    if (auto moved = map_->Seek(at); !moved.ok()) return broken(path_, moved);
     for (;;) {
-      at = map_->Tell().ValueOr(size);
+      const int64_t at = map_->Tell().ValueOr(size);
       if (at >= size) return cut_off();
       auto message = arrow::ipc::ReadMessage(map_.get());
       if (!message.ok()) return broken(path_, message.status());
@@ -159,20 +199,18 @@ class ArrowFile {
           if (schema_) return Fault{path_, "an Arrow file with two schemas", ""};
           auto schema = arrow::ipc::ReadSchema(**message, &memo);
           if (!schema.ok()) return broken(path_, schema.status());
-          schema_ = *schema;
-          if (auto why = unreadable(*schema_)) return Fault{path_, *why, "rename the column"};
+          if (auto fault = take_schema(*schema)) return fault;
           break;
         }
         case Type::DICTIONARY_BATCH:
           return read_whole();
         case Type::RECORD_BATCH: {
           if (!schema_) return Fault{path_, "an Arrow file without a schema", ""};
-          auto options = read_options();
-          if (schema_->num_fields() > 0) options.included_fields = {0};
-          auto batch = arrow::ipc::ReadRecordBatch(**message, schema_, &no_dictionaries_, options);
+          auto batch = arrow::ipc::ReadRecordBatch(**message, schema_, &no_dictionaries_,
+                                                   options_for_counting());
           if (!batch.ok()) return broken(path_, batch.status());
           offsets_.push_back(at);
-          first_rows_.push_back(first_rows_.back() + std::max<int64_t>((*batch)->num_rows(), 0));
+          count((*batch)->num_rows());
           break;
         }
         default:
@@ -181,25 +219,17 @@ class ArrowFile {
     }
   }
 
-  /// Dictionary-encoded columns: batches depend on what came before, so all are held.
+  /// Dictionary-encoded columns of a stream: batches depend on what came before, so all are held.
   std::optional<Fault> read_whole() {
     if (auto moved = map_->Seek(0); !moved.ok()) return broken(path_, moved);
-    arrow::Result<arrow::RecordBatchVector> batches = arrow::RecordBatchVector{};
-    if (map_begin_ + 6 <= map_end_ &&
-        std::string_view(reinterpret_cast<const char*>(map_begin_), 6) == "ARROW1") {
-      auto reader = arrow::ipc::RecordBatchFileReader::Open(map_, read_options());
-      if (!reader.ok()) return broken(path_, reader.status());
-      batches = (*reader)->ToRecordBatches();
-    } else {
-      auto reader = arrow::ipc::RecordBatchStreamReader::Open(map_, read_options());
-      if (!reader.ok()) return broken(path_, reader.status());
-      batches = (*reader)->ToRecordBatches();
-    }
+    auto reader = arrow::ipc::RecordBatchStreamReader::Open(map_, read_options());
+    if (!reader.ok()) return broken(path_, reader.status());
+    auto batches = (*reader)->ToRecordBatches();
     if (!batches.ok()) return broken(path_, batches.status());
     first_rows_ = {0};
     for (auto& batch : *batches) {
       if (auto valid = batch->Validate(); !valid.ok()) return broken(path_, valid);
-      first_rows_.push_back(first_rows_.back() + batch->num_rows());
+      count(batch->num_rows());
     }
     whole_ = std::move(*batches);
     return std::nullopt;
@@ -211,17 +241,21 @@ class ArrowFile {
     return options;
   }
 
-  arrow::Result<BatchPtr> read_batch(int64_t offset) const {
+  arrow::Result<BatchPtr> read_batch(size_t b) const {
+    ARROW_ASSIGN_OR_RAISE(auto batch, file_ ? file_->ReadRecordBatch(static_cast<int>(b))
+                                            : read_message(offsets_[b]));
+    ARROW_RETURN_NOT_OK(batch->Validate());
+    return batch;
+  }
+
+  arrow::Result<BatchPtr> read_message(int64_t offset) const {
     ARROW_ASSIGN_OR_RAISE(const int64_t size, map_->GetSize());
     // A stream of its own over the map: the readers of other threads move theirs.
     auto stream = arrow::io::RandomAccessFile::GetStream(map_, offset, size - offset);
     ARROW_RETURN_NOT_OK(stream.status());
     ARROW_ASSIGN_OR_RAISE(auto message, arrow::ipc::ReadMessage(stream->get()));
     if (!message) return arrow::Status::Invalid("a batch is missing");
-    ARROW_ASSIGN_OR_RAISE(auto batch, arrow::ipc::ReadRecordBatch(
-                                          *message, schema_, &no_dictionaries_, read_options()));
-    ARROW_RETURN_NOT_OK(batch->Validate());
-    return batch;
+    return arrow::ipc::ReadRecordBatch(*message, schema_, &no_dictionaries_, read_options());
   }
 
   std::string path_;
@@ -230,11 +264,13 @@ class ArrowFile {
   const uint8_t* map_end_ = nullptr;
   std::shared_ptr<arrow::Schema> schema_;
   arrow::ipc::DictionaryMemo no_dictionaries_;
-  std::vector<int64_t> offsets_;     ///< of the batches' messages
-  std::vector<int64_t> first_rows_;  ///< [batches + 1]
+  // One of the three holds the batches.
+  std::shared_ptr<arrow::ipc::RecordBatchFileReader> file_;
+  std::vector<int64_t> offsets_;  ///< of their messages in a stream
   arrow::RecordBatchVector whole_;
   mutable BatchCache cache_;
 };
+  std::vector<int64_t> first_rows_ = {0};  ///< [batches + 1]
 
 class ArrowSource final : public RecordSource {
  public:
@@ -247,9 +283,7 @@ class ArrowSource final : public RecordSource {
     Record record{.origin = {path_, row + 1}, .fields = {}, .data_folder = nullptr};
     auto place = file_->find(row);
     if (!place) return Fault{record.origin.text(), place.fault().what, ""};
-    auto fields = arrow_row(*place->first, place->second);
-    if (!fields) return Fault{record.origin.text(), fields.fault().what, ""};
-    record.fields = *std::move(fields);
+    record.fields = arrow_row(*place->first, place->second);
     return record;
   }
 
@@ -272,9 +306,7 @@ class SelectedSource final : public RecordSource {
     const auto where = fmt::format("{}:{}", path_, row + 1);
     auto place = indices_->find(row);
     if (!place) return Fault{where, place.fault().what, ""};
-    auto fields = arrow_row(*place->first, place->second);
-    if (!fields) return Fault{where, fields.fault().what, ""};
-    const auto index = fields->value("indices", nlohmann::json());
+    const auto index = arrow_row(*place->first, place->second).value("indices", nlohmann::json());
     if (!index.is_number_integer() || index < 0 || index >= rows_->size()) {
       return Fault{where, fmt::format("an index out of the {} rows", rows_->size()), ""};
     }
