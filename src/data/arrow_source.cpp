@@ -81,7 +81,9 @@ class ArrowFile {
   }
 
   int64_t rows() const { return first_rows_.back(); }
-  const arrow::Schema& schema() const { return *schema_; }
+  SourceFile file() const {
+    return {path_, SourceFile::Kind::columns, std::string_view(*map_->buffer()), std::nullopt};
+  }
 
   /// The batch that holds a row, and the row's index in it.
   Result<std::pair<BatchPtr, int64_t>> find(int64_t row) const {
@@ -268,9 +270,9 @@ class ArrowFile {
   std::shared_ptr<arrow::ipc::RecordBatchFileReader> file_;
   std::vector<int64_t> offsets_;  ///< of their messages in a stream
   arrow::RecordBatchVector whole_;
+  std::vector<int64_t> first_rows_ = {0};  ///< [batches + 1]
   mutable BatchCache cache_;
 };
-  std::vector<int64_t> first_rows_ = {0};  ///< [batches + 1]
 
 class ArrowSource final : public RecordSource {
  public:
@@ -286,6 +288,8 @@ class ArrowSource final : public RecordSource {
     record.fields = arrow_row(*place->first, place->second);
     return record;
   }
+
+  std::vector<SourceFile> files() const override { return {file_->file()}; }
 
  private:
   std::shared_ptr<const std::string> path_;
@@ -311,6 +315,12 @@ class SelectedSource final : public RecordSource {
       return Fault{where, fmt::format("an index out of the {} rows", rows_->size()), ""};
     }
     return rows_->read(index.get<int64_t>());
+  }
+
+  std::vector<SourceFile> files() const override {
+    auto all = rows_->files();
+    all.push_back(indices_->file());
+    return all;
   }
 
  private:

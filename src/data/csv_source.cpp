@@ -178,6 +178,10 @@ class CsvSource final : public RecordSource {
     return read_row(walker, path_, columns_);
   }
 
+  std::vector<SourceFile> files() const override {
+    return {{*path_, SourceFile::Kind::text, file_.text(), std::nullopt}};
+  }
+
  private:
   struct Anchor {
     size_t offset = 0;

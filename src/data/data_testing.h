@@ -61,6 +61,7 @@ class MadeSource final : public RecordSource {
     record.fields = *std::move(fields);
     return record;
   }
+  std::vector<SourceFile> files() const override { return {}; }
 
  private:
   std::shared_ptr<const std::string> name_;

@@ -36,11 +36,11 @@ Result<Dataset::Part> open_part(const SourceConfig& config, const SourceLimits& 
   }
   return Dataset::Part{.summary = {.path = config.path,
                                    .format = std::string(format_name(*format)),
+                                   .data_folder = config.data_folder,
                                    .weight = config.weight,
                                    .rows = rows,
                                    .samples_per_epoch = static_cast<int64_t>(samples)},
-                       .source = *std::move(source),
-                       .data_folder = config.data_folder};
+                       .source = *std::move(source)};
 }
 
 }  // namespace
@@ -81,7 +81,7 @@ Dataset::Dataset(std::vector<Part> parts, bool shuffle, uint64_t seed)
     : shuffle_(shuffle), seed_(seed) {
   for (auto& part : parts) {
     parts_.push_back({.source = std::move(part.source),
-                      .data_folder = std::make_shared<const std::string>(part.data_folder),
+                      .data_folder = std::make_shared<const std::string>(part.summary.data_folder),
                       .first = rows_per_epoch_});
     rows_per_epoch_ += part.summary.samples_per_epoch;
     summaries_.push_back(std::move(part.summary));
@@ -119,6 +119,14 @@ Result<Record> Dataset::read(const Place& place) const {
   auto record = part.source->read(place.row);
   if (record) record->data_folder = part.data_folder;
   return record;
+}
+
+std::vector<std::vector<SourceFile>> Dataset::files() const {
+  std::vector<std::vector<SourceFile>> all(parts_.size());
+  for (size_t s = 0; s < parts_.size(); ++s) {
+    if (summaries_[s].samples_per_epoch > 0) all[s] = parts_[s].source->files();
+  }
+  return all;
 }
 
 }  // namespace lmms::data

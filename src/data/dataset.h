@@ -32,6 +32,7 @@ struct Place {
 struct SourceSummary {
   std::string path;
   std::string format;
+  std::string data_folder{};
   double weight = 1.0;
   int64_t rows = 0;               ///< in the files
   int64_t samples_per_epoch = 0;  ///< round(weight * rows)
@@ -54,7 +55,6 @@ class Dataset {
   struct Part {
     SourceSummary summary;
     std::unique_ptr<RecordSource> source;
-    std::string data_folder;
   };
   Dataset(std::vector<Part> parts, bool shuffle, uint64_t seed);
 
@@ -67,6 +67,9 @@ class Dataset {
   /// The row at `position` < rows_per_epoch() of an epoch.
   Place place(int64_t epoch, int64_t position) const;
   Result<Record> read(const Place& place) const;
+
+  /// What each source reads; of one that contributes no sample, nothing.
+  std::vector<std::vector<SourceFile>> files() const;
 
  private:
   struct Opened {

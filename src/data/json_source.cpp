@@ -162,6 +162,10 @@ class JsonSource final : public RecordSource {
                         row + 1);
   }
 
+  std::vector<SourceFile> files() const override {
+    return {{*path_, SourceFile::Kind::text, file_.text(), std::nullopt}};
+  }
+
  private:
   std::shared_ptr<const std::string> path_;
   MappedFile file_;

@@ -64,6 +64,10 @@ class JsonlSource final : public RecordSource {
 
   Result<Record> read(int64_t row) const override { return read_line(path_, lines_.line(row)); }
 
+  std::vector<SourceFile> files() const override {
+    return {{*path_, SourceFile::Kind::text, without_mark(file_.text()), lines_.hash()}};
+  }
+
  private:
   std::shared_ptr<const std::string> path_;
   MappedFile file_;

@@ -5,6 +5,8 @@
 #include <cstring>
 #include <thread>
 
+#include "core/hash.h"
+
 namespace lmms::data {
 namespace {
 
@@ -48,6 +50,7 @@ LineIndex::LineIndex(std::string_view text, size_t threads, size_t chunk_bytes) 
 /// The lines whose first byte lies in [begin, end).
 LineIndex::Chunk LineIndex::scan(size_t begin, size_t end) const {
   Chunk chunk;
+  chunk.hash = hash64(text_.substr(begin, end - begin));  // brings it near for what follows
   size_t start = begin == 0 ? 0 : line_end(text_, begin - 1) + 1;
   while (start < end) {
     const size_t stop = line_end(text_, start);
@@ -59,6 +62,12 @@ LineIndex::Chunk LineIndex::scan(size_t begin, size_t end) const {
     start = stop + 1;
   }
   return chunk;
+}
+
+uint64_t LineIndex::hash() const {
+  std::vector<uint64_t> pieces;
+  for (const auto& chunk : chunks_) pieces.push_back(chunk.hash);
+  return hash_of_pieces(pieces);
 }
 
 LineIndex::Line LineIndex::line(int64_t i) const {

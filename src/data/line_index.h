@@ -1,10 +1,13 @@
 #pragma once
-/// Where the rows of a text file begin, in little memory: every 16th row is remembered.
+/// Where the rows of a text file begin, in little memory: every 16th row is remembered. The same
+/// pass makes a hash of the text.
 #include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string_view>
 #include <vector>
+
+#include "data/fingerprint.h"
 
 namespace lmms::data {
 
@@ -18,9 +21,10 @@ class LineIndex {
   };
 
   /// Scans the text once, pieces of `chunk_bytes` in parallel. The text must outlive the index.
-  explicit LineIndex(std::string_view text, size_t threads = 1,
-                     size_t chunk_bytes = size_t{32} << 20);
+  explicit LineIndex(std::string_view text, size_t threads = 1, size_t chunk_bytes = kHashPiece);
   int64_t size() const { return rows_; }
+  /// text_hash() of the text, if chunks are of kHashPiece bytes.
+  uint64_t hash() const;
   /// Row i < size(), in O(16 lines).
   Line line(int64_t i) const;
 
@@ -32,6 +36,7 @@ class LineIndex {
   struct Chunk {
     int64_t rows = 0, lines = 0;
     int64_t first_row = 0, first_line = 0;
+    uint64_t hash = 0;
     std::vector<Anchor> anchors;  ///< of rows 0, 16, 32, ... of the chunk
   };
   Chunk scan(size_t begin, size_t end) const;

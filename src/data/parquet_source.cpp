@@ -107,6 +107,9 @@ class ParquetFile {
   }
 
   int64_t rows() const { return first_rows_.back(); }
+  SourceFile file() const {
+    return {path_, SourceFile::Kind::columns, std::string_view(*input_->buffer()), std::nullopt};
+  }
 
   Result<nlohmann::json> read(int64_t row) {
     const auto after = std::upper_bound(first_rows_.begin(), first_rows_.end(), row);
@@ -171,7 +174,7 @@ class ParquetFile {
 
   std::string path_;
   std::shared_ptr<RowGroupStore> store_;
-  std::shared_ptr<arrow::io::RandomAccessFile> input_;
+  std::shared_ptr<arrow::io::BufferReader> input_;
   std::shared_ptr<parquet::FileMetaData> metadata_;
   std::vector<int64_t> first_rows_;  ///< [row groups + 1]
   std::vector<std::unique_ptr<RowGroup>> groups_;
@@ -191,6 +194,8 @@ class ParquetSource final : public RecordSource {
     record.fields = *std::move(fields);
     return record;
   }
+
+  std::vector<SourceFile> files() const override { return {file_->file()}; }
 
  private:
   std::shared_ptr<const std::string> path_;

@@ -56,6 +56,13 @@ class Concatenated final : public RecordSource {
     const auto part = static_cast<size_t>(after - first_rows_.begin() - 1);
     return parts_[part]->read(row - first_rows_[part]);
   }
+  std::vector<SourceFile> files() const override {
+    std::vector<SourceFile> all;
+    for (const auto& part : parts_) {
+      for (auto& file : part->files()) all.push_back(std::move(file));
+    }
+    return all;
+  }
 
  private:
   std::vector<std::unique_ptr<RecordSource>> parts_;

@@ -12,6 +12,19 @@
 
 namespace lmms::data {
 
+/// A file that a source reads; its fingerprint (data/fingerprint.h) tells whether it is the same
+/// one again.
+struct SourceFile {
+  enum class Kind {
+    text,    ///< was read from front to back when it was opened
+    columns  ///< Arrow, Parquet: read where rows are wanted
+  };
+  std::string path;
+  Kind kind = Kind::text;
+  std::string_view bytes;        ///< mapped: valid as long as the source lives
+  std::optional<uint64_t> hash;  ///< text_hash(bytes), where opening has made it
+};
+
 /// Rows that can be read in any order, by many threads at once.
 class RecordSource {
  public:
@@ -21,6 +34,8 @@ class RecordSource {
   /// The row, counted from 0. A broken row is a Fault that names file and row, and says nothing
   /// about the rows beside it.
   virtual Result<Record> read(int64_t row) const = 0;
+  /// All that rows are read from, in the order of the rows.
+  virtual std::vector<SourceFile> files() const = 0;
 };
 
 enum class Format { json, jsonl, csv, arrow, parquet };
