@@ -62,6 +62,12 @@ std::span<const EnumName<OnOverlong>> enum_names(OnOverlong) {
   return list;
 }
 
+std::span<const EnumName<OnChangedData>> enum_names(OnChangedData) {
+  static constexpr EnumName<OnChangedData> list[] = {{OnChangedData::fail, "fail"},
+                                                     {OnChangedData::go_on, "go_on"}};
+  return list;
+}
+
 std::span<const EnumName<PackingStrategy>> enum_names(PackingStrategy) {
   static constexpr EnumName<PackingStrategy> list[] = {
       {PackingStrategy::first_fit, "first_fit"},
@@ -183,6 +189,8 @@ void fields(Fields& f, DataConfig& c) {
     "samples beyond the limit; absent: truncate plain text, else drop while filter_overlong is "
     "true, "
     "else fail");
+  f("on_changed_data", c.on_changed_data,
+    "data of another content when a run goes on ends it, or is trained from the same place on");
   f.ignored("filter_overlong_workers", "lengths are measured while reading");
   f("video_sampling_strategy", c.video.sampling_strategy, "frames by rate or by number",
     Rule().one_of({"fps", "frame_num"}).or_null());

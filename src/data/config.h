@@ -22,6 +22,9 @@ enum class DatasetFormat { json, jsonl, csv, yaml, hf_dataset, arrow, parquet };
 enum class OnBadSample { fail, skip };
 /// What a sample longer than the limit does.
 enum class OnOverlong { drop, truncate, fail };
+/// What a run does that goes on with data of another content (as many rows) than its checkpoint's:
+/// `fail` ends it with the names of the files.
+enum class OnChangedData { fail, go_on };
 /// How samples fill rows of `packing_length` tokens.
 enum class PackingStrategy { first_fit, best_fit, balanced, sequential };
 
@@ -88,6 +91,7 @@ struct DataConfig {
   bool filter_overlong = true;
   OnBadSample on_bad_sample = OnBadSample::fail;
   std::optional<OnOverlong> on_overlong;  ///< use overlong()
+  OnChangedData on_changed_data = OnChangedData::fail;
 
   VideoConfig video;
   config::Value extra_kwargs{config::Value::Map{}};  ///< a map, read by the dataset type
@@ -111,6 +115,7 @@ std::span<const config::Name> processor_type_names();
 std::span<const config::EnumName<DatasetFormat>> enum_names(DatasetFormat);
 std::span<const config::EnumName<OnBadSample>> enum_names(OnBadSample);
 std::span<const config::EnumName<OnOverlong>> enum_names(OnOverlong);
+std::span<const config::EnumName<OnChangedData>> enum_names(OnChangedData);
 std::span<const config::EnumName<PackingStrategy>> enum_names(PackingStrategy);
 
 void fields(config::Fields& f, SourceConfig& c);

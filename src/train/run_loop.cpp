@@ -415,6 +415,7 @@ class Loop {
     data::StepBatch last;
     last.snapshot = last_;
     state_.loader = last.state();
+    state_.fingerprints = parts_.fingerprints.get();
     const auto from = Clock::now();
     const checkpoint::Checkpoint saved = parts_.saver.save(state_);
     saved_at_ = state_.step;

@@ -7,6 +7,7 @@
 #include "core/error.h"
 #include "data/loader.h"
 #include "optim/learning_rate.h"
+#include "train/data_fingerprints.h"
 #include "train/data_setup.h"
 #include "train/generation/answers.h"
 #include "train/journal_file.h"
@@ -42,6 +43,7 @@ struct RunParts {
   const std::optional<Questions>& questions;
   optim::LearningRate& learning_rate;
   Saver& saver;
+  const FingerprintTaker& fingerprints;
   JournalFile& journal;
   Machine machine;
   c10::Device device;

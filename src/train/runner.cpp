@@ -32,7 +32,8 @@ namespace {
 namespace fs = std::filesystem;
 
 void tell_differences(const RunState& before, const RunState& now, const TrainConfig& config) {
-  for (const std::string& change : config_changes(before.config, config))
+  const auto paths = before.fingerprints ? Paths::content_is_compared : Paths::are_data;
+  for (const std::string& change : config_changes(before.config, config, paths))
     log::notice("changed since the checkpoint: " + change);
   if (!config.trainer.global_rows && before.global_rows != now.global_rows) {
     log::notice(
@@ -122,6 +123,7 @@ Exit train(const LoadedConfig& loaded, const Place& place) {
   // now: the folders may be gone when a checkpoint is written
   const auto side_files = std::make_shared<const checkpoint::SideFiles>(
       checkpoint::read_side_files(data.processing.tokenizer_folder, source.folder).take());
+  const FingerprintTaker fingerprints(data);
 
   RunState state;
   state.global_rows = rows_a_step(args);
@@ -164,6 +166,8 @@ Exit train(const LoadedConfig& loaded, const Place& place) {
 
   data::Loader loader(data.training, data.processing.processor, options);
   if (beginning) loader.restore(state.loader);
+  if (beginning && state.fingerprints)
+    check_data(*state.fingerprints, fingerprints.get(), loaded, beginning->checkpoint.path);
   optim::LearningRate learning_rate(args.schedule, args.optimizer.learning_rate,
                                     loader.total_steps(), config.compat.schedule);
   learning_rate.restore(state.metric_schedule);
@@ -177,6 +181,7 @@ Exit train(const LoadedConfig& loaded, const Place& place) {
                        opened.questions,
                        learning_rate,
                        saver,
+                       fingerprints,
                        journal,
                        Machine{peak.flops_per_second, 1},
                        device,

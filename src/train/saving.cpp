@@ -43,6 +43,7 @@ nlohmann::json to_json(const RunState& s) {
           {"metric_schedule",
            s.metric_schedule ? train::to_json(*s.metric_schedule) : nlohmann::json()},
           {"evaluation_due", s.evaluation_due},
+          {"fingerprints", s.fingerprints ? train::to_json(*s.fingerprints) : nlohmann::json()},
           {"threads", s.threads},
           {"device", s.device},
           {"config", s.config}};
@@ -71,6 +72,8 @@ RunState from_json(const nlohmann::json& j) {
   if (!j.at("metric_schedule").is_null())
     s.metric_schedule = metric_schedule_from(j.at("metric_schedule"));
   j.at("evaluation_due").get_to(s.evaluation_due);
+  if (const auto at = j.find("fingerprints"); at != j.end() && !at->is_null())
+    s.fingerprints = data_fingerprints_from(*at);
   j.at("threads").get_to(s.threads);
   j.at("device").get_to(s.device);
   j.at("config").get_to(s.config);

@@ -12,6 +12,7 @@
 #include "models/tensor_io.h"
 #include "optim/metric_schedule.h"
 #include "train/config.h"
+#include "train/data_fingerprints.h"
 #include "train/data_statistics.h"
 #include "train/step.h"
 
@@ -28,7 +29,8 @@ struct RunState {
   DataStatistics data;                                        ///< trained so far
   std::optional<optim::MetricScheduleState> metric_schedule;  ///< where the schedule has one
   bool evaluation_due = false;  ///< a signal came first: the run that goes on begins with it
-  int threads = 0;              ///< of the math library: other numbers give other bits
+  std::optional<DataFingerprints> fingerprints;  ///< absent: of a time when none were taken
+  int threads = 0;  ///< of the math library: other numbers give other bits
   std::string device;
   std::string config;  ///< the resolved config
 };

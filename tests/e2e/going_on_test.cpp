@@ -143,6 +143,133 @@ TEST(GoingOn, refuses_other_data) {
   EXPECT_THAT(longer.err, HasSubstr("resume_from_checkpoint: false"));
 }
 
+/// The lines of a file, the last half first.
+std::string rotated(const std::string& text) {
+  size_t middle = text.find('\n', text.size() / 2) + 1;
+  return text.substr(middle) + text.substr(0, middle);
+}
+
+TEST(GoingOn, refuses_data_whose_content_has_changed) {
+  const Project project;
+  project.train_to_the_end({"trainer_args.max_steps=5"});
+  const auto before = contents(project / "out");
+  const std::string text = read_file(project / "train.jsonl").take();
+  project.write("train.jsonl", rotated(text));
+  const Ended other = project.train({"trainer_args.max_steps=8"});
+  EXPECT_EQ(other.exit, 2);
+  EXPECT_THAT(other.err, HasSubstr("out/checkpoint-5: the data has changed since this checkpoint: "
+                                   "train.jsonl: other content, of the same size"));
+  EXPECT_THAT(other.err, HasSubstr("resume_from_checkpoint: false"));
+  EXPECT_THAT(other.err, HasSubstr("dataset_config.on_changed_data: go_on"));
+  EXPECT_EQ(weights(project / "out"), before.at("model.safetensors"));
+
+  project.write("train.jsonl", text);
+  project.train_to_the_end({"trainer_args.max_steps=8"});
+}
+
+TEST(GoingOn, takes_changed_data_where_it_is_told_to) {
+  const Project project;
+  const Words words{"dataset_config.shuffle=false", "dataset_config.on_changed_data=go_on"};
+  const auto until = [&](const std::string& steps) {
+    Words all = words;
+    all.push_back("trainer_args.max_steps=" + steps);
+    return project.train_to_the_end(all).err;
+  };
+  until("5");
+  const std::string text = read_file(project / "train.jsonl").take();
+  project.write("train.jsonl", rotated(text));
+  EXPECT_THAT(until("7"), HasSubstr("the data has changed since out/checkpoint-5, and the run goes "
+                                    "on at the same place: train.jsonl: other content"));
+  // the next checkpoint knows the data that it was trained with
+  EXPECT_THAT(until("8"), Not(HasSubstr("the data has changed")));
+}
+
+TEST(GoingOn, says_nothing_of_the_same_data_written_again_or_elsewhere) {
+  const Project project;
+  project.train_to_the_end({"trainer_args.max_steps=5"});
+  const std::string text = read_file(project / "train.jsonl").take();
+  fs::remove(project / "train.jsonl");
+  project.write("moved.jsonl", text);
+  fs::last_write_time(project / "moved.jsonl", fs::file_time_type::clock::now());
+  for (const char* path : {"./moved.jsonl", "../{}/moved.jsonl"}) {
+    const std::string name = (project / "").parent_path().filename().string();
+    std::string spelled = path;
+    if (const size_t at = spelled.find("{}"); at != std::string::npos) spelled.replace(at, 2, name);
+    const Ended again = project.train_to_the_end(
+        {path[1] == '/' ? "trainer_args.max_steps=6" : "trainer_args.max_steps=7",
+         "dataset_config.dataset_path=" + spelled});
+    EXPECT_THAT(again.err, HasSubstr("going on from"));
+    EXPECT_THAT(again.err, Not(HasSubstr("moved.jsonl, before")));
+    EXPECT_THAT(again.err, Not(HasSubstr("has changed")));
+    EXPECT_THAT(again.err, Not(HasSubstr("dataset_path")));
+  }
+}
+
+TEST(GoingOn, names_the_changed_file_of_a_mixture_and_its_other_media_folder) {
+  const Project project;
+  project.write("more.jsonl", chat_line("Who?", "Me.") + chat_line("Why?", "So."));
+  project.write("mix.yaml",
+                "datasets: [{path: train.jsonl}, {path: more.jsonl, data_folder: media}]\n");
+  const Words mixture{"dataset_config.dataset_format=yaml", "dataset_config.dataset_path=mix.yaml"};
+  const auto until = [&](const std::string& steps) {
+    Words words = mixture;
+    words.push_back("trainer_args.max_steps=" + steps);
+    return project.train(words);
+  };
+  ASSERT_EQ(until("4").exit, 0);
+  project.write("mix.yaml",
+                "datasets: [{path: ./train.jsonl}, {path: more.jsonl, data_folder: other}]\n");
+  const Ended folder = until("5");
+  EXPECT_EQ(folder.exit, 0) << folder.err;
+  EXPECT_THAT(folder.err, HasSubstr("data_folder of more.jsonl: 'other', before: 'media'"));
+  project.write("more.jsonl", chat_line("Why?", "So.") + chat_line("Who?", "Me."));
+  const Ended file = until("6");
+  EXPECT_EQ(file.exit, 2);
+  EXPECT_THAT(file.err, HasSubstr("more.jsonl: other content, of the same size"));
+  EXPECT_THAT(file.err, Not(HasSubstr("train.jsonl: other")));
+}
+
+TEST(GoingOn, goes_on_from_a_checkpoint_without_fingerprints) {
+  const Project project;
+  project.train_to_the_end({"trainer_args.max_steps=3"});
+  const fs::path file = project / "out/checkpoint-3/resume/state.json";
+  std::string state = read_file(file).take();
+  const size_t key = state.find("\"fingerprints\"");
+  ASSERT_NE(key, std::string::npos);
+  state[key + 1] = '_';  // as good as absent, and the file keeps its size
+  write_atomically(file, state);
+  project.write("train.jsonl", rotated(read_file(project / "train.jsonl").take()));
+  project.train_to_the_end({"trainer_args.max_steps=4"});
+}
+
+TEST(GoingOn, names_another_evaluation_where_the_learning_rate_follows_it) {
+  const Project project;
+  const auto until = [&](const std::string& steps, const std::string& schedule,
+                         const Words& changes) {
+    Words words{"trainer_args.max_steps=" + steps, "trainer_args.lr_scheduler_type=" + schedule,
+                "dataset_config.eval_dataset_path=eval.jsonl", "trainer_args.eval_strategy=steps",
+                "trainer_args.eval_steps=2"};
+    words.insert(words.end(), changes.begin(), changes.end());
+    return project.train_to_the_end(words).err;
+  };
+  const std::string text = read_file(project / "eval.jsonl").take();
+  until("2", "reduce_lr_on_plateau", {});
+  EXPECT_THAT(until("3", "reduce_lr_on_plateau", {"dataset_config.eval_dataset_path=./eval.jsonl"}),
+              Not(HasSubstr("eval")));
+  EXPECT_THAT(until("4", "reduce_lr_on_plateau", {"trainer_args.eval_steps=1"}),
+              HasSubstr("trainer_args.eval_steps: 1.0, before: 2.0"));
+  project.write("eval.jsonl", rotated(text));
+  EXPECT_THAT(until("5", "reduce_lr_on_plateau", {"trainer_args.eval_steps=1"}),
+              HasSubstr("the evaluation set, which the learning rate follows: eval.jsonl: other "
+                        "content, of the same size"));
+  // else it bears on nothing
+  fs::remove_all(project / "out");
+  until("2", "constant", {});
+  project.write("eval.jsonl", text);
+  const std::string quiet = until("3", "constant", {"trainer_args.eval_steps=1"});
+  EXPECT_THAT(quiet, Not(HasSubstr("changed since")));
+}
+
 TEST(GoingOn, takes_other_number_types_up) {
   const Project project;
   const Words steady{"trainer_args.lr_scheduler_type=constant", "trainer_args.learning_rate=1e-3"};
