@@ -180,9 +180,18 @@ TEST(HfFolder, a_weight_map_that_leaves_the_folder_is_refused) {
   }
 }
 
-TEST(HfFolder, a_number_that_does_not_fit_is_refused) {
-  EXPECT_THAT(parse_json_object(R"({"eps": 1e999})", "config.json").fault().text(),
-              HasSubstr("config.json: holds a number that does not fit"));
+TEST(HfFolder, json_that_python_writes_is_read_and_what_is_no_number_is_none) {
+  const auto read = parse_json_object(
+      "\xEF\xBB\xBF{\"model_max_length\": 1000000000000000019884624838656, \"eps\": 1e999,"
+      "\"limit\": [0.0, Infinity], \"nan\": NaN}",
+      "config.json");
+  ASSERT_TRUE(read.ok()) << read.fault().text();
+  EXPECT_EQ((*read)["model_max_length"], 1e30);
+  EXPECT_EQ((*read)["eps"], "not a finite number: 1e999");
+  const ScratchFolder folder;
+  write_json(folder / "config.json", {{"limit", (*read)["limit"]}, {"nan", (*read)["nan"]}});
+  EXPECT_EQ(read_file(folder / "config.json").take(),
+            "{\n  \"limit\": [\n    0.0,\n    Infinity\n  ],\n  \"nan\": NaN\n}\n");
 }
 
 TEST(HfFolder, deeply_nested_json_is_refused) {

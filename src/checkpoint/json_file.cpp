@@ -2,6 +2,7 @@
 
 #include "core/files.h"
 #include "core/format.h"
+#include "core/python_json.h"
 
 namespace lmms::checkpoint {
 
@@ -13,7 +14,7 @@ Result<nlohmann::json> parse_json_object(std::string_view text, const std::strin
     return !too_deep;
   };
   try {
-    auto value = nlohmann::json::parse(text, shallow);
+    auto value = nlohmann::json::parse(plain_json(text), shallow);
     if (too_deep) return Fault{where, fmt::format("nests deeper than {} levels", kDeepest), ""};
     if (!value.is_object())
       return Fault{where, fmt::format("should hold a JSON object, holds {}", value.type_name()),
@@ -35,7 +36,8 @@ Result<nlohmann::json> read_json_object(const std::filesystem::path& path) {
 
 FileSum write_json(const std::filesystem::path& path, const nlohmann::json& value) {
   SummedFile file(path);
-  file.write(value.dump(2, ' ', /*ensure_ascii=*/true, nlohmann::json::error_handler_t::replace) +
+  file.write(python_json(value.dump(2, ' ', /*ensure_ascii=*/true,
+                                    nlohmann::json::error_handler_t::replace)) +
              "\n");
   return file.finish();
 }

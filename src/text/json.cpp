@@ -2,6 +2,7 @@
 
 #include "core/files.h"
 #include "core/format.h"
+#include "core/python_json.h"
 
 namespace lmms::text {
 namespace {
@@ -92,7 +93,8 @@ Json Json::element(size_t index, simdjson::dom::element value) const {
 Result<JsonFile> JsonFile::parse(std::string text, const std::string& where) {
   JsonFile file;
   file.where_ = where;
-  const auto error = file.parser_->parse(text).get(file.root_);
+  auto error = file.parser_->parse(text).get(file.root_);
+  if (error != simdjson::SUCCESS) error = file.parser_->parse(plain_json(text)).get(file.root_);
   if (error != simdjson::SUCCESS) {
     return Fault{where, fmt::format("is not valid JSON: {}", simdjson::error_message(error)),
                  "the file may be cut off; fetch it again"};

@@ -47,7 +47,8 @@ class Json {
   std::string where_, key_;
 };
 
-/// A file and the document that points into it.
+/// A file and the document that points into it. What Python's json module writes beyond plain JSON
+/// is read too (core/python_json.h): a number that is not finite is a string.
 class JsonFile {
  public:
   static Result<JsonFile> parse(std::string text, const std::string& where);

@@ -6,6 +6,7 @@
 
 #include "core/files.h"
 #include "core/format.h"
+#include "core/python_json.h"
 #include "text/json.h"
 
 namespace lmms::text {
@@ -215,7 +216,14 @@ Result<TokenizerConfig> read_tokenizer_config(const fs::path& folder) {
     }
     TokenizerConfig config = reader.finish();
     if (fs::exists(folder / "chat_template.jinja")) {
-      config.chat_template = read_file(folder / "chat_template.jinja").take();
+      const std::string jinja = read_file(folder / "chat_template.jinja").take();
+      config.chat_template = without_byte_order_mark(jinja);
+    }
+    // Where a processor is older than chat_template.jinja; AutoProcessor takes it first.
+    if (fs::exists(folder / "chat_template.json")) {
+      const JsonFile file = JsonFile::read(folder / "chat_template.json").take();
+      const auto jinja = file.root().find("chat_template");
+      if (jinja && jinja->is_string()) config.chat_template = jinja->string();
     }
     return config;
   } catch (const Error& error) {

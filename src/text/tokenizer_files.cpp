@@ -4,6 +4,7 @@
 
 #include "core/files.h"
 #include "core/format.h"
+#include "core/python_json.h"
 #include "text/byte_level.h"
 #include "text/json.h"
 #include "text/tokenizer.h"
@@ -89,6 +90,7 @@ std::optional<Merge> derive_merge(const RankedTokens& tokens, uint32_t number) {
 RankedTokens read_ranks(std::string_view text, const std::string& where) {
   constexpr size_t kLongestToken = 1024;  // deriving a merge takes quadratic time
   RankedTokens tokens;
+  text = without_byte_order_mark(text);
   std::string_view line;
   int64_t number = 0;
   const auto fail = [&](const std::string& what, const std::string& fix = "") {
@@ -197,7 +199,7 @@ TokenizerSpec read_vocab_and_merges(const fs::path& vocab, const fs::path& merge
   const JsonFile file = JsonFile::read(vocab).take();
   read_vocab(file.root(), spec);
   const std::string text = read_file(merges).take();
-  std::string_view rest = text, line;
+  std::string_view rest = without_byte_order_mark(text), line;
   std::string joined;
   for (int64_t number = 1; take_line(rest, line); ++number) {
     if (line.empty() || line.starts_with("#version")) continue;

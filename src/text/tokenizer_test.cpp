@@ -293,6 +293,45 @@ TEST(TokenizerFolder, takes_the_chat_template_from_the_config_or_from_its_own_fi
   EXPECT_EQ(Tokenizer::load(folder.path).take().chat_template(), "D");
   folder.write("chat_template.jinja", "J");
   EXPECT_EQ(Tokenizer::load(folder.path).take().chat_template(), "J");
+  folder.write("chat_template.json", R"({"chat_template": "P"})");
+  EXPECT_EQ(Tokenizer::load(folder.path).take().chat_template(), "P");
+}
+
+constexpr const char* kMark = "\xEF\xBB\xBF";
+
+TEST(TokenizerFolder, reads_what_pythons_json_writes) {
+  const Folder folder;
+  json description = small();
+  description["truncation"] = {{"max_length", "LIMIT"}};
+  for (const char* limit : {"1000000000000000019884624838656", "Infinity", "NaN", "1e400"}) {
+    std::string text = description.dump();
+    text.replace(text.find("\"LIMIT\""), 7, limit);
+    folder.write("tokenizer.json", kMark + text);
+    const std::string config = std::string(R"({"model_max_length": )") + limit;
+    folder.write("tokenizer_config.json", kMark + config + R"(, "eos_token": "<end>"})");
+    folder.write("special_tokens_map.json", kMark + config + R"(, "pad_token": "<end>"})");
+    const Tokenizer tokenizer = Tokenizer::load(folder.path).take();
+    EXPECT_EQ(tokenizer.encode("abc"), std::vector<int32_t>{257}) << limit;
+    EXPECT_EQ(tokenizer.pad(), 258) << limit;
+    folder.write("tokenizer_config.json", config + R"(, "added_tokens_decoder": {"258": NaN}})");
+    EXPECT_THAT(Tokenizer::load(folder.path).fault().text(),
+                HasSubstr("added_tokens_decoder.258: expected an object"));
+  }
+  folder.write("tokenizer_config.json", R"({"model_max_length": Infinite})");
+  EXPECT_THAT(Tokenizer::load(folder.path).fault().text(),
+              HasSubstr("tokenizer_config.json: is not valid JSON"));
+}
+
+TEST(TokenizerFolder, reads_text_files_with_a_byte_order_mark) {
+  const Folder folder;
+  folder.write("vocab.json", kMark + small()["model"]["vocab"].dump());
+  folder.write("merges.txt", kMark + std::string("#version: 0.2\na b\nab c\n"));
+  folder.write("chat_template.jinja", kMark + std::string("J"));
+  folder.write("tokenizer_config.json", R"({"tokenizer_class": "GPT2Tokenizer",
+    "added_tokens_decoder": {"258": {"content": "<|endoftext|>", "special": true}}})");
+  const Tokenizer tokenizer = Tokenizer::load(folder.path).take();
+  EXPECT_EQ(tokenizer.encode("abc"), std::vector<int32_t>{257});
+  EXPECT_EQ(tokenizer.chat_template(), "J");
 }
 
 std::string base64(std::string_view bytes) {
@@ -316,7 +355,7 @@ TEST(TiktokenFile, derives_merges_from_ranks_and_appends_qwens_special_tokens) {
   const std::string bytes_only = ranks;
   ranks += base64("ab") + " 256\r\n\n" + base64("abc") + " 257\n" + base64("xyz") + " 260\n";
   const Folder folder;
-  folder.write("small.tiktoken", ranks);
+  folder.write("small.tiktoken", kMark + ranks);
   for (const fs::path& path : {folder.path, folder.path / "small.tiktoken"}) {
     const Tokenizer tokenizer = Tokenizer::load(path).take();
     // No merge makes "xyz": it is a token as a whole word alone, as tiktoken has it.
