@@ -39,8 +39,7 @@ VisionChatProcessor processor(const std::string& jinja, Like like) {
   LlavaMediaOptions options;
   options.tiles.patch = 4;
   options.tiles.most_tiles = 4;
-  options.tiles =
-      tile_options_of(read_json(folder + "preprocessor_config.json"), folder, options.tiles).take();
+  options.tiles = tile_options_of({read_json(folder + kImageFile), folder}, options.tiles).take();
   EXPECT_EQ(options.tiles.features_per_side, 7);
   options.frames = options.tiles;
   options.decode.apply_exif = like == Like::transformers;   // compat: [exif]
@@ -161,33 +160,6 @@ TEST(LlavaMedia, names_what_it_cannot_take) {
   };
   EXPECT_THAT(fault("image_url", "gone.png"), HasSubstr("gone.png"));
   EXPECT_THAT(fault("image_url", "cut_jpeg_half.jpg"), HasSubstr("cut_jpeg_half.jpg"));
-}
-
-TEST(TileOptions, come_from_the_file_of_a_checkpoint_which_names_what_cannot_be) {
-  media::TileOptions usual;
-  usual.patch = 14;
-  const media::TileOptions none = tile_options_of(nullptr, "f", usual).take();
-  EXPECT_EQ(none.tile, 384);
-  EXPECT_EQ(none.features_per_side, 27);
-  const media::TileOptions small =
-      tile_options_of({{"size", {{"height", 56}, {"width", 56}}}, {"resample", 2}}, "f", usual)
-          .take();
-  EXPECT_EQ(small.tile, 56);
-  EXPECT_EQ(small.features_per_side, 4);
-  EXPECT_EQ(small.filter, media::Filter::bilinear);
-  const auto fault = [&](const nlohmann::json& preprocessor) {
-    const auto options = tile_options_of(preprocessor, "f", usual);
-    return options ? std::string("made") : options.fault().text();
-  };
-  EXPECT_THAT(fault({{"size", {{"height", 384}, {"width", 200}}}}), HasSubstr("f: size"));
-  EXPECT_THAT(fault({{"size", {{"height", -1}}}}), HasSubstr("f: size: height"));
-  const auto pinpoints = nlohmann::json::array({nlohmann::json::array({384, 400})});
-  EXPECT_THAT(fault({{"image_grid_pinpoints", pinpoints}}),
-              HasSubstr("f: image_grid_pinpoints: expected [height, width] of whole tiles"));
-  EXPECT_THAT(fault({{"image_grid_pinpoints", 3}}), HasSubstr("f: image_grid_pinpoints"));
-  EXPECT_THAT(fault({{"image_grid_pinpoints", nlohmann::json::array()}}),
-              HasSubstr("f: image_grid_pinpoints: expected a list"));
-  EXPECT_THAT(fault({{"image_mean", "x"}}), HasSubstr("f: image_mean"));
 }
 
 }  // namespace

@@ -18,13 +18,13 @@ VisionChatProcessor processor(const std::string& type) {
   text::Tokenizer tokenizer = text::Tokenizer::load(kData + "/tokenizer/chat").take();
   QwenMediaOptions options;
   const bool qwen3 = type == "qwen3_vl";
-  options.clip = qwen3 ? media::qwen3_vl_clip() : media::qwen2_vl_clip();
-  const std::string folder = kData + "/vision_chats/" + type + "/";
-  for (const auto& [name, patches] :
-       {std::pair("preprocessor_config.json", &options.patches),
-        std::pair("video_preprocessor_config.json", &options.clip.patches)}) {
-    *patches = patch_options_of(read_json(folder + name), name, *patches).take();
-  }
+  const ProcessorFiles files{
+      .folder = kData + "/vision_chats/" + type,
+      .processor = nullptr,
+      .images = read_json(kData + "/vision_chats/" + type + "/" + kImageFile),
+      .videos = read_json(kData + "/vision_chats/" + type + "/" + kVideoFile)};
+  options.patches = patch_options_of(image_section(files).take()).take();
+  options.clip = clip_options_of(video_section(files).take(), "").take();
   options.clip.loader = media::FrameLimits{};
   options.sampling.fps = 4;
   options.decode.apply_exif = false;  // compat: [exif]

@@ -28,7 +28,7 @@ struct Normalisation {
 };
 
 /// Flat patches. Defaults are the class defaults of Qwen2VLImageProcessor; a checkpoint's
-/// preprocessor_config.json decides.
+/// processor files decide.
 struct PatchOptions {
   int patch = 14;    ///< side of a patch; Qwen3-VL: 16
   int merge = 2;     ///< patches a side that become one token

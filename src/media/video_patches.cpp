@@ -43,6 +43,20 @@ Result<Extent> clip_extent(Extent frame, int64_t frames, const PatchOptions& opt
   return Extent{int(h), int(w)};
 }
 
+/// The most pixels, of a frame or of all frames as `budget` has it: `cap_pixels_per_frame` of the
+/// two classes. A frame keeps 1.05 times the least.
+int64_t most_pixels(int64_t frames, const ClipOptions& options) {
+  const PatchOptions& p = options.patches;
+  if (!options.cap_tokens) return p.max_pixels;
+  const auto count = double(frames), most = double(p.max_pixels);
+  const double cap = double(*options.cap_tokens) * p.patch * p.merge * p.patch * p.merge;
+  const double least = std::floor(double(p.min_pixels) * 1.05);
+  if (options.budget == PixelBudget::clip)
+    return int64_t(count * std::max(std::min(cap, std::floor(most / count)), least));
+  const double share = std::floor(std::floor(cap * 0.9) * p.temporal / count);
+  return int64_t(std::max(std::min(most, share), least));
+}
+
 /// A frame at the size of the grid, in bytes; or, where the second resize of the loader's way
 /// changes the size, in numbers.
 struct Prepared {
@@ -88,7 +102,7 @@ ClipOptions qwen3_vl_clip() {
 }
 
 Result<ClipPlan> plan_clip(Extent frame, int64_t frames, const ClipOptions& options) {
-  const PatchOptions& patches = options.patches;
+  PatchOptions patches = options.patches;
   const int factor = patches.patch * patches.merge;
   if (frames < 1) return Fault{"", "video: no frame was chosen", ""};
   ClipPlan plan{.frames = frames, .loaded = frame, .grid = {}};
@@ -97,6 +111,7 @@ Result<ClipPlan> plan_clip(Extent frame, int64_t frames, const ClipOptions& opti
     if (!loaded) return loaded.fault();
     plan.loaded = *loaded;
   }
+  patches.max_pixels = most_pixels(frames, options);
   const Result<Extent> size =
       options.budget == PixelBudget::clip
           ? clip_extent(plan.loaded, frames, patches)

@@ -24,8 +24,11 @@ enum class PixelBudget {
 ///   within `patches`' limits, in float32 without rounding. Mostly the first size already suits,
 ///   and the second step changes nothing.
 struct ClipOptions {
-  PatchOptions patches{};  ///< with the limits of video_preprocessor_config.json
+  PatchOptions patches{};  ///< with the limits of the video processor
   PixelBudget budget = PixelBudget::frame;
+  /// `max_video_tokens` under `cap_pixels_per_frame`: tokens that a frame takes at most (budget
+  /// clip), or all frames together (budget frame).
+  std::optional<int64_t> cap_tokens{};
   std::optional<FrameLimits> loader{};
 };
 

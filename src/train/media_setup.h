@@ -10,9 +10,9 @@
 
 namespace lmms::train {
 
-/// The format of the config's processor type. `folder`: where preprocessor_config.json and
-/// video_preprocessor_config.json are; extra_kwargs go over them. `model`: the model's config.json,
-/// which decides how positions count time. Throws Error.
+/// The format of the config's processor type. `folder`: where the processor's files are
+/// (data/processor_files.h); extra_kwargs go over them. `model`: the model's config.json, to which
+/// they must fit. What no file says is assumed, with a notice. Throws Error.
 std::shared_ptr<const data::MediaFormat> make_media_format(const LoadedConfig& loaded,
                                                            const text::Tokenizer& tokenizer,
                                                            const std::filesystem::path& folder,
