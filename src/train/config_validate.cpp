@@ -379,7 +379,9 @@ std::vector<std::string> advice(const TrainConfig& config) {
         fmt::format("dataset_config.packing_patches: not read; processor_type {} takes no images",
                     config.dataset.processor.processor_type));
   }
-  // Arguments of the processors and data sets that are built: those of images alone.
+  // Arguments of the processors and data sets that are built: limits of images and videos alone.
+  constexpr std::array<std::string_view, 4> limits = {"image_min_pixels", "image_max_pixels",
+                                                      "video_min_pixels", "video_max_pixels"};
   const std::array unread = {
       std::pair("dataset_config.processor_config.extra_kwargs",
                 &config.dataset.processor.extra_kwargs),
@@ -390,7 +392,7 @@ std::vector<std::string> advice(const TrainConfig& config) {
     for (const auto& [name, argument] : *value->map()) {
       const bool read = value == &config.dataset.processor.extra_kwargs &&
                         config.dataset.processor.takes_images() &&
-                        (name == "image_min_pixels" || name == "image_max_pixels");
+                        std::ranges::find(limits, name) != limits.end();
       if (!read) names += (names.empty() ? "" : ", ") + name;
     }
     if (!names.empty()) out.push_back(fmt::format("{}: {}: not read", key, names));

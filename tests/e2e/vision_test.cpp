@@ -11,6 +11,7 @@ namespace lmms::e2e {
 namespace {
 
 using testing::HasSubstr;
+using testing::Not;
 namespace fs = std::filesystem;
 
 constexpr const char* kModel = R"(model_config.load_from_config={model_type: qwen2_5_vl, config:
@@ -406,6 +407,93 @@ TEST_F(Seeing, says_what_is_wrong_with_images_to_answer) {
               HasSubstr("preprocessor_config.json"));
 }
 
+/// Most pixels of images and of videos in tok/processor_config.json, as transformers 5 saves it.
+void nest(const Project& project, int images, int videos, const std::string& more = "") {
+  const auto size = [](int most) {
+    return R"("size": {"shortest_edge": 784, "longest_edge": )" + std::to_string(most) + "}";
+  };
+  project.write("tok/processor_config.json",
+                R"({"image_processor": {"image_processor_type": "Qwen2VLImageProcessor", )" + more +
+                    size(images) +
+                    R"(}, "video_processor": {"video_processor_type": "Qwen2VLVideoProcessor", )" +
+                    more + size(videos) + R"(}, "processor_class": "Qwen2_5_VLProcessor"})");
+}
+
+TEST_F(Seeing, reads_a_processor_as_transformers_5_saves_it) {
+  const auto preview = [&](Words more = {}) {
+    Words all = words(std::move(more));
+    all.insert(all.begin(), {"preview", "config.yaml", "-n", "2"});
+    const Ended ended = run(all, project.here());
+    EXPECT_EQ(ended.exit, 0) << ended.err;
+    return ended;
+  };
+  const std::string of_7840 = preview().out;
+  nest(project, 1568, 1568);
+  const std::string of_1568 = preview().out;
+  EXPECT_NE(of_1568, of_7840);
+  nest(project, 7840, 1568);  // before the older file, whatever that says
+  project.write("tok/preprocessor_config.json", R"({"max_pixels": 1568})");
+  EXPECT_EQ(preview().out, of_7840);
+  fs::remove(project / "tok/preprocessor_config.json");
+  EXPECT_EQ(preview().out, of_7840);
+  const std::string kwargs = "dataset_config.processor_config.extra_kwargs=";
+  const Ended lower = preview({kwargs + "{image_max_pixels: 1568, video_max_pixels: 1568}"});
+  EXPECT_EQ(lower.out, of_1568);
+  EXPECT_THAT(lower.err, Not(HasSubstr("not read")));
+  EXPECT_THAT(preview({kwargs + "{audio_max_length: 3}"}).err,
+              HasSubstr("extra_kwargs: audio_max_length: not read"));
+
+  // what a checkpoint carries on decides what generate makes of an image
+  project.train_to_the_end(words({"trainer_args.max_steps=1"}));
+  EXPECT_EQ(read_file(project / "out/processor_config.json").take(),
+            read_file(project / "tok/processor_config.json").take());
+  const auto pads = [&] {
+    const Ended ended =
+        run({"generate", "out", "--cpu", "--json", "--max-new-tokens", "1", "--image",
+             LMMS_SOURCE_DIR "/tests/parity/data/images/source_128x96.jpg", "--prompt", "x"},
+            project.here());
+    EXPECT_EQ(ended.exit, 0) << ended.err;
+    size_t count = 0;
+    for (size_t at = 0; (at = ended.out.find(",4098", at)) != std::string::npos; ++at) ++count;
+    return count;
+  };
+  EXPECT_EQ(pads(), 6u);  // 128 x 96 pixels -> 84 x 56 of 7,840 at most
+  fs::remove(project / "out/processor_config.json");
+  project.write("out/preprocessor_config.json", R"({"max_pixels": 1568})");
+  EXPECT_EQ(pads(), 1u);
+}
+
+TEST_F(Seeing, says_what_it_assumes_and_what_does_not_fit) {
+  const auto says = [&](int exit, Words more = {}) {
+    Words all = words(std::move(more));
+    all.insert(all.begin(), {"preview", "config.yaml"});
+    const Ended ended = run(all, project.here());
+    EXPECT_EQ(ended.exit, exit) << ended.err;
+    return ended.err;
+  };
+  EXPECT_THAT(says(0), Not(HasSubstr("assumed")));
+  fs::remove(project / "tok/preprocessor_config.json");
+  EXPECT_THAT(says(0), testing::AllOf(HasSubstr("tok: no processor_config.json"),
+                                      HasSubstr("images are prepared; assumed: patches of 14"),
+                                      HasSubstr("3136 to 1003520 pixels"),
+                                      HasSubstr("videos are prepared; assumed: patches of 14"),
+                                      HasSubstr("100352 to 602112 pixels")));
+  nest(project, 7840, 7840, "\"patch_size\": 16, ");
+  EXPECT_THAT(says(2), HasSubstr("tok/processor_config.json: image_processor: patch_size 16, "
+                                 "merge_size 2 and temporal_patch_size 2 are not the model's 14"));
+  project.write("tok/processor_config.json",
+                R"({"image_processor": {"image_processor_type": "CLIPImageProcessor"}})");
+  EXPECT_THAT(says(2), HasSubstr("image_processor: image_processor_type: the model's images are "
+                                 "prepared by Qwen2VLImageProcessor, not by CLIPImageProcessor"));
+  nest(project, 7840, 7840);
+  const std::string kwargs = "dataset_config.processor_config.extra_kwargs=";
+  EXPECT_THAT(says(2, {kwargs + "{image_max_pixels: 700}"}),
+              testing::AllOf(HasSubstr("image_min_pixels 784 is above image_max_pixels 700"),
+                             HasSubstr("has 784 and 7840")));
+  EXPECT_THAT(says(2, {"dataset_config.processor_config.processor_type=qwen3_vl"}),
+              HasSubstr("qwen3_vl prepares for model_type qwen3_vl, not qwen2_5_vl"));
+}
+
 TEST_F(Seeing, qwen3_vl_learns_from_images_too) {
   std::string model = kModel;
   const auto put = [&](const std::string& from, const std::string& to) {
@@ -421,8 +509,7 @@ TEST_F(Seeing, qwen3_vl_learns_from_images_too) {
       "out_hidden_size: 32, patch_size: 16, num_position_embeddings: 16, "
       "deepstack_visual_indexes: [0],");
   put(",\n     window_size: 56, fullatt_block_indexes: [1]", "");
-  project.write("tok/preprocessor_config.json",
-                R"({"patch_size": 16, "merge_size": 2, "min_pixels": 1024, "max_pixels": 10240})");
+  nest(project, 10240, 10240, "\"patch_size\": 16, ");
   Words all = words();
   all[0] = model;
   all[2] = "dataset_config.processor_config.processor_type=qwen3_vl";
@@ -430,6 +517,16 @@ TEST_F(Seeing, qwen3_vl_learns_from_images_too) {
   const auto losses = column(metrics(project / "out"), "loss");
   ASSERT_EQ(losses.size(), 6u);
   EXPECT_LT(losses.back(), losses.front());
+
+  fs::remove(project / "tok/processor_config.json");
+  project.write("tok/preprocessor_config.json",
+                R"({"patch_size": 16, "min_pixels": 1024, "max_pixels": 10240})");
+  all.insert(all.begin(), {"preview", "config.yaml"});
+  const Ended unread = run(all, project.here());
+  EXPECT_EQ(unread.exit, 0);
+  EXPECT_THAT(unread.err,
+              HasSubstr("preprocessor_config.json: min_pixels, max_pixels: not read by "
+                        "Qwen3VLVideoProcessor; its limits are of size, 131072 to 786432"));
 }
 
 /// A tiny LLaVA-OneVision, whose views are 28 x 28 pixels, on the same chats.
@@ -484,6 +581,15 @@ TEST_F(SeeingTiles, change_what_is_learnt_and_are_the_models) {
   const Ended other = project.train(words());
   EXPECT_EQ(other.exit, 2);
   EXPECT_THAT(other.err, HasSubstr("vision_config.image_size 28"));
+  project.write("tok/processor_config.json", R"({"num_image_tokens": 49, "image_processor": {
+      "image_processor_type": "LlavaOnevisionImageProcessor", "size": {"height": 28, "width": 28},
+      "image_grid_pinpoints": [[28, 28], [28, 56], [56, 28], [56, 56]]}, "video_processor": {
+      "video_processor_type": "LlavaOnevisionVideoProcessor", "size": {"height": 28, "width": 28}}})");
+  project.train_to_the_end(words({"trainer_args.max_steps=1", "trainer_args.output_dir=nested"}));
+  const Ended limited = project.train(
+      words({"dataset_config.processor_config.extra_kwargs={image_max_pixels: 784}"}));
+  EXPECT_EQ(limited.exit, 2);
+  EXPECT_THAT(limited.err, HasSubstr("image_max_pixels: LLaVA-OneVision's views have one size"));
   Words mixed = words();
   mixed[2] = "dataset_config.processor_config.processor_type=qwen2_5_vl";
   EXPECT_EQ(project.train(mixed).exit, 2);

@@ -38,7 +38,7 @@ struct InferenceModel {
   bool sees() const { return network.model->image_token().has_value(); }
 };
 
-/// Prompts of a model that sees are laid out by preprocessor_config.json of its folder. Throws
+/// Prompts of a model that sees are laid out by the processor files of its folder. Throws
 /// Error: no such checkpoint, a model that is no language model, no tokenizer, or not the model's.
 InferenceModel open_model(const std::string& name, const InferenceOptions& options,
                           const Place& place);
