@@ -137,7 +137,8 @@ def cases():
     yield "llava, Pil", LLAVA, {IMAGE: {"image_processor_type": "LlavaOnevisionImageProcessorPil", "size": SQUARE, "image_grid_pinpoints": grid}}
     yield "llava, Fast", LLAVA, {IMAGE: {"image_processor_type": "LlavaOnevisionImageProcessorFast", "size": SQUARE, "image_grid_pinpoints": grid}}
     yield "llava, without a class", LLAVA, {IMAGE: {"size": SQUARE, "image_grid_pinpoints": grid}}
-    yield "llava, another class", LLAVA, {IMAGE: {"image_processor_type": "LlavaNextImageProcessor", "size": SQUARE, "image_grid_pinpoints": grid}}
+    yield "llava, another class", LLAVA, {
+        IMAGE: {"image_processor_type": "LlavaNextImageProcessor", "size": SQUARE, "image_grid_pinpoints": grid}, VIDEO: {**VL, "size": SQUARE}}
     yield "llava, null size", LLAVA, {IMAGE: {**IL, "size": None, "image_grid_pinpoints": grid}}
     yield "llava, null pinpoints", LLAVA, {IMAGE: {**IL, "size": SQUARE, "image_grid_pinpoints": None}}
     yield "llava, a crop that is not made", LLAVA, {IMAGE: {**IL, "size": SQUARE, "crop_size": 28, "do_center_crop": False, "image_grid_pinpoints": grid}}
