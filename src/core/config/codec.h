@@ -53,6 +53,9 @@ void read_scalar(const Node& node, int64_t& value, const ReadContext& context);
 void read_scalar(const Node& node, double& value, const ReadContext& context);
 void read_scalar(const Node& node, std::string& value, const ReadContext& context);
 void read_free(const Node& node, Value& value, const ReadContext& context);
+/// The text of a path, `~` and `~name` at its front replaced by the home folder; a fault, and the
+/// text as it is, where that is not known.
+std::string read_path(const Node& node, const ReadContext& context);
 /// The index of the name that a scalar gives, yes/true/on and no/false/off being one where a name
 /// is among them; -1 after a fault.
 int read_name(const Node& node, std::span<const std::string_view> names,
@@ -68,6 +71,14 @@ std::string scalar_type(const std::string&, const Rule& rule);
 
 template <class T>
 struct Codec;
+
+/// Types that are written as a map: a struct, or a value of free form.
+template <class T>
+struct IsMap : std::bool_constant<HasFields<T>> {};
+template <>
+struct IsMap<Value> : std::true_type {};
+template <class T>
+struct IsMap<std::optional<T>> : IsMap<T> {};
 
 template <class T>
 concept Scalar = std::same_as<T, bool> || std::same_as<T, int64_t> || std::same_as<T, double> ||

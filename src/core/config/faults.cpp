@@ -29,6 +29,12 @@ void Faults::add_not_built(const Position& at, const std::string& key, const std
   add(at, "", fmt::format("not built yet: {}={}; expected {}", key, value, expected));
 }
 
+void Faults::add_later(const Position& at, const std::string& key, const std::string& value,
+                       std::string_view what) {
+  keys_.insert(key);
+  add(at, "", fmt::format("not built yet: {}={} ({}); leave it out", key, value, what));
+}
+
 std::string Faults::text() const {
   constexpr size_t kMostShown = 100;
   std::vector<Entry> sorted = faults_;

@@ -2,6 +2,7 @@
 /// Gathers every fault of a config, so that the user mends all of them at once.
 #include <set>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "core/config/position.h"
@@ -15,6 +16,9 @@ class Faults {
   /// "POSITION: not built yet: KEY=VALUE; expected EXPECTED".
   void add_not_built(const Position& at, const std::string& key, const std::string& value,
                      const std::string& expected);
+  /// "POSITION: not built yet: KEY=VALUE (WHAT); leave it out".
+  void add_later(const Position& at, const std::string& key, const std::string& value,
+                 std::string_view what);
   /// True if a fault names the key itself.
   bool about(const std::string& key) const { return keys_.count(key) != 0; }
   bool empty() const { return faults_.empty(); }

@@ -131,7 +131,7 @@ void read_scalar(const Node& node, std::string& value, const ReadContext& contex
   if (node.kind != Node::Kind::scalar || is_null(node))
     return context.expected(node, scalar_type(value, context.rule));
   check_name(node, node.text, context);
-  value = node.text;
+  value = context.rule.is_path ? read_path(node, context) : node.text;
 }
 
 int read_name(const Node& node, std::span<const std::string_view> names,

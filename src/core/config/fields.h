@@ -30,6 +30,8 @@ class Binding {
   virtual Fields children() = 0;
   /// True for a list of structs, whose children stand under KEY[i].
   virtual bool is_list() const = 0;
+  /// True for what is written as a map.
+  virtual bool is_map() const = 0;
 };
 
 /// What a field is to this program.
@@ -66,7 +68,8 @@ class Fields {
               std::string_view help, const Rule& rule = {});
   /// `help` says why it means nothing here.
   void ignored(std::string_view name, std::string_view help);
-  /// Accepted only with a value of `built`, given as YAML.
+  /// Accepted only with a value of `built`, given as YAML; of none: only with what asks for
+  /// nothing.
   void unbuilt(std::string_view name, Type type, std::initializer_list<std::string_view> built,
                std::string_view help);
   /// Another spelling of a field already listed.
@@ -104,6 +107,7 @@ class BindingOf final : public Binding {
     return inner;
   }
   bool is_list() const override { return ListOfFields<T>; }
+  bool is_map() const override { return IsMap<T>::value; }
 
  private:
   struct Nothing {};

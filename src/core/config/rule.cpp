@@ -72,6 +72,24 @@ Rule Rule::single_or_list() const {
   return rule;
 }
 
+Rule Rule::path() const {
+  Rule rule = *this;
+  rule.is_path = true;
+  return rule;
+}
+
+Rule Rule::or_file() const {
+  Rule rule = *this;
+  rule.takes_file = true;
+  return rule;
+}
+
+Rule Rule::optional_prefix(std::string_view prefix) const {
+  Rule rule = *this;
+  rule.prefix = prefix;
+  return rule;
+}
+
 bool Rule::Bounds::hold(double value) const {
   return (least_open ? value > least : value >= least) &&
          (most_open ? value < most : value <= most);

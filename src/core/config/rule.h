@@ -31,6 +31,12 @@ class Rule {
   Rule required() const;
   /// A list may be spelled as its only element.
   Rule single_or_list() const;
+  /// The text is a path: `~` and `~name` at its front are the home folder's.
+  Rule path() const;
+  /// A text that is no map names a JSON (or YAML) file that holds it.
+  Rule or_file() const;
+  /// Keys of a map of free form may begin with this, and mean the same.
+  Rule optional_prefix(std::string_view prefix) const;
 
   struct Bounds {
     double least = -std::numeric_limits<double>::infinity();
@@ -49,6 +55,9 @@ class Rule {
   bool nullable = false;
   bool is_required = false;
   bool takes_single = false;
+  bool is_path = false;
+  bool takes_file = false;
+  std::string_view prefix;
 };
 
 /// "a, b, c"

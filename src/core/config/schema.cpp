@@ -4,7 +4,9 @@
 #include <optional>
 
 #include "core/config/yaml.h"
+#include "core/files.h"
 #include "core/format.h"
+#include "core/home.h"
 #include "core/nearest.h"
 
 namespace lmms::config {
@@ -55,6 +57,21 @@ std::string yaml_of(const Node& node) {
   return is_null(node) ? "null" : write_flow(node);
 }
 
+/// For messages: the front of a long text.
+std::string shortened(std::string text) {
+  constexpr size_t kMostShown = 60;
+  if (text.size() <= kMostShown) return text;
+  size_t cut = kMostShown;
+  while (cut > 0 && (static_cast<unsigned char>(text[cut]) & 0xC0) == 0x80)
+    --cut;  // whole UTF-8 characters
+  return text.substr(0, cut) + "...";
+}
+
+/// "a map", "a map, or the path of a JSON file".
+std::string loose_type(const Field& field) {
+  return type_name(field.type) + (field.rule.takes_file ? ", or the path of a JSON file" : "");
+}
+
 /// True if the node means the same as one of the YAML texts.
 bool is_among(const Node& node, const std::vector<std::string_view>& texts) {
   const Value given = to_value(node);
@@ -67,16 +84,45 @@ bool is_among(const Node& node, const std::vector<std::string_view>& texts) {
 /// True, or a fault, if only some values are built and this is none of them.
 bool check_built(const Node& node, const Field& field, const std::string& key, Faults& faults) {
   const std::vector<std::string_view>& built = field.rule.built_only;
+  if (built.empty() && field.meaning == Meaning::unbuilt) {
+    if (asks_for_nothing(node)) return true;
+    faults.add_later(node.at, key, shortened(yaml_of(node)), field.help);
+    return false;
+  }
   if (built.empty() || is_among(node, built)) return true;
   faults.add_not_built(node.at, key, yaml_of(node), listed(built));
   return false;
 }
 
-void check_keys(const Node& node, const std::string& key, const Rule& rule, Faults& faults) {
+/// True if `options.later` knows the key; a fault unless its value asks for nothing.
+bool is_for_later(const Entry& entry, const std::string& key, const ReadContext& context) {
+  if (!context.record.options) return false;
+  for (const Name& later : context.record.options->later) {
+    const std::string_view name = later.name;
+    const bool fits = name.ends_with('*') ? entry.key.starts_with(name.substr(0, name.size() - 1))
+                                          : entry.key == name;
+    if (!fits) continue;
+    if (!asks_for_nothing(entry.value))
+      context.faults.add_later(entry.at, key, shortened(yaml_of(entry.value)), later.help);
+    return true;
+  }
+  return false;
+}
+
+void check_keys(const Node& node, const ReadContext& context) {
+  const Rule& rule = context.rule;
+  Faults& faults = context.faults;
+  const std::string& key = context.key;
   if (rule.known_keys.empty()) return;
   const std::vector<std::string> known(rule.known_keys.begin(), rule.known_keys.end());
+  const auto is_known = [&](std::string_view name) {
+    return std::find(known.begin(), known.end(), name) != known.end();
+  };
   for (const Entry& entry : node.entries) {
-    if (std::find(known.begin(), known.end(), entry.key) != known.end()) continue;
+    std::string_view bare = entry.key;
+    if (bare.starts_with(rule.prefix)) bare.remove_prefix(rule.prefix.size());
+    if (is_known(entry.key) || is_known(bare)) continue;
+    if (is_for_later(entry, join(key, entry.key), context)) continue;
     if (faults.count() > kMostSuggested) {
       faults.add(entry.at, join(key, entry.key), "unknown key");
       continue;
@@ -88,13 +134,6 @@ void check_keys(const Node& node, const std::string& key, const Rule& rule, Faul
   }
 }
 
-/// null, false, or empty.
-bool asks_for_nothing(const Node& node) {
-  bool value = true;
-  if (is_null(node) || (read_boolean(node, value) && !value)) return true;
-  return node.text.empty() && node.items.empty() && node.entries.empty();
-}
-
 /// A key that no member holds: layout, ignored, unbuilt.
 void read_loose(const Node& node, const Field& field, const ReadContext& context) {
   if (field.meaning == Meaning::ignored) {
@@ -102,20 +141,12 @@ void read_loose(const Node& node, const Field& field, const ReadContext& context
     context.record.ignored.push_back(fmt::format("{} ({})", context.key, field.help));
     return;
   }
-  if (!has_type(node, field.type)) return context.expected(node, type_name(field.type));
+  if (field.type == Type::map && asks_for_nothing(node)) return;
+  if (!has_type(node, field.type)) return context.expected(node, loose_type(field));
   if (!check_built(node, field, context.key, context.faults)) return;
-  check_keys(node, context.key, field.rule, context.faults);
+  check_keys(node, context);
   if (field.meaning == Meaning::layout)
     field.kept->insert_or_assign(std::string(field.name), to_value(node));
-}
-
-void read_field(const Node& node, const Field& field, const ReadContext& context) {
-  if (!field.binding) return read_loose(node, field, context);
-  if (is_null(node) && field.rule.nullable) return;
-  const size_t faults_before = context.faults.count();
-  field.binding->read(node, context);
-  if (context.faults.count() == faults_before)
-    check_built(node, field, context.key, context.faults);
 }
 
 /// Remembers where the leaves of a value of free form stand.
@@ -131,10 +162,79 @@ void record_leaves(const Node& node, const std::string& key, Record& record) {
   }
 }
 
+/// All positions of a tree become one.
+void place_at(Node& node, const Position& at) {
+  node.at = at;
+  for (Node& item : node.items) place_at(item, at);
+  for (Entry& entry : node.entries) {
+    entry.at = at;
+    place_at(entry.value, at);
+  }
+}
+
+/// The map that a text spells or names: `'{"min_lr": 1e-6}'`, as Hugging Face takes maps because
+/// its command line has nothing else, or the path of a file. Nothing for any other node, or after a
+/// fault.
+std::optional<Node> map_of_text(const Node& node, const Field& field, const ReadContext& context) {
+  const bool map = field.binding ? field.binding->is_map() : field.type == Type::map;
+  if (!map || node.kind != Node::Kind::scalar || asks_for_nothing(node)) return std::nullopt;
+  if (node.text.starts_with('{')) {
+    Faults syntax;
+    Node parsed = parse_yaml(node.text, "", syntax);
+    if (syntax.empty() && parsed.kind == Node::Kind::map) {
+      place_at(parsed, node.at);
+      return parsed;
+    }
+    context.expected(node, "a map, or one as JSON text");
+    return std::nullopt;
+  }
+  if (!field.rule.takes_file) return std::nullopt;
+  const std::string path = read_path(node, context);
+  const Result<std::string> text = read_file(path);
+  if (!text) {
+    const auto near = nearest_path(path);
+    context.faults.add(node.at, context.key,
+                       fmt::format("'{}' {}; {}", path, text.fault().what,
+                                   near ? fmt::format("did you mean '{}'?", *near)
+                                        : "expected a map, or the path of a JSON file"));
+    return std::nullopt;
+  }
+  Node parsed = parse_yaml(*text, path, context.faults);
+  if (parsed.kind == Node::Kind::map) return parsed;
+  context.faults.add(node.at, context.key,
+                     fmt::format("'{}' holds no map; expected a JSON file of one", path));
+  return std::nullopt;
+}
+
+void read_field(const Node& given, const Field& field, const ReadContext& context) {
+  const size_t before = context.faults.count();
+  const std::optional<Node> spelled = map_of_text(given, field, context);
+  if (context.faults.count() != before) return;
+  const Node& node = spelled ? *spelled : given;
+  if (spelled) record_leaves(node, context.key, context.record);
+  if (!field.binding) return read_loose(node, field, context);
+  if (is_null(node) && field.rule.nullable) {
+    context.record.left.insert(context.key);
+    return;
+  }
+  const size_t faults_before = context.faults.count();
+  field.binding->read(node, context);
+  if (context.faults.count() == faults_before)
+    check_built(node, field, context.key, context.faults);
+}
+
 }  // namespace
 
 void ReadContext::expected(const Node& node, const std::string& wanted) const {
   faults.add(node.at, key, fmt::format("got {}; expected {}", describe(node), wanted));
+}
+
+std::string read_path(const Node& node, const ReadContext& context) {
+  const std::string home = context.record.options ? context.record.options->home : "";
+  Result<std::string> path = expand_home(node.text, home);
+  if (path) return std::move(path).take();
+  context.faults.add(node.at, context.key, path.fault().what);
+  return node.text;
 }
 
 void read_struct(const Node& node, Fields& fields, const ReadContext& context) {
@@ -143,6 +243,7 @@ void read_struct(const Node& node, Fields& fields, const ReadContext& context) {
   for (const Entry& entry : node.entries) {
     const Field* field = fields.find(entry.key);
     if (!field) {
+      if (is_for_later(entry, join(context.key, entry.key), context)) continue;
       context.faults.add(entry.at, join(context.key, entry.key),
                          unknown_key(entry.key, fields, context));
       continue;
@@ -161,8 +262,7 @@ void read_struct(const Node& node, Fields& fields, const ReadContext& context) {
   }
   for (const Field& field : fields.all()) {
     if (!field.rule.is_required || given.count(field.name) != 0) continue;
-    const std::string type =
-        field.binding ? field.binding->type(field.rule) : type_name(field.type);
+    const std::string type = field.binding ? field.binding->type(field.rule) : loose_type(field);
     context.faults.add(node.at, join(context.key, field.name),
                        fmt::format("missing; expected {}", type));
   }
@@ -190,24 +290,43 @@ void read_free(const Node& node, Value& value, const ReadContext& context) {
     value = {};
     return;
   }
-  // Hugging Face takes maps as JSON text too, because its command line has nothing else.
-  if (node.kind == Node::Kind::scalar && node.text.starts_with('{')) {
-    Node parsed = parse_yaml(node.text, node.at.source ? *node.at.source : "", context.faults);
-    value = to_value(parsed);
-    return;
-  }
   if (node.kind != Node::Kind::map) return context.expected(node, "a map");
-  check_keys(node, context.key, context.rule, context.faults);
+  check_keys(node, context);
   value = to_value(node);
 }
 
-Record read_config(const Node& root, Fields& fields, Faults& faults) {
+Record read_config(const Node& root, Fields& fields, Faults& faults, const ReadOptions& options) {
   Record record;
   record.root = &fields;
+  record.options = &options;
   const Rule none;
   read_struct(root, fields, {"", none, faults, record});
   record.root = nullptr;
+  record.options = nullptr;
   return record;
+}
+
+bool asks_for_nothing(const Node& node) {
+  return asks_for_nothing(to_value(node));
+}
+
+bool asks_for_nothing(const Value& value) {
+  struct Visitor {
+    bool operator()(std::monostate) const { return true; }
+    bool operator()(bool b) const { return !b; }
+    bool operator()(int64_t) const { return false; }
+    bool operator()(double) const { return false; }
+    bool operator()(const std::string& s) const { return s.empty(); }
+    bool operator()(const Value::List& list) const {
+      return std::all_of(list.begin(), list.end(),
+                         [](const Value& item) { return asks_for_nothing(item); });
+    }
+    bool operator()(const Value::Map& map) const {
+      return std::all_of(map.begin(), map.end(),
+                         [](const auto& entry) { return asks_for_nothing(entry.second); });
+    }
+  };
+  return std::visit(Visitor{}, value.data);
 }
 
 Node write_config(const Fields& fields) {
@@ -237,7 +356,7 @@ void add_texts(const Fields& fields, const std::string& section, std::vector<Fie
     text.is_required = field.rule.is_required;
     for (std::string_view alias : field.aliases) text.aliases.emplace_back(alias);
     if (!field.binding) {
-      text.type = type_name(field.type);
+      text.type = loose_type(field);
       out.push_back(std::move(text));
       continue;
     }

@@ -2,6 +2,8 @@
 /// What is done with a list of fields: reading a tree into them, writing them, and telling about
 /// them.
 #include <map>
+#include <set>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -11,17 +13,33 @@
 
 namespace lmms::config {
 
+/// What the reader is told besides the tree.
+struct ReadOptions {
+  std::string home;  ///< the home folder, for `~` in paths; empty: there is none
+  /// Keys of other programs that are not built here, wherever they stand; a name that ends with `*`
+  /// is all that begin so.
+  std::span<const Name> later;
+};
+
 /// What reading learnt besides the values.
 struct Record {
   std::map<std::string, Position>
-      given_at;  ///< dotted key, as the schema spells it -> where the key stands
-  std::vector<std::string> ignored;  ///< keys of Meaning::ignored that were given: "KEY (why)"
-  const Fields* root = nullptr;      ///< the whole schema, for the nearest name
+      given_at;                ///< dotted key, as the schema spells it -> where the key stands
+  std::set<std::string> left;  ///< keys given as null that leave the default
+  std::vector<std::string> ignored;      ///< keys of Meaning::ignored that were given: "KEY (why)"
+  const Fields* root = nullptr;          ///< while reading: the whole schema, for the nearest name
+  const ReadOptions* options = nullptr;  ///< while reading
 };
 
 /// Reads a map into the fields. Every unknown key, wrong type, value out of range, missing required
-/// key and value that is not built is a fault; what is right is read nevertheless.
-Record read_config(const Node& root, Fields& fields, Faults& faults);
+/// key and value that is not built is a fault; what is right is read nevertheless. Wherever a map
+/// is wanted, its JSON text will do.
+Record read_config(const Node& root, Fields& fields, Faults& faults,
+                   const ReadOptions& options = {});
+
+/// null, false, empty text, or lists and maps of such alone.
+bool asks_for_nothing(const Node& node);
+bool asks_for_nothing(const Value& value);
 
 /// Every field that a member holds, nested ones as maps.
 Node write_config(const Fields& fields);

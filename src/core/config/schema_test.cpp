@@ -1,8 +1,11 @@
 #include "core/config/schema.h"
 
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <array>
+#include <filesystem>
+#include <fstream>
 
 #include "core/config/yaml.h"
 #include "core/error.h"
@@ -46,6 +49,7 @@ struct Outer {
   std::vector<std::string> tags;
   Value free;
   Inner inner;
+  std::string folder;
   std::map<std::string, Value> layout;
 };
 void fields(Fields& f, Outer& c) {
@@ -57,8 +61,12 @@ void fields(Fields& f, Outer& c) {
   f("free", c.free, "anything", Rule().keys({"alpha", "beta"}));
   f("inner", c.inner, "a section");
   f.alias("inside", "inner");
+  f("folder", c.folder, "a place", Rule().path());
   f.layout("kernel", c.layout, Type::boolean, "a kernel");
+  f.layout("shards", c.layout, Type::map, "a layout",
+           Rule().or_file().optional_prefix("fsdp_").keys({"wrap", "size"}));
   f.ignored("old", "it is gone");
+  f.unbuilt("reinforcement", Type::any, {}, "rewards");
   f.unbuilt("tensor_parallel", Type::integer, {"1"}, "ranks");
 }
 
@@ -68,13 +76,16 @@ struct Outcome {
   std::string faults;
 };
 
+constexpr std::array kLater = {Name{"lora_*", Built::later, "LoRA"},
+                               Name{"use_lora", Built::later, "LoRA"}};
+
 Outcome read(const std::string& text) {
   Outcome outcome;
   Faults faults;
   const Node root = parse_yaml(text, "a.yaml", faults);
   Fields list;
   fields(list, outcome.value);
-  outcome.record = read_config(root, list, faults);
+  outcome.record = read_config(root, list, faults, {.home = "/users/me", .later = kLater});
   outcome.faults = faults.text();
   return outcome;
 }
@@ -96,6 +107,78 @@ TEST(Schema, reads_every_type) {
   EXPECT_EQ(out.value.inner.parts[0].weight, 2);
   EXPECT_EQ(out.value.inner.parts[1].name, "q");
   EXPECT_EQ(out.value.layout.at("kernel"), Value{true});
+}
+
+TEST(Schema, takes_the_json_text_of_a_map_wherever_one_is_wanted) {
+  const Outcome out = read(
+      "free: '{\"alpha\": {\"x\": 1}}'\n"
+      "inner: '{\"limit\": 4, \"parts\": [{\"name\": \"p\"}]}'\n"
+      "shards: '{\"size\": true, \"fsdp_wrap\": [\"a\"]}'\n");
+  EXPECT_EQ(out.faults, "");
+  EXPECT_EQ(*out.value.free.find("alpha")->find("x"), Value{int64_t{1}});
+  EXPECT_EQ(out.value.inner.limit, 4);
+  EXPECT_EQ(out.value.inner.parts.at(0).name, "p");
+  EXPECT_EQ(*out.value.layout.at("shards").find("size"), Value{true});
+  EXPECT_EQ(out.record.given_at.at("inner.parts[0].name").text(), "a.yaml:2:8");
+  EXPECT_EQ(read("inner: '{\"limt\": 4}'\nfree: '{\"alpa\": 1}'\nshards: '{\"wrp\": 1}'\n").faults,
+            "a.yaml:1:8: inner.limt: unknown key; did you mean 'limit'?\n"
+            "a.yaml:2:7: free.alpa: unknown key; did you mean 'alpha'?\n"
+            "a.yaml:3:9: shards.wrp: unknown key; did you mean 'wrap'?");
+  EXPECT_EQ(
+      read("inner: '{\"limit\": 4'\nfree: '{'\nshards: '[1]'\n").faults,
+      "a.yaml:1:8: inner: got '{\"limit\": 4'; expected a map, or one as JSON text\n"
+      "a.yaml:2:7: free: got '{'; expected a map, or one as JSON text\n"
+      "a.yaml:3:9: shards: '[1]' cannot be opened: No such file or directory; expected a map, "
+      "or the path of a JSON file");
+  EXPECT_EQ(read("inner: some text\n").faults,
+            "a.yaml:1:8: inner: got 'some text'; expected a map");
+}
+
+TEST(Schema, reads_a_map_from_the_file_that_a_text_names) {
+  const std::filesystem::path folder =
+      std::filesystem::path(testing::TempDir()) / ("schema_" + std::to_string(::getpid()));
+  std::filesystem::create_directories(folder);
+  const auto given = [&](const std::string& text) {
+    std::ofstream(folder / "shards.json") << text;
+    return read("shards: " + (folder / "shards.json").string() + "\n");
+  };
+  const Outcome out = given("{\n  \"size\": 2\n}\n");
+  EXPECT_EQ(out.faults, "");
+  EXPECT_EQ(*out.value.layout.at("shards").find("size"), Value{int64_t{2}});
+  EXPECT_EQ(
+      given("{\n  \"sise\": 2\n}\n").faults,
+      (folder / "shards.json").string() + ":2:3: shards.sise: unknown key; did you mean 'size'?");
+  EXPECT_TRUE(given("[1, 2]").faults.ends_with("holds no map; expected a JSON file of one"));
+  EXPECT_NE(given("{").faults, "");
+  EXPECT_EQ(read("shards: " + (folder / "shads.json").string() + "\n").faults,
+            "a.yaml:1:9: shards: '" + (folder / "shads.json").string() +
+                "' cannot be opened: No such file or directory; did you mean '" +
+                (folder / "shards.json").string() + "'?");
+  for (const char* nothing : {"''", "null", "{}", "false"})
+    EXPECT_EQ(read(std::string("shards: ") + nothing + "\n").faults, "") << nothing;
+  std::filesystem::remove_all(folder);
+}
+
+TEST(Schema, puts_the_home_folder_in_front_of_paths_alone) {
+  const Outcome out = read("folder: ~/out\nkind: adamw\n");
+  EXPECT_EQ(out.faults, "");
+  EXPECT_EQ(out.value.folder, "/users/me/out");
+  EXPECT_EQ(read("inner: {parts: [{name: ~/p}]}\n").value.inner.parts.at(0).name, "~/p");
+  EXPECT_EQ(read("folder: ~nobody_of_that_name/x\n").faults,
+            "a.yaml:1:9: folder: '~nobody_of_that_name/x': there is no user 'nobody_of_that_name'; "
+            "expected the whole path, or ./~nobody_of_that_name/x for a folder of that name");
+}
+
+TEST(Schema, tells_what_is_not_built_from_what_is_unknown) {
+  EXPECT_EQ(read("lora_r: 8\ninner: {lora_alpha: 16}\nfree: {use_lora: true}\n").faults,
+            "a.yaml:1:1: not built yet: lora_r=8 (LoRA); leave it out\n"
+            "a.yaml:2:9: not built yet: inner.lora_alpha=16 (LoRA); leave it out\n"
+            "a.yaml:3:8: not built yet: free.use_lora=true (LoRA); leave it out");
+  EXPECT_EQ(read("use_lora: false\nlora_target: null\ninner: {lora_modules: []}\n").faults, "");
+  EXPECT_EQ(read("reinforcement: {a: [1], b: 2}\n").faults,
+            "a.yaml:1:16: not built yet: reinforcement={a: [1], b: 2} (rewards); leave it out");
+  for (const char* nothing : {"null", "{}", "false", "[]", "''", "{a: null, b: {c: []}, d: false}"})
+    EXPECT_EQ(read(std::string("reinforcement: ") + nothing + "\n").faults, "") << nothing;
 }
 
 TEST(Schema, takes_the_boolean_that_yaml_makes_of_a_name) {
@@ -128,6 +211,7 @@ TEST(Schema, reports_all_faults_in_the_order_of_the_file) {
                  "  parts:\n"
                  "    - {weight: x}\n"
                  "    - 3\n"
+                 "  zzzzzz: 1\n"
                  "kind: muon\n"
                  "count: 1.5\n"
                  "mode: [a]\n"
@@ -144,16 +228,15 @@ TEST(Schema, reports_all_faults_in_the_order_of_the_file) {
             "a.yaml:7:7: inner.parts[0].name: missing; expected text\n"
             "a.yaml:7:16: inner.parts[0].weight: got 'x'; expected a number > 0\n"
             "a.yaml:8:7: inner.parts[1]: got '3'; expected a map\n"
-            "a.yaml:9:7: not built yet: kind=muon; expected one of adamw\n"
-            "a.yaml:10:8: count: got '1.5'; expected a whole number >= 0\n"
-            "a.yaml:11:7: mode: got a list; expected one of no, auto\n"
-            "a.yaml:12:7: tags: got a map; expected text, or a list of them\n"
-            "a.yaml:13:8: free.alpa: unknown key; did you mean 'alpha'?\n"
-            "a.yaml:14:9: kernel: got '3'; expected true or false\n"
-            "a.yaml:15:1: shuffle: unknown key here; did you mean 'inner.shuffle'?\n"
-            "a.yaml:16:1: zzzzzz: unknown key; expected one of kind, rate, count, mode, tags, "
-            "free, inner, inside, kernel, "
-            "old, tensor_parallel");
+            "a.yaml:9:3: inner.zzzzzz: unknown key; expected one of shuffle, limit, parts\n"
+            "a.yaml:10:7: not built yet: kind=muon; expected one of adamw\n"
+            "a.yaml:11:8: count: got '1.5'; expected a whole number >= 0\n"
+            "a.yaml:12:7: mode: got a list; expected one of no, auto\n"
+            "a.yaml:13:7: tags: got a map; expected text, or a list of them\n"
+            "a.yaml:14:8: free.alpa: unknown key; did you mean 'alpha'?\n"
+            "a.yaml:15:9: kernel: got '3'; expected true or false\n"
+            "a.yaml:16:1: shuffle: unknown key here; did you mean 'inner.shuffle'?\n"
+            "a.yaml:17:1: zzzzzz: unknown key; lmms train --help lists all");
 }
 
 TEST(Schema, refuses_a_field_given_by_both_its_names) {
@@ -203,7 +286,7 @@ TEST(Schema, writes_what_it_reads) {
   EXPECT_EQ(text,
             "kind: adamw\nrate: 0.25\ncount: 3\nmode: auto\ntags: [a]\nfree:\n  beta: [1, x]\n"
             "inner:\n  shuffle: true\n  limit: null\n  parts:\n    - name: \"no\"\n      weight: "
-            "1.0\nkernel: false\n");
+            "1.0\nfolder: \"\"\nkernel: false\n");
   Outcome again = read(text);
   EXPECT_EQ(again.faults, "");
   Fields other;
