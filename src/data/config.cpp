@@ -94,8 +94,8 @@ std::optional<int64_t> DataConfig::length_limit() const {
 }
 
 void fields(Fields& f, SourceConfig& c) {
-  f("path", c.path, "file or folder; a parquet path may be a glob", Rule().required());
-  f("data_folder", c.data_folder, "joined in front of every media path", Rule().or_null());
+  f("path", c.path, "file or folder; a parquet path may be a glob", Rule().required().path());
+  f("data_folder", c.data_folder, "joined in front of every media path", Rule().or_null().path());
   f("data_type", c.data_type, "format; absent: from the suffix of the path",
     Rule().one_of({"json", "jsonl", "csv", "arrow", "parquet"}));
   f("weight", c.weight, "an epoch takes round(weight x rows) samples of it",
@@ -105,7 +105,7 @@ void fields(Fields& f, SourceConfig& c) {
 
 void fields(Fields& f, ProcessorConfig& c) {
   f("processor_name", c.processor_name, "folder of the tokenizer; empty: that of the model",
-    Rule().or_null());
+    Rule().or_null().path());
   f("processor_type", c.processor_type, "how records become tokens",
     Rule().one_of(processor_type_names()).required());
   f("extra_kwargs", c.extra_kwargs, "arguments of the processor",
@@ -167,9 +167,10 @@ void fields(Fields& f, DataConfig& c) {
     Rule().one_of(dataset_type_names()).required());
   f("dataset_format", c.dataset_format, "format of dataset_path; yaml: a mixture",
     Rule().required());
-  f("dataset_path", c.dataset_path, "file or folder with the training data");
+  f("dataset_path", c.dataset_path, "file or folder with the training data", Rule().path());
   f("datasets", c.datasets, "inline mixture, instead of dataset_path", Rule().or_null());
-  f("eval_dataset_path", c.eval_dataset_path, "file or folder with the evaluation data");
+  f("eval_dataset_path", c.eval_dataset_path, "file or folder with the evaluation data",
+    Rule().path());
   f("processor_config", c.processor, "how records become samples", Rule().required());
   f("shuffle", c.shuffle, "a new order every epoch; false: the order of the files");
   f("data_seed", c.data_seed, "of the order", Rule().at_least(0).or_null());
@@ -204,10 +205,11 @@ void fields(Fields& f, DataConfig& c) {
   f.unbuilt("object_storage", Type::text, {"none", "null"}, "where media lie, other than in files");
   f.ignored("bucket_name", "object_storage is not built yet");
   f("extra_kwargs", c.extra_kwargs, "arguments of the dataset type",
-    Rule().or_null().keys({"collator_type", "use_audio_in_video", "video_decode_backend",
-                           "video_decode_device", "data_folder", "frames_upbound", "force_sample",
-                           "add_time_instruction", "faster_token_stride", "mm_spatial_pool_stride",
-                           "mm_spatial_pool_mode"}));
+    Rule().or_null().keys(
+        {"image_max_pixels", "image_min_pixels", "video_max_pixels", "video_min_pixels",
+         "collator_type", "use_audio_in_video", "video_decode_backend", "video_decode_device",
+         "data_folder", "frames_upbound", "force_sample", "add_time_instruction",
+         "faster_token_stride", "mm_spatial_pool_stride", "mm_spatial_pool_mode"}));
 }
 
 }  // namespace lmms::data

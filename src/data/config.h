@@ -95,6 +95,8 @@ struct DataConfig {
 
   VideoConfig video;
   config::Value extra_kwargs{config::Value::Map{}};  ///< a map, read by the dataset type
+  std::string
+      home;  ///< for `~` in the paths of an external mixture: no key, the reader fills it in
 
   /// Documents for pretraining: cut at packing_length, with packing or without, as the Python
   /// project does.

@@ -68,7 +68,7 @@ Result<std::vector<SourceConfig>> hub_folder(const std::string& path) {
 
 }  // namespace
 
-Result<std::vector<SourceConfig>> read_mixture(const std::string& path) {
+Result<std::vector<SourceConfig>> read_mixture(const std::string& path, const std::string& home) {
   auto text = read_file(path);
   if (!text) return text.fault();
   config::Faults faults;
@@ -76,7 +76,7 @@ Result<std::vector<SourceConfig>> read_mixture(const std::string& path) {
   Mixture mixture;
   config::Fields list;
   fields(list, mixture);
-  config::read_config(root, list, faults);
+  config::read_config(root, list, faults, {.home = home, .later = {}});
   if (!faults.empty()) return Fault{"", faults.text(), ""};
   if (mixture.datasets.empty()) return Fault{path, "datasets: names no source", ""};
   return std::move(mixture.datasets);
@@ -103,7 +103,7 @@ Result<std::vector<SourceConfig>> sources_of(const DataConfig& config,
     case DatasetFormat::hf_dataset:
       return hub_folder(*chosen);
     case DatasetFormat::yaml:
-      return read_mixture(*chosen);
+      return read_mixture(*chosen, config.home);
   }
   return Fault{"dataset_config.dataset_format", "a format without a reader", ""};
 }

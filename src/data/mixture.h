@@ -13,8 +13,9 @@ namespace lmms::data {
 ///   datasets:
 ///     - {path: a.jsonl, data_folder: /media, data_type: jsonl, weight: 0.5}
 /// Faults name file:line:column: a wrong type, an unknown key (with the nearest known one), no
-/// path.
-Result<std::vector<SourceConfig>> read_mixture(const std::string& path);
+/// path. `home`: the folder of `~` in its paths; empty: there is none.
+Result<std::vector<SourceConfig>> read_mixture(const std::string& path,
+                                               const std::string& home = "");
 
 /// The sources that a config names: its inline list, or what dataset_format makes of dataset_path
 /// (hf_dataset: a local folder). `path`, if given, stands in for both (eval_dataset_path).

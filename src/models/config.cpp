@@ -39,14 +39,13 @@ void fields(Fields& f, PatchConfig& c) {
 }
 
 void fields(Fields& f, ModelConfig& c) {
-  f("load_from_pretrained_path", c.load_from_pretrained_path,
-    "folder of a Hugging Face checkpoint");
+  f("load_from_pretrained_path", c.load_from_pretrained_path, "folder of a Hugging Face checkpoint",
+    Rule().path());
   f("load_from_config", c.load_from_config,
     "a model of random weights: {model_type: qwen3, config: {hidden_size: ...}}, or the same flat");
-  f("model_general_type", c.model_general_type, "which head of a model type that has several",
-    Rule().one_of(std::array{
-        Name{"causal_lm", Built::built, ""}, Name{"image_text_to_text", Built::later, ""},
-        Name{"masked_lm", Built::later, ""}, Name{"general", Built::later, ""}}));
+  f("model_general_type", c.model_general_type,
+    "which head of a model type that has several; general: the one that it has",
+    Rule().one_of({"causal_lm", "masked_lm", "image_text_to_text", "general"}));
   f("overwrite_config", c.overwrite_config,
     "fields of the checkpoint's config.json with other values");
   f("monkey_patch_kwargs", c.monkey_patch_kwargs, "patches and their arguments", Rule().or_null());
@@ -54,8 +53,10 @@ void fields(Fields& f, ModelConfig& c) {
            "attention kernel; the best of the device is taken",
            Rule().only({"null", "flash_attention_2", "flash_attention_3", "sdpa", "eager"}));
   f("extra_kwargs", c.extra_kwargs, "arguments of from_pretrained",
-    Rule().or_null().keys({"trust_remote_code", "torch_dtype", "dtype", "revision", "cache_dir",
-                           "device_map", "low_cpu_mem_usage"}));
+    Rule().or_null().keys({"trust_remote_code", "torch_dtype", "dtype", "revision", "subfolder",
+                           "cache_dir", "device_map", "low_cpu_mem_usage", "attn_implementation",
+                           "use_cache", "use_safetensors", "local_files_only", "force_download",
+                           "token"}));
   f.ignored("torch_dtype", "the number type follows trainer_args.bf16");
   f.ignored("model_type", "the checkpoint's config.json says it");
 }

@@ -24,6 +24,12 @@ std::span<const ModelEntry> all_models() {
   return list;
 }
 
+std::string_view general_type(const ModelEntry& entry) {
+  // The classes of transformers are named after the head that their auto class is of.
+  return std::string_view(entry.architecture).ends_with("ForCausalLM") ? "causal_lm"
+                                                                       : "image_text_to_text";
+}
+
 const ModelEntry& model_entry(const nlohmann::json& config, const std::string& where) {
   const auto found = config.find("model_type");
   if (found == config.end() || !found->is_string()) {

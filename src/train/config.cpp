@@ -66,6 +66,15 @@ std::span<const Name> compat_names() {
   return list;
 }
 
+std::span<const Name> not_built_names() {
+#define LMMS_NOT_BUILT(name, what) Name{name, Built::later, what},
+  static const std::array list = {
+#include "train/not_built.def"
+  };
+#undef LMMS_NOT_BUILT
+  return list;
+}
+
 std::span<const EnumName<Every>> enum_names(Every) {
   static constexpr EnumName<Every> list[] = {
       {Every::no, "no"}, {Every::steps, "steps"}, {Every::epoch, "epoch"}};
@@ -115,6 +124,9 @@ void fields(Fields& f, TrainConfig& c) {
     Rule().one_of(models::patch_names()).or_null().single_or_list());
   f.unbuilt("plugins", Type::list, {"null", "[]"},
             "shared libraries that add models, data sets and processors");
+  f.unbuilt("rl_config", Type::any, {}, "reinforcement learning");
+  f.unbuilt("ray_train", Type::any, {}, "many processes under Ray");
+  f.unbuilt("rl_runtime", Type::any, {}, "reinforcement learning under Ray");
   f.ignored("extra_kwargs", "nothing reads it");
   f.ignored("config_yaml", "only the command line names the file");
 }

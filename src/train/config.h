@@ -163,9 +163,10 @@ struct TrainConfig {
   bool operator==(const TrainConfig&) const = default;
 };
 
-/// The names in trainer_types.def and compat.def, in their order.
+/// The names in trainer_types.def, compat.def and not_built.def, in their order.
 std::span<const config::Name> trainer_type_names();
 std::span<const config::Name> compat_names();
+std::span<const config::Name> not_built_names();
 
 std::span<const config::EnumName<Every>> enum_names(Every);
 std::span<const config::EnumName<GradientCheckpointing>> enum_names(GradientCheckpointing);
@@ -189,9 +190,10 @@ struct LoadedConfig {
 };
 
 /// Reads `words`: a config file, `config_yaml=FILE`, and overrides `a.b=v`, `+a.b=v`, `~a.b`, in
-/// any order; then validates. Throws one Error (exit 2) that lists every fault in the order of
-/// file, line and column. Opens no file but the config.
-LoadedConfig load_train_config(std::span<const std::string> words);
+/// any order; then validates. `home`: the folder of `~` in paths; empty: there is none. Throws one
+/// Error (exit 2) that lists every fault in the order of file, line and column. Opens no file but
+/// the config and those that it names for fsdp_config and deepspeed.
+LoadedConfig load_train_config(std::span<const std::string> words, const std::string& home = "");
 
 /// What is read of what a config names.
 enum class Reads {

@@ -15,7 +15,7 @@ struct Codec<train::Resume> {
     } else if (!node.quoted && read_boolean(node, automatic)) {
       value = {automatic, ""};
     } else if (node.kind == Node::Kind::scalar && !node.text.empty()) {
-      value = {false, node.text};
+      value = {false, read_path(node, context)};
     } else {
       context.expected(node, type(context.rule));
     }
@@ -74,8 +74,9 @@ void batch_fields(Fields& f, TrainerArgs& c) {
   f.unbuilt("per_gpu_eval_batch_size", Type::integer, {"null"},
             "old name of per_device_eval_batch_size");
   f.ignored("group_by_length", "rows are never padded to the longest, so nothing is gained");
-  f.unbuilt("train_sampling_strategy", Type::text, {"random", "group_by_length"},
-            "order of the samples; dataset_config.shuffle: false keeps the files' order");
+  f.layout("train_sampling_strategy", c.layout, Type::text,
+           "order of the samples; dataset_config.shuffle: false keeps the files' order",
+           Rule().only({"random", "group_by_length", "null"}));
   f.ignored("length_column_name", "lengths are measured");
 }
 
@@ -162,12 +163,11 @@ void report_fields(Fields& f, TrainerArgs& c) {
 
 void save_fields(Fields& f, TrainerArgs& c) {
   f("output_dir", c.output_dir, "folder of checkpoints, metrics and the final model",
-    Rule().or_null());
+    Rule().or_null().path());
   f("save_strategy", c.save_strategy, "when checkpoints are written");
   f("save_steps", c.save_steps, "steps between checkpoints; below 1 a share of all steps",
     Rule().more_than(0));
-  f("save_total_limit", c.save_total_limit, "newest checkpoints kept; absent: all",
-    Rule().at_least(1));
+  f("save_total_limit", c.save_total_limit, "newest checkpoints kept; absent, 0 or less: all");
   f("resume_from_checkpoint", c.resume_from_checkpoint,
     "true: go on from the newest complete checkpoint of output_dir; false: start anew; or a "
     "checkpoint");
@@ -240,36 +240,36 @@ void parallel_fields(Fields& f, TrainerArgs& c) {
   f.layout("fsdp2", c.layout, Type::boolean, "sharded data parallel");
   f.layout("fsdp", c.layout, Type::any, "sharded data parallel");
   f.layout("fsdp_config", c.layout, Type::map, "units and groups of sharded data parallel",
-           Rule().keys({"transformer_layer_cls_to_wrap",
-                        "reshard_after_forward",
-                        "hsdp_shard_size",
-                        "min_num_params",
-                        "version",
-                        "fsdp_version",
-                        "auto_wrap_policy",
-                        "backward_prefetch",
-                        "forward_prefetch",
-                        "limit_all_gathers",
-                        "use_orig_params",
-                        "sync_module_states",
-                        "cpu_ram_efficient_loading",
-                        "activation_checkpointing",
-                        "cpu_offload",
-                        "offload_params",
-                        "state_dict_type",
-                        "xla",
-                        "xla_fsdp_settings",
-                        "xla_fsdp_v2",
-                        "xla_fsdp_grad_ckpt"}));
+           Rule().or_file().optional_prefix("fsdp_").keys({"transformer_layer_cls_to_wrap",
+                                                           "reshard_after_forward",
+                                                           "hsdp_shard_size",
+                                                           "min_num_params",
+                                                           "version",
+                                                           "auto_wrap_policy",
+                                                           "backward_prefetch",
+                                                           "forward_prefetch",
+                                                           "limit_all_gathers",
+                                                           "use_orig_params",
+                                                           "sync_module_states",
+                                                           "cpu_ram_efficient_loading",
+                                                           "activation_checkpointing",
+                                                           "cpu_offload",
+                                                           "offload_params",
+                                                           "state_dict_type",
+                                                           "xla",
+                                                           "xla_fsdp_settings",
+                                                           "xla_fsdp_v2",
+                                                           "xla_fsdp_grad_ckpt"}));
   f.layout("fsdp_min_num_params", c.layout, Type::integer, "sharded data parallel");
   f.layout("fsdp_transformer_layer_cls_to_wrap", c.layout, Type::text, "sharded data parallel");
-  f.layout("deepspeed", c.layout, Type::any, "sharding is our own");
+  f.layout("deepspeed", c.layout, Type::map, "sharding is our own", Rule().or_file());
   f.layout("ddp_find_unused_parameters", c.layout, Type::boolean, "of PyTorch DDP");
   f.layout("ddp_bucket_cap_mb", c.layout, Type::integer, "of PyTorch DDP");
   f.layout("ddp_broadcast_buffers", c.layout, Type::boolean, "of PyTorch DDP");
   f.layout("ddp_static_graph", c.layout, Type::boolean, "of PyTorch DDP");
   f.layout("ddp_backend", c.layout, Type::text, "NCCL on GPUs, Gloo on CPUs");
   f("ddp_timeout", c.ddp_timeout, "seconds that ranks wait for each other", Rule().at_least(1));
+  f.unbuilt("rl_config", Type::any, {}, "reinforcement learning");
   f.ignored("local_rank", "the launcher's environment says it");
   f.ignored("_n_gpu", "one process a GPU");
 }

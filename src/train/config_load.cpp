@@ -7,6 +7,7 @@
 #include "core/error.h"
 #include "core/files.h"
 #include "core/format.h"
+#include "core/home.h"
 #include "core/nearest.h"
 #include "train/config.h"
 #include "train/config_validate.h"
@@ -32,7 +33,7 @@ std::string in_full(const std::string& word) {
   return "trainer_args.enable_profiler=" + word.substr(kShort.size());
 }
 
-Words sort_words(std::span<const std::string> words, Faults& faults) {
+Words sort_words(std::span<const std::string> words, const std::string& home, Faults& faults) {
   constexpr std::string_view kFileKey = "config_yaml=";
   Words sorted;
   for (size_t i = 0; i < words.size(); ++i) {
@@ -42,7 +43,8 @@ Words sort_words(std::span<const std::string> words, Faults& faults) {
       word.remove_prefix(word.find_first_not_of('+'));
     }
     const bool named = word.starts_with(kFileKey);
-    if (!named && (word.starts_with('~') || word.find('=') != std::string_view::npos)) {
+    const bool removes = word.starts_with('~') && !word.starts_with("~/");
+    if (!named && (removes || word.find('=') != std::string_view::npos)) {
       sorted.overrides.push_back(config::parse_override(in_full(words[i]), number, faults));
       continue;
     }
@@ -55,8 +57,10 @@ Words sort_words(std::span<const std::string> words, Faults& faults) {
           at, "",
           fmt::format("'{}' is a second config after '{}'; expected one, and words KEY=VALUE", word,
                       sorted.file));
+    } else if (Result<std::string> path = expand_home(std::string(word), home)) {
+      sorted.file = *std::move(path);
     } else {
-      sorted.file = word;
+      faults.add(at, "", path.fault().what);
     }
   }
   return sorted;
@@ -164,11 +168,11 @@ std::string LoadedConfig::where(const std::string& key) const {
   return found == given_at.end() ? key : found->second.text() + ": " + key;
 }
 
-LoadedConfig load_train_config(std::span<const std::string> words) {
+LoadedConfig load_train_config(std::span<const std::string> words, const std::string& home) {
   Faults faults;
-  const Words sorted = sort_words(words, faults);
+  const Words sorted = sort_words(words, home, faults);
+  if (sorted.file.empty()) faults.throw_if_any();
   if (sorted.file.empty() && sorted.overrides.empty()) {
-    faults.throw_if_any();
     throw Error("", "no config", "lmms train CONFIG.yaml [KEY=VALUE ...]");
   }
   Node root = read_root(sorted.file, faults);
@@ -179,15 +183,20 @@ LoadedConfig load_train_config(std::span<const std::string> words) {
   loaded.file = sorted.file;
   config::Fields list;
   fields(list, loaded.config);
-  const config::Record record = config::read_config(root, list, faults);
+  const config::Record record =
+      config::read_config(root, list, faults, {.home = home, .later = not_built_names()});
   loaded.given_at = record.given_at;
   loaded.given_at.emplace("", root.at);
   validate(loaded.config, Places(loaded.given_at), faults);
   faults.throw_if_any();
-  if (loaded.config.trainer.data_seed)
-    loaded.config.dataset.data_seed = *loaded.config.trainer.data_seed;
   if (!record.ignored.empty()) loaded.notices.push_back(ignored_notice(record.ignored));
+  const std::vector<IdleKey> idle = idle_keys(loaded.config, Given(record));
+  if (!idle.empty()) loaded.notices.push_back(idle_notice(idle));
   for (std::string& sentence : advice(loaded.config)) loaded.notices.push_back(std::move(sentence));
+  TrainerArgs& args = loaded.config.trainer;
+  if (args.data_seed) loaded.config.dataset.data_seed = *args.data_seed;
+  if (args.save_total_limit && *args.save_total_limit <= 0) args.save_total_limit.reset();
+  loaded.config.dataset.home = home;
   return loaded;
 }
 

@@ -9,6 +9,7 @@
 #include "core/error.h"
 #include "core/files.h"
 #include "core/format.h"
+#include "data/mixture.h"
 #include "train/config_testing.h"
 
 namespace lmms::train {
@@ -45,9 +46,13 @@ TEST_F(TrainConfigTest, every_key_of_the_python_project_is_known_and_its_default
     EXPECT_THAT(line, Not(HasSubstr("adam"))) << line;
     EXPECT_THAT(line, Not(HasSubstr("epochs"))) << line;
   }
-  ASSERT_EQ(loaded.notices.size(), 1U);
+  ASSERT_EQ(loaded.notices.size(), 2U);
   EXPECT_THAT(loaded.notices[0], HasSubstr("no meaning here: "));
   EXPECT_THAT(loaded.notices[0], HasSubstr("trainer_args.past_index"));
+  EXPECT_EQ(loaded.notices[1],
+            "without effect: dataset_config.packing_length (without packing: true); "
+            "dataset_config.filter_overlong (nothing is over-long without packing: true or "
+            "max_length)");
 }
 
 TEST_F(TrainConfigTest, the_examples_are_read) {
@@ -125,6 +130,68 @@ TEST_F(TrainConfigTest, config_yaml_names_the_file_as_in_the_python_project) {
     const std::vector<std::string> words = {"trainer_args.seed=3", word};
     EXPECT_EQ(load_train_config(words).config.trainer.seed, 3);
   }
+}
+
+TEST_F(TrainConfigTest, a_limit_of_checkpoints_of_nothing_or_less_is_none) {
+  EXPECT_EQ(load(right("{save_total_limit: 2}")).config.trainer.save_total_limit, 2);
+  for (const char* limit : {"0", "-1", "null"}) {
+    const LoadedConfig loaded = load(right(fmt::format("{{save_total_limit: {}}}", limit)));
+    EXPECT_EQ(loaded.config.trainer.save_total_limit, std::nullopt) << limit;
+  }
+}
+
+TEST_F(TrainConfigTest, arguments_come_as_json_text_too_and_layouts_from_a_file) {
+  write("fsdp.json", R"({"fsdp_reshard_after_forward": true, "cpu_offload": false})");
+  const LoadedConfig loaded = load(right(
+      "{lr_scheduler_type: cosine_with_min_lr, lr_scheduler_kwargs: '{\"min_lr_rate\": 0.1}', "
+      "gradient_checkpointing_kwargs: '{\"use_reentrant\": false}', fsdp_config: fsdp.json, "
+      "accelerator_config: '{\"split_batches\": true}', liger_kernel_config: '{\"rope\": "
+      "false}'}"));
+  const TrainerArgs& args = loaded.config.trainer;
+  EXPECT_EQ(args.schedule.lr_scheduler_kwargs.min_lr_ratio, 0.1);
+  EXPECT_EQ(*args.layout.at("fsdp_config").find("fsdp_reshard_after_forward"), config::Value{true});
+  EXPECT_EQ(*args.layout.at("liger_kernel_config").find("rope"), config::Value{false});
+  EXPECT_TRUE(load(write_resolved(loaded.config)).config == loaded.config);  // without the file
+}
+
+TEST_F(TrainConfigTest, a_tilde_is_the_home_folder_in_every_path) {
+  fs::create_directories("home");
+  write("home/ds.json", "{}");
+  write("home/m.yaml", "datasets: [{path: ~/x.jsonl, data_folder: ~/media}]\n");
+  write("home/c.yaml",
+        "model_config: {load_from_pretrained_path: ~/model}\n"
+        "trainer_args: {output_dir: ~/out, resume_from_checkpoint: ~/out/checkpoint-3, deepspeed: "
+        "~/ds.json}\n"
+        "dataset_config:\n"
+        "  dataset_type: vision\n"
+        "  dataset_format: yaml\n"
+        "  processor_config: {processor_type: qwen2, processor_name: ~/tokenizer}\n"
+        "  datasets: [{path: ~/a.jsonl, data_folder: ~}, {path: b.jsonl, data_folder: ~/m}]\n"
+        "  eval_dataset_path: ~/e.jsonl\n");
+  const std::string home = (fs::current_path() / "home").string();
+  for (const char* word : {"~/c.yaml", "config_yaml=~/c.yaml"}) {
+    const LoadedConfig loaded = load_train_config(std::vector<std::string>{word}, home);
+    const TrainConfig& c = loaded.config;
+    EXPECT_EQ(loaded.file, home + "/c.yaml");
+    EXPECT_EQ(c.model.load_from_pretrained_path, home + "/model");
+    EXPECT_EQ(c.trainer.output_dir, home + "/out");
+    EXPECT_EQ(c.trainer.resume_from_checkpoint.path, home + "/out/checkpoint-3");
+    EXPECT_EQ(c.dataset.processor.processor_name, home + "/tokenizer");
+    EXPECT_EQ(c.dataset.datasets.at(0).path, home + "/a.jsonl");
+    EXPECT_EQ(c.dataset.datasets.at(0).data_folder, "");  // YAML's null
+    EXPECT_EQ(c.dataset.datasets.at(1).data_folder, home + "/m");
+    EXPECT_EQ(c.dataset.eval_dataset_path, home + "/e.jsonl");
+  }
+  data::DataConfig mixture;
+  mixture.dataset_path = "home/m.yaml";
+  mixture.home = home;
+  const auto sources = data::sources_of(mixture).take();
+  EXPECT_EQ(sources.at(0).path, home + "/x.jsonl");
+  EXPECT_EQ(sources.at(0).data_folder, home + "/media");
+
+  EXPECT_EQ(faults(right("{output_dir: ~/out}")),
+            "a.yaml:1:28: trainer_args.output_dir: '~/out': HOME is not set; expected a path "
+            "without ~");
 }
 
 TEST_F(TrainConfigTest, says_what_is_wrong_with_the_words) {

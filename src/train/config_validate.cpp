@@ -40,7 +40,25 @@ void check_profiler(const TrainerArgs& args, const Checker& check) {
                           args.profiler.start_step));
 }
 
+/// Arguments of from_pretrained that choose other weights than the folder's own.
+void check_model_arguments(const models::ModelConfig& model, const Checker& check) {
+  const config::Value* revision = model.extra_kwargs.find("revision");
+  const config::Value* subfolder = model.extra_kwargs.find("subfolder");
+  const auto says = [](const config::Value& value, const char* text) {
+    return value.string() && *value.string() == text;
+  };
+  if (revision && !config::asks_for_nothing(*revision) && !says(*revision, "main")) {
+    check.fault({"model_config.extra_kwargs.revision"},
+                "not built yet; expected the folder of that revision as load_from_pretrained_path");
+  }
+  if (subfolder && !config::asks_for_nothing(*subfolder)) {
+    check.fault({"model_config.extra_kwargs.subfolder"},
+                "not built yet; expected that folder as load_from_pretrained_path");
+  }
+}
+
 void check_model(const models::ModelConfig& model, const Checker& check) {
+  check_model_arguments(model, check);
   const bool pretrained = model.load_from_pretrained_path.has_value();
   const bool from_config = !model.load_from_config.is_null();
   if (pretrained && from_config) {
@@ -212,11 +230,6 @@ void check_schedule(const TrainerArgs& args, bool has_evaluation_data, const Com
     check.fault({"trainer_args.warmup_steps", "trainer_args.warmup_ratio"},
                 "given beside warmup_ratio; expected one of them");
   }
-  if (args.max_steps > 0 && schedule.warmup_steps > static_cast<double>(args.max_steps)) {
-    check.fault({"trainer_args.warmup_steps", "trainer_args.max_steps"},
-                fmt::format("got {}; expected at most max_steps={}", schedule.warmup_steps,
-                            args.max_steps));
-  }
 }
 
 void check_learning_rates(const std::vector<optim::ModuleRate>& entries, const Checker& check) {
@@ -364,9 +377,6 @@ std::vector<std::string> advice(const TrainConfig& config) {
     out.push_back(
         "trainer_args.metric_for_best_model: read only by the schedules reduce_lr_on_plateau and "
         "greedy");
-  }
-  if (config.trainer.ema != optim::EmaConfig{} && !config.trainer.ema.ema_enabled) {
-    out.push_back("trainer_args.ema_*: not read without ema_enabled: true");
   }
   if (config.dataset.eval_dataset_path && config.trainer.eval_strategy == Every::no &&
       !config.trainer.eval_on_start) {

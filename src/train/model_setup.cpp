@@ -51,6 +51,16 @@ RawModel read_model_config(const LoadedConfig& loaded, const fs::path& hub_cache
   return overwritten({std::move(config), {}, loaded.where("model_config.load_from_config")}, c);
 }
 
+/// Throws Error if model_general_type asks for a head that the model has not.
+void check_general_type(const LoadedConfig& loaded, const models::ModelEntry& entry) {
+  const auto& asked = loaded.config.model.model_general_type;
+  const std::string_view has = models::general_type(entry);
+  if (!asked || *asked == "general" || *asked == has) return;
+  throw Error(loaded.where("model_config.model_general_type"),
+              fmt::format("got '{}', and {} has no such head", *asked, entry.model_type),
+              fmt::format("set it to {}, or leave it out", has));
+}
+
 void load_weights(Network& network, const checkpoint::TensorIndex& weights,
                   const fs::path& folder) {
   const auto unused =
@@ -109,7 +119,9 @@ nlohmann::json model_config(const LoadedConfig& loaded, const fs::path& folder,
 
 ModelSource make_model(const LoadedConfig& loaded, const Place& place) {
   const RawModel raw = read_model_config(loaded, place.hub_cache);
-  return {models::model_entry(raw.config, raw.where).make(raw.config, raw.where), raw.folder};
+  const models::ModelEntry& entry = models::model_entry(raw.config, raw.where);
+  check_general_type(loaded, entry);
+  return {entry.make(raw.config, raw.where), raw.folder};
 }
 
 void refuse_not_finite(const Network& network, const fs::path& where, const std::string& fix) {

@@ -141,7 +141,7 @@ void read_loose(const Node& node, const Field& field, const ReadContext& context
     context.record.ignored.push_back(fmt::format("{} ({})", context.key, field.help));
     return;
   }
-  if (field.type == Type::map && asks_for_nothing(node)) return;
+  if (field.type == Type::map && node.kind == Node::Kind::scalar && asks_for_nothing(node)) return;
   if (!has_type(node, field.type)) return context.expected(node, loose_type(field));
   if (!check_built(node, field, context.key, context.faults)) return;
   check_keys(node, context);

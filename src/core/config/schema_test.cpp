@@ -119,6 +119,8 @@ TEST(Schema, takes_the_json_text_of_a_map_wherever_one_is_wanted) {
   EXPECT_EQ(out.value.inner.limit, 4);
   EXPECT_EQ(out.value.inner.parts.at(0).name, "p");
   EXPECT_EQ(*out.value.layout.at("shards").find("size"), Value{true});
+  EXPECT_EQ(*read("shards: '{\"size\": false}'\n").value.layout.at("shards").find("size"),
+            Value{false});
   EXPECT_EQ(out.record.given_at.at("inner.parts[0].name").text(), "a.yaml:2:8");
   EXPECT_EQ(read("inner: '{\"limt\": 4}'\nfree: '{\"alpa\": 1}'\nshards: '{\"wrp\": 1}'\n").faults,
             "a.yaml:1:8: inner.limt: unknown key; did you mean 'limit'?\n"
