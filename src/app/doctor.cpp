@@ -3,11 +3,11 @@
 #include <unistd.h>
 
 #include <cstdio>
-#include <cstdlib>
 #include <memory>
 
 #include "app/commands.h"
 #include "app/environment.h"
+#include "app/usage.h"
 #include "core/terminal.h"
 
 namespace lmms::app {
@@ -17,8 +17,8 @@ void add_doctor(CLI::App& app, Outcome& outcome) {
       "doctor", "Look at the machine, and at a config on it: what is wrong, and its cure");
   auto words = std::make_shared<std::vector<std::string>>();
   auto json = std::make_shared<bool>(false);
-  command->add_option("words", *words, "CONFIG, and key=value over it, as for lmms train")
-      ->type_name("[CONFIG [key=value ...]]");
+  add_config_words(*command, *words, "CONFIG, and key=value over it, as for lmms train",
+                   "[CONFIG [key=value ...]]");
   command->add_flag("--json", *json, "Print one JSON object, for a bug report");
   auto no_disk = std::make_shared<bool>(false);
   command->add_flag("--no-disk-speed", *no_disk,
@@ -31,9 +31,7 @@ void add_doctor(CLI::App& app, Outcome& outcome) {
     request.words = *words;
     request.place = place();
     request.disk_speed = !*no_disk;
-    for (const char* name : train::doctor_variables()) {
-      if (const char* value = std::getenv(name)) request.environment[name] = value;
-    }
+    request.environment = variables(train::doctor_variables());
     const train::Diagnosis diagnosis = train::diagnose(request);
     const std::string text =
         *json ? train::doctor_json(diagnosis)

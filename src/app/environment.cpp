@@ -5,19 +5,42 @@
 #include <cstdlib>
 #include <string_view>
 
+#include "core/home.h"
+
 namespace lmms::app {
 
 std::filesystem::path hub_cache() {
-  if (const char* cache = std::getenv("HF_HUB_CACHE")) return cache;
-  if (const char* home = std::getenv("HF_HOME")) return std::filesystem::path(home) / "hub";
-  if (const char* home = std::getenv("HOME"))
-    return std::filesystem::path(home) / ".cache/huggingface/hub";
-  return {};
+  const auto folder = [](const char* name) { return expand_home(name, home()).take(); };
+  if (const char* cache = std::getenv("HF_HUB_CACHE")) return folder(cache);
+  if (const char* home = std::getenv("HF_HOME")) return folder(home) + "/hub";
+  return home().empty() ? "" : home() + "/.cache/huggingface/hub";
+}
+
+std::string home() {
+  const char* home = std::getenv("HOME");
+  return home != nullptr ? home : "";
+}
+
+train::Environment variables(std::span<const char* const> names) {
+  train::Environment out;
+  for (const char* name : names) {
+    if (const char* value = std::getenv(name)) out[name] = value;
+  }
+  return out;
+}
+
+void refuse_many_ranks() {
+  if (auto fault = train::launch_fault(variables(train::launch_variables())))
+    throw Error(*std::move(fault));
 }
 
 train::Place place() {
-  const char* rank = std::getenv("LOCAL_RANK");
-  return {hub_cache(), rank != nullptr ? std::atoi(rank) : 0};
+  train::Place place;
+  place.hub_cache = hub_cache();
+  place.local_rank = train::local_rank_of(variables(train::launch_variables())).take();
+  place.home = home();
+  if (const char* visible = std::getenv("CUDA_VISIBLE_DEVICES")) place.visible_devices = visible;
+  return place;
 }
 
 bool wants_colour(std::FILE* stream) {

@@ -2,7 +2,10 @@
 /// What the program takes from its environment; no other room reads it.
 #include <cstdio>
 #include <filesystem>
+#include <span>
+#include <string>
 
+#include "train/launch.h"
 #include "train/model_setup.h"
 
 namespace lmms::app {
@@ -10,7 +13,14 @@ namespace lmms::app {
 /// The hub's cache folder by the rules of huggingface_hub: HF_HUB_CACHE, else HF_HOME/hub, else
 /// ~/.cache/huggingface/hub; empty if there is no home.
 std::filesystem::path hub_cache();
-/// The hub's cache folder and the local rank (LOCAL_RANK).
+/// The home folder; empty if there is none.
+std::string home();
+/// Those of the variables that are set.
+train::Environment variables(std::span<const char* const> names);
+/// Throws Error if a launcher says that this process is one of many (train/launch.h).
+void refuse_many_ranks();
+/// The hub's cache folder, the home folder, the local rank (LOCAL_RANK; throws Error if it is none)
+/// and CUDA_VISIBLE_DEVICES.
 train::Place place();
 
 /// Whether colours are welcome on a stream: it is a terminal that knows them, and NO_COLOR is not

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <cmath>
 #include <cstdio>
 #include <filesystem>
@@ -6,6 +7,7 @@
 
 #include "app/commands.h"
 #include "app/environment.h"
+#include "app/usage.h"
 #include "core/format.h"
 #include "core/units.h"
 #include "train/config.h"
@@ -19,12 +21,16 @@ struct EvalFlags {
   bool json = false;
 };
 
-// The checkpoint is the second word that is no key=value; it leaves `words`.
+// The checkpoint is the word that is no key=value, behind the config if that is such a word too; it
+// leaves `words`.
 std::optional<std::string> take_checkpoint(std::vector<std::string>& words) {
-  size_t plain = 0;
+  const auto names_config = [](const std::string& word) {
+    return word.starts_with("config_yaml=");
+  };
+  size_t plain = static_cast<size_t>(std::count_if(words.begin(), words.end(), names_config));
   for (auto word = words.begin(); word != words.end(); ++word) {
-    const bool names_config = word->starts_with("config_yaml=");
-    if (!names_config && (word->find('=') != std::string::npos || word->starts_with('~'))) continue;
+    if (names_config(*word)) continue;
+    if (word->find('=') != std::string::npos || word->starts_with('~')) continue;
     if (++plain == 2) {
       std::string checkpoint = *word;
       words.erase(word);
@@ -41,16 +47,16 @@ void add_eval(CLI::App& app, Outcome&) {
       "eval",
       "The loss of a checkpoint over the evaluation set of a config, as training counts it");
   auto flags = std::make_shared<EvalFlags>();
-  command
-      ->add_option("words", flags->words,
+  add_config_words(*command, flags->words,
                    "CONFIG, the checkpoint (default: the config's output_dir), and key=value over "
-                   "the config")
-      ->required()
-      ->type_name("CONFIG [CHECKPOINT] [key=value ...]");
+                   "the config",
+                   "CONFIG [CHECKPOINT] [key=value ...]")
+      ->required();
   command->add_flag("--json", flags->json, "The result as a JSON object");
   command->callback([flags] {
+    refuse_many_ranks();
     const auto checkpoint = take_checkpoint(flags->words);
-    const train::LoadedConfig loaded = train::load_train_config(flags->words);
+    const train::LoadedConfig loaded = train::load_train_config(flags->words, home());
     const std::string& output_dir = loaded.config.trainer.output_dir;
     if (!checkpoint && !std::filesystem::exists(output_dir)) {
       throw Error(loaded.where("trainer_args.output_dir"),

@@ -32,7 +32,7 @@ train::plan::Card card_of(const PlanWords& words, const train::Place& place) {
 }
 
 Exit run(const PlanWords& words) {
-  const train::LoadedConfig loaded = train::load_train_config(words.config);
+  const train::LoadedConfig loaded = train::load_train_config(words.config, home());
   train::check_paths(loaded, hub_cache());
   const train::Place here = place();
   const auto plan = train::plan::make_plan(loaded, here, card_of(words, here), words.steps);

@@ -44,7 +44,7 @@ void check_page_name(const std::filesystem::path& file) {
 
 void run(const PreviewWords& words) {
   if (!words.html.empty()) check_page_name(words.html);
-  const train::LoadedConfig loaded = train::load_train_config(words.config);
+  const train::LoadedConfig loaded = train::load_train_config(words.config, home());
   train::check_paths(loaded, hub_cache(), train::Reads::data);
   train::preview::Options options = words.options;
   options.pictures = !words.html.empty();

@@ -20,7 +20,8 @@ void add_train(CLI::App& app, Outcome& outcome) {
   command->callback([words, &outcome] {
     // `| tee log` that was ended, a closed window: no reason to lose a run.
     std::signal(SIGPIPE, SIG_IGN);
-    const train::LoadedConfig loaded = train::load_train_config(*words);
+    refuse_many_ranks();
+    const train::LoadedConfig loaded = train::load_train_config(*words, home());
     const train::Place here = place();
     train::check_paths(loaded, here.hub_cache);
     outcome.exit = train::train(loaded, here);

@@ -118,11 +118,27 @@ CLI::Validator number_check(double bound, bool itself, const std::string& words)
 
 }  // namespace
 
+CLI::Option* add_config_words(CLI::App& command, std::vector<std::string>& words,
+                              const std::string& help, const std::string& type_name) {
+  CLI::Option* places = command.add_option("words", words, help)->type_name(type_name);
+  // Its callback runs behind that of the words, which replaces them.
+  command
+      .add_option_function<std::string>(
+          "--config",
+          [&words, places](const std::string& file) {
+            words.push_back("config_yaml=" + file);
+            places->required(false);
+          },
+          "The config's file, instead of the word CONFIG")
+      ->type_name("FILE");
+  return places;
+}
+
 void add_config_words(CLI::App& command, std::vector<std::string>& words,
                       const std::string& example) {
-  command.add_option("words", words, "CONFIG, and key=value over it (" + example + ")")
-      ->required()
-      ->type_name("CONFIG [key=value ...]");
+  add_config_words(command, words, "CONFIG, and key=value over it (" + example + ")",
+                   "CONFIG [key=value ...]")
+      ->required();
 }
 
 CLI::Validator at_least(double least) {

@@ -12,7 +12,11 @@ namespace lmms::app {
 std::string explain(const CLI::App& app, const CLI::ParseError& error,
                     std::span<const std::string> words);
 
-/// The positional words of a command that takes a config: CONFIG and key=value over it.
+/// The positional words of a command that takes a config, and `--config FILE`, which puts
+/// `config_yaml=FILE` behind them. `words` must live as long as the command.
+CLI::Option* add_config_words(CLI::App& command, std::vector<std::string>& words,
+                              const std::string& help, const std::string& type_name);
+/// The same for CONFIG and key=value over it, required.
 void add_config_words(CLI::App& command, std::vector<std::string>& words,
                       const std::string& example);
 

@@ -95,6 +95,36 @@ TEST(Run, logs_in_the_rhythm_that_was_asked_for) {
   EXPECT_THAT(steps({"trainer_args.logging_strategy=no"}), ElementsAre());
 }
 
+TEST(Run, warms_up_as_far_as_it_comes) {
+  const Project project;
+  project.train_to_the_end({"trainer_args.max_steps=3", "trainer_args.warmup_steps=100",
+                            "trainer_args.learning_rate=1e-3"});
+  EXPECT_EQ(column(metrics(project / "out"), "learning_rate"),
+            (std::vector<double>{0, 1e-3 * 0.01, 1e-3 * 0.02}));
+}
+
+TEST(Run, writes_into_the_home_folder_that_a_tilde_means) {
+  const Project project;
+  Surroundings here = project.here();
+  here.variables["HOME"] = (project / "home").string();
+  const Words words =
+      Project::command({"trainer_args.output_dir=~/out", "trainer_args.max_steps=1"});
+  const Ended ended = run(words, here);
+  EXPECT_EQ(ended.exit, 0) << ended.err;
+  EXPECT_TRUE(std::filesystem::exists(project / "home/out/model.safetensors"));
+  EXPECT_FALSE(std::filesystem::exists(project / "~"));
+}
+
+TEST(Run, names_at_the_start_what_has_no_effect) {
+  const Project project;
+  const Ended ended = project.train_to_the_end(
+      {"trainer_args.max_steps=1", "dataset_config.packing_strategy=best_fit",
+       "+model_config.extra_kwargs.trust_remote_code=true"});
+  EXPECT_THAT(ended.err, HasSubstr("without effect: "));
+  EXPECT_THAT(ended.err, HasSubstr("dataset_config.packing_strategy (without packing: true)"));
+  EXPECT_THAT(ended.err, HasSubstr("model_config.extra_kwargs.trust_remote_code"));
+}
+
 TEST(Run, fills_the_output_folder_as_promised) {
   const Project project;
   project.train_to_the_end();

@@ -51,7 +51,12 @@ Running::Running(const std::vector<std::string>& words, const Surroundings& surr
     point(STDERR_FILENO, err_, O_WRONLY);
     ::setenv("OMP_NUM_THREADS", threads.c_str(), 1);
     ::setenv("HF_HUB_CACHE", surroundings.hub_cache.c_str(), 1);
-    ::unsetenv("LOCAL_RANK");
+    for (const char* name : {"WORLD_SIZE", "RANK", "LOCAL_WORLD_SIZE", "LOCAL_RANK",
+                             "OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "MV2_COMM_WORLD_SIZE",
+                             "HOROVOD_SIZE", "SLURM_NTASKS", "SLURM_STEP_NUM_TASKS"})
+      ::unsetenv(name);
+    for (const auto& [name, value] : surroundings.variables)
+      ::setenv(name.c_str(), value.c_str(), 1);
     if (surroundings.largest_file) {
       const rlimit limit{*surroundings.largest_file, *surroundings.largest_file};
       ::setrlimit(RLIMIT_FSIZE, &limit);

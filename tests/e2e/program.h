@@ -5,6 +5,7 @@
 #include <chrono>
 #include <filesystem>
 #include <functional>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -25,6 +26,8 @@ struct Surroundings {
   std::optional<uint64_t> largest_file;  ///< bytes; the system refuses to write more into one file
   std::filesystem::path input = "/dev/null";  ///< file that the standard input reads
   std::filesystem::path hub_cache = "/nonexistent";
+  std::map<std::string, std::string>
+      variables;  ///< set besides; those of launchers are not passed on
 };
 
 /// The program under test, running. Killed and reaped on destruction.

@@ -13,6 +13,7 @@
 
 #include "core/format.h"
 #include "kernels/device.h"
+#include "train/launch.h"
 #include "train/preview/preview.h"
 
 namespace lmms::train {
@@ -20,39 +21,13 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// Entries of a folder of the system that `wanted` takes; 0 if there is no such folder.
-template <class F>
-int count_entries(const fs::path& folder, const F& wanted) {
+int count_entries(const fs::path& folder) {
   std::error_code failure;
   int count = 0;
   for (fs::directory_iterator at(folder, failure), end; !failure && at != end;
        at.increment(failure))
-    count += wanted(at->path()) ? 1 : 0;
+    ++count;
   return count;
-}
-
-std::string first_word(const fs::path& file) {
-  std::ifstream in(file);
-  std::string word;
-  in >> word;
-  return word;
-}
-
-NvidiaTraces nvidia_traces(const kernels::NvmlFacts& nvml) {
-  NvidiaTraces traces;
-  traces.driver = nvidia_driver_version();
-  if (traces.driver.empty()) traces.driver = nvml.driver;
-  traces.device_files = count_entries("/dev", [](const fs::path& path) {
-    const std::string name = path.filename().string();
-    return name.starts_with("nvidia") && name.size() > 6 &&
-           std::all_of(name.begin() + 6, name.end(),
-                       [](unsigned char c) { return std::isdigit(c); });
-  });
-  traces.cards = count_entries("/sys/bus/pci/devices", [](const fs::path& path) {
-    return first_word(path / "vendor") == "0x10de" &&
-           first_word(path / "class").starts_with("0x03");
-  });
-  return traces;
 }
 
 std::pair<std::optional<int64_t>, std::optional<int64_t>> limit(int resource) {
@@ -136,7 +111,7 @@ ConfigOutcome look_at_config(const DoctorRequest& request) {
   ConfigOutcome outcome;
   if (request.words.empty()) return outcome;
   try {
-    const LoadedConfig loaded = load_train_config(request.words);
+    const LoadedConfig loaded = load_train_config(request.words, request.place.home);
     outcome.output = loaded.config.trainer.output_dir;
     check_paths(loaded, request.place.hub_cache);
     outcome.run = run_needs(loaded, request.place);
@@ -151,10 +126,13 @@ ConfigOutcome look_at_config(const DoctorRequest& request) {
 }  // namespace
 
 std::span<const char* const> doctor_variables() {
-  static constexpr std::array kNames = {
-      "OMP_NUM_THREADS",      "OMP_WAIT_POLICY", "ATEN_CPU_CAPABILITY", "CUDA_VISIBLE_DEVICES",
-      "CUDA_LAUNCH_BLOCKING", "LOCAL_RANK",      "WORLD_SIZE"};
-  return kNames;
+  static const std::vector<const char*> names = [] {
+    std::vector<const char*> out = {"OMP_NUM_THREADS", "OMP_WAIT_POLICY", "ATEN_CPU_CAPABILITY",
+                                    "CUDA_VISIBLE_DEVICES", "CUDA_LAUNCH_BLOCKING"};
+    for (const char* name : launch_variables()) out.push_back(name);
+    return out;
+  }();
+  return names;
 }
 
 Diagnosis diagnose(const DoctorRequest& request) {
@@ -170,11 +148,11 @@ Diagnosis diagnose(const DoctorRequest& request) {
   facts.host = host_facts();
   facts.nvml = kernels::nvml_facts();  // before this process is on a GPU itself
   facts.cuda = kernels::cuda_facts();
-  facts.nvidia = nvidia_traces(facts.nvml);
+  facts.nvidia = nvidia_traces();
+  if (facts.nvidia.driver.empty()) facts.nvidia.driver = facts.nvml.driver;
   facts.limits = process_limits();
   facts.shared_memory = shared_memory();
-  facts.infiniband_devices =
-      count_entries("/sys/class/infiniband", [](const fs::path&) { return true; });
+  facts.infiniband_devices = count_entries("/sys/class/infiniband");
   facts.disk = measure_disk(config.output, {.bytes = request.disk_speed ? DiskEffort{}.bytes : 0});
   look_at_device(facts, request.place.local_rank);
 

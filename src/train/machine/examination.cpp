@@ -6,6 +6,7 @@
 
 #include "core/format.h"
 #include "core/units.h"
+#include "train/launch.h"
 
 namespace lmms::train {
 namespace {
@@ -182,17 +183,13 @@ void examine_communication(const DoctorFacts& facts, std::vector<Finding>& out) 
       fine("communication", "Gloo",
            fmt::format("{} ({})", facts.gloo ? "in libtorch" : "not in libtorch", later)));
   Finding ranks = fine("communication", "ranks", "1");
-  if (const auto world = number(variable(facts, "WORLD_SIZE")); world && *world > 1) {
-    ranks.text = fmt::format("1 (WORLD_SIZE={})", *world);
-    note(ranks, "training on many ranks is not built yet: each process would train alone",
-         "start lmms train without a launcher");
-  }
+  if (const std::optional<Fault> fault = launch_fault(facts.environment))
+    trouble(ranks, fault->where + ": " + fault->what, fault->fix);
   const auto local = number(variable(facts, "LOCAL_RANK"));
   if (local && !facts.cuda.gpus.empty() && *local >= static_cast<int>(facts.cuda.gpus.size())) {
     trouble(ranks,
-            fmt::format("LOCAL_RANK={} asks for GPU {}, and {} are visible; the run would take the "
-                        "CPU",
-                        *local, *local, facts.cuda.gpus.size()),
+            fmt::format("LOCAL_RANK={} asks for GPU {}, and {} are visible", *local, *local,
+                        facts.cuda.gpus.size()),
             "start as many processes as there are GPUs, or unset LOCAL_RANK");
   }
   out.push_back(std::move(ranks));

@@ -11,17 +11,11 @@
 #include "train/machine/disk_speed.h"
 #include "train/machine/facts.h"
 #include "train/machine/finding.h"
+#include "train/machine/gpu_sight.h"
 #include "train/machine/kernel_choice.h"
 #include "train/machine/run_needs.h"
 
 namespace lmms::train {
-
-/// What the system shows of NVIDIA hardware to a program without CUDA.
-struct NvidiaTraces {
-  std::string driver;    ///< version of the kernel's driver; empty if none is loaded
-  int device_files = 0;  ///< /dev/nvidia0 and on: what a container was given
-  int cards = 0;         ///< on the PCI bus
-};
 
 /// Limits of the process; absent is unlimited.
 struct ProcessLimits {

@@ -1,6 +1,3 @@
-#include <cmath>
-#include <cstdlib>
-
 #include "core/format.h"
 #include "core/units.h"
 #include "train/machine/examination.h"
@@ -10,65 +7,31 @@ namespace {
 
 constexpr int64_t kGiB = int64_t{1} << 30;
 
-bool has_hardware(const DoctorFacts& facts) {
-  return facts.nvidia.device_files > 0 || !facts.nvidia.driver.empty() || facts.nvidia.cards > 0 ||
-         !facts.nvml.gpus.empty();
-}
-
 std::string hardware_text(const DoctorFacts& facts) {
   if (!facts.nvml.gpus.empty()) {
     return fmt::format("{} in the machine: {}", facts.nvml.gpus.size(), facts.nvml.gpus[0].name);
   }
-  return has_hardware(facts) ? "an NVIDIA GPU in the machine" : "none";
+  return facts.nvidia.any() ? "an NVIDIA GPU in the machine" : "none";
 }
 
-Finding examine_without_cuda(const DoctorFacts& facts) {
-  Finding line = fine("GPU", "GPU", hardware_text(facts));
-  const bool wanted = !facts.run || !facts.run->use_cpu;
-  if (has_hardware(facts) && wanted) {
-    note(line, "this is the CPU program: it does not use the GPU",
-         "call bin/cuda/lmms of the build folder (made where nvcc is found), or lmms-gpu/lmms of "
-         "make gpu-bundle");
-  }
-  return line;
-}
-
-// The CUDA program, and the runtime finds no device: why?
+/// No GPU for this process: is that what the run asks for, and if not, why is it so?
 Finding examine_no_device(const DoctorFacts& facts) {
   Finding line = fine("GPU", "GPU", hardware_text(facts));
   if (facts.run && facts.run->use_cpu) return line;
-  const kernels::CudaFacts& cuda = facts.cuda;
-  const std::string* visible = variable(facts, "CUDA_VISIBLE_DEVICES");
-  const std::string said = cuda.trouble.empty() ? "" : " (" + cuda.trouble + ")";
-  const std::string falls_back = "; a run would take the CPU";
-  if (visible != nullptr && (visible->empty() || *visible == "-1")) {
-    note(line, fmt::format("CUDA_VISIBLE_DEVICES='{}' hides every GPU{}", *visible, falls_back),
-         "unset CUDA_VISIBLE_DEVICES");
-  } else if (!has_hardware(facts)) {
-    note(line, "there is no NVIDIA GPU" + falls_back + said,
-         "in a container: docker run --gpus all; without a GPU bin/lmms does the same");
-  } else if (cuda.supported.empty()) {
-    trouble(line, "there is a GPU, but no driver answers" + said + falls_back,
-            facts.nvidia.driver.empty()
-                ? "install NVIDIA's driver (580 or later); in a container: docker run --gpus all"
-                : "make libcuda.so.1 of the driver visible; in a container: docker run --gpus all");
-  } else if (std::atof(cuda.supported.c_str()) < std::floor(std::atof(cuda.runtime.c_str()))) {
-    trouble(line,
-            fmt::format("the driver knows CUDA {} at most, this program needs {}{}", cuda.supported,
-                        cuda.runtime, falls_back),
-            cuda.runtime.starts_with("13.") ? "update NVIDIA's driver to 580 or later"
-                                            : "update NVIDIA's driver");
-  } else if (visible != nullptr) {
-    trouble(line,
-            fmt::format("CUDA_VISIBLE_DEVICES='{}' names no GPU of this machine{}{}", *visible,
-                        said, falls_back),
-            "unset it, or name devices that nvidia-smi lists");
-  } else if (facts.nvidia.device_files == 0) {
-    trouble(line, "the driver is loaded, but there is no /dev/nvidia0" + said + falls_back,
-            "in a container: docker run --gpus all; elsewhere run nvidia-modprobe");
-  } else {
-    trouble(line, "no GPU can be used" + said + falls_back,
-            "look at nvidia-smi and at the kernel's log (dmesg | grep -i nvrm)");
+  GpuSight sight;
+  sight.cuda_program = facts.cuda.built;
+  sight.runtime = facts.cuda.runtime;
+  sight.supported = facts.cuda.supported;
+  sight.trouble = facts.cuda.trouble;
+  sight.nvidia = facts.nvidia;
+  if (sight.nvidia.cards == 0) sight.nvidia.cards = static_cast<int>(facts.nvml.gpus.size());
+  if (const std::string* visible = variable(facts, "CUDA_VISIBLE_DEVICES"))
+    sight.visible_devices = *visible;
+  const auto found = without_gpu(sight);
+  if (found && found->refused) {
+    trouble(line, found->what + "; a run wants use_cpu: true here", found->cure);
+  } else if (found) {
+    note(line, found->what, found->cure);
   }
   return line;
 }
@@ -131,11 +94,7 @@ Finding examine_gpu(const DoctorFacts& facts, const kernels::GpuFacts& gpu) {
 }  // namespace
 
 void examine_gpus(const DoctorFacts& facts, std::vector<Finding>& out) {
-  if (!facts.cuda.built) {
-    out.push_back(examine_without_cuda(facts));
-    return;
-  }
-  if (facts.cuda.gpus.empty()) {
+  if (!facts.cuda.built || facts.cuda.gpus.empty()) {
     out.push_back(examine_no_device(facts));
     return;
   }

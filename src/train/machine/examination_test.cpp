@@ -253,7 +253,7 @@ TEST(Doctor, tells_why_the_cuda_program_finds_no_gpu) {
 
   facts = without_device();
   facts.environment["CUDA_VISIBLE_DEVICES"] = "";
-  expect_only(facts, Mark::note, "GPU", "hides every GPU", "unset CUDA_VISIBLE_DEVICES");
+  expect_only(facts, Mark::trouble, "GPU", "hides every GPU", "unset CUDA_VISIBLE_DEVICES");
 
   facts = without_device();
   facts.environment["CUDA_VISIBLE_DEVICES"] = "9";
@@ -271,7 +271,7 @@ TEST(Doctor, tells_why_the_cuda_program_finds_no_gpu) {
   facts.nvidia = {};
   facts.nvml = {};
   facts.cuda.supported = "";
-  expect_only(facts, Mark::note, "GPU", "no NVIDIA GPU", "--gpus all");
+  expect_only(facts, Mark::trouble, "GPU", "no NVIDIA GPU", "--gpus all");
 
   facts = without_device();
   facts.run = small_run();
@@ -331,7 +331,7 @@ TEST(Doctor, notes_variables_that_slow_a_gpu_down) {
 TEST(Doctor, says_that_a_launcher_does_not_help_yet) {
   DoctorFacts facts = gpu_machine();
   facts.environment["WORLD_SIZE"] = "2";
-  expect_only(facts, Mark::note, "ranks", "not built yet", "without a launcher");
+  expect_only(facts, Mark::trouble, "ranks", "not built yet", "without a launcher");
   facts.environment = {{"LOCAL_RANK", "2"}};
   expect_only(facts, Mark::trouble, "ranks", "asks for GPU 2, and 2 are visible", "LOCAL_RANK");
 }
