@@ -28,6 +28,33 @@ TEST(Plan, tells_memory_and_speed_and_leaves_nothing_behind) {
   EXPECT_EQ(contents(project / ""), before);
 }
 
+TEST(Plan, of_a_run_on_the_cpu_is_a_plan_of_the_card_that_is_named) {
+  const Project project;  // use_cpu: true, fp32
+  const auto of = [&](const Words& more) {
+    Words words{"plan", "config.yaml", "--json", "--card", "h200"};
+    words.insert(words.end(), more.begin(), more.end());
+    const Ended ended = run(words, project.here());
+    EXPECT_EQ(ended.exit, 0) << ended.err;
+    return nlohmann::json::parse(ended.out);
+  };
+  const auto cpu = of({}), cpu_bf16 = of({"trainer_args.bf16=true"}),
+             gpu_fp32 = of({"trainer_args.use_cpu=false"}),
+             gpu = of({"trainer_args.use_cpu=false", "trainer_args.bf16=true"});
+  ASSERT_EQ(cpu.at("notices").size(), 2U);
+  EXPECT_THAT(cpu.at("notices")[0], HasSubstr("planned as if on h200"));
+  EXPECT_THAT(cpu.at("notices")[1], HasSubstr("planned as with trainer_args.bf16: true"));
+  EXPECT_EQ(cpu_bf16.at("notices").size(), 1U);
+  EXPECT_EQ(gpu_fp32.at("notices").size(), 1U);
+  EXPECT_TRUE(gpu.at("notices").empty());
+  for (const auto& json : {cpu, cpu_bf16, gpu_fp32}) {
+    EXPECT_EQ(json.at("peak_memory_bytes"), gpu.at("peak_memory_bytes"));
+    EXPECT_EQ(json.at("step_ms"), gpu.at("step_ms"));
+  }
+  const Ended table = run({"plan", "config.yaml", "--card", "h200"}, project.here());
+  EXPECT_THAT(table.out, HasSubstr("note"));
+  EXPECT_THAT(table.out, HasSubstr("planned as if on h200"));
+}
+
 TEST(Plan, prints_json_that_adds_up) {
   const Project project;
   const auto json = nlohmann::json::parse(plan(project, {"--json", "--card=h100"}).out);

@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "core/error.h"
+#include "core/format.h"
 #include "train/cost_model.h"
 #include "train/kernel_patches.h"
 #include "train/opening.h"
@@ -32,15 +33,24 @@ StepCost mean_of(const std::vector<StepCost>& costs) {
   return sum;
 }
 
-void check_plannable(const LoadedConfig& loaded) {
-  const TrainerArgs& args = loaded.config.trainer;
-  if (args.use_cpu)
-    throw Error(loaded.where("trainer_args.use_cpu"),
-                "lmms plan is about GPUs, and this run is not", "leave use_cpu out");
-  if (!args.bf16)
-    throw Error(loaded.where("trainer_args.bf16"),
-                "lmms plan knows the kernels of bf16 training alone, and this run is in fp32",
-                "set trainer_args.bf16: true");
+/// The run that is planned: on a GPU, in bf16, whose kernels alone are known. Tells what is not the
+/// config's own.
+LoadedConfig as_on_a_card(const LoadedConfig& loaded, const std::string& card,
+                          std::vector<std::string>& notices) {
+  LoadedConfig planned = loaded;
+  TrainerArgs& args = planned.config.trainer;
+  if (args.use_cpu) {
+    notices.push_back(fmt::format(
+        "planned as if on {}: under trainer_args.use_cpu: true lmms train takes the CPU", card));
+    args.use_cpu = false;
+  }
+  if (!args.bf16) {
+    notices.push_back(
+        "planned as with trainer_args.bf16: true: the run is in fp32, which takes up to twice the "
+        "memory for activations and several times as long on a GPU");
+    args.bf16 = true;
+  }
+  return planned;
 }
 
 }  // namespace
@@ -91,12 +101,12 @@ std::vector<Alternative> alternatives(const LoadedConfig& loaded, const nlohmann
   return out;
 }
 
-Plan make_plan(const LoadedConfig& loaded, const Place& place, const Card& card, int64_t steps) {
-  check_plannable(loaded);
-  const TrainerArgs& args = loaded.config.trainer;
-  OpenedRun run = open_run(loaded, place);
+Plan make_plan(const LoadedConfig& asked, const Place& place, const Card& card, int64_t steps) {
   Plan plan;
   plan.card = card;
+  const LoadedConfig loaded = as_on_a_card(asked, card.name, plan.notices);
+  const TrainerArgs& args = loaded.config.trainer;
+  OpenedRun run = open_run(loaded, place);
   plan.needs = run_needs(loaded, place);
   plan.usable = usable_bytes(card);
   plan.rows = rows_a_step(args);

@@ -21,6 +21,7 @@ struct Alternative {
 
 struct Plan {
   Card card;
+  std::vector<std::string> notices;       ///< what was planned otherwise than the config says
   RunNeeds needs;                         ///< bytes that last, by what they are for
   int64_t usable = 0;                     ///< bytes that tensors can have
   int64_t rows = 0;                       ///< of a step
@@ -36,8 +37,9 @@ struct Plan {
   double mfu() const { return mean.flops / (mean.total_seconds() * card.peak_flops_per_second); }
 };
 
-/// Rehearses the first `steps` steps of the config's data on `card`: checks config, model,
-/// tokenizer and data as `lmms train` does, reads no weights. Throws Error.
+/// Rehearses the first `steps` steps of the config's data on `card`, in bf16, whatever the config
+/// says of device and numbers: checks config, model, tokenizer and data as `lmms train` does, reads
+/// no weights. Throws Error.
 Plan make_plan(const LoadedConfig& loaded, const Place& place, const Card& card, int64_t steps);
 
 /// The first steps that a loader would make, at least one. Throws Error.

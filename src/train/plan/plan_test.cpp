@@ -230,14 +230,5 @@ TEST(Alternatives, are_those_that_fit_the_quickest_first) {
   EXPECT_TRUE(alternatives(loaded, model, card, batch).empty());
 }
 
-TEST(Plans, refuse_what_they_do_not_know) {
-  EXPECT_THROW(
-      make_plan(config(small_text_model(), {"trainer_args.bf16=false"}), {}, card_named("h100"), 1),
-      Error);
-  EXPECT_THROW(make_plan(config(small_text_model(), {"trainer_args.use_cpu=true"}), {},
-                         card_named("h100"), 1),
-               Error);
-}
-
 }  // namespace
 }  // namespace lmms::train::plan

@@ -100,6 +100,7 @@ std::string advice_text(const std::vector<Alternative>& alternatives, const Step
 std::string plan_table(const Plan& plan, int width) {
   const Card& card = plan.card;
   TableRows rows;
+  for (const std::string& notice : plan.notices) rows.emplace_back("note", notice);
   rows.emplace_back("model", plan.needs.model);
   rows.emplace_back("parameters", fmt::format("{} trained, {} frozen", grouped(plan.needs.trained),
                                               grouped(plan.needs.frozen)));
@@ -141,6 +142,7 @@ nlohmann::json plan_json(const Plan& plan) {
       {"model", needs.model},
       {"trained", needs.trained},
       {"frozen", needs.frozen},
+      {"notices", plan.notices},
       {"card", plan.card.name},
       {"card_memory_bytes", plan.card.memory_bytes},
       {"usable_memory_bytes", plan.usable},
