@@ -189,7 +189,9 @@ std::optional<Node> map_of_text(const Node& node, const Field& field, const Read
     return std::nullopt;
   }
   if (!field.rule.takes_file) return std::nullopt;
+  const size_t faults_before = context.faults.count();
   const std::string path = read_path(node, context);
+  if (context.faults.count() != faults_before) return std::nullopt;
   const Result<std::string> text = read_file(path);
   if (!text) {
     const auto near = nearest_path(path);

@@ -156,6 +156,11 @@ TEST(Schema, reads_a_map_from_the_file_that_a_text_names) {
             "a.yaml:1:9: shards: '" + (folder / "shads.json").string() +
                 "' cannot be opened: No such file or directory; did you mean '" +
                 (folder / "shards.json").string() + "'?");
+  EXPECT_EQ(
+      read("shards: ~nobody_of_that_name/x.json\n").faults,
+      "a.yaml:1:9: shards: '~nobody_of_that_name/x.json': there is no user "
+      "'nobody_of_that_name'; expected the whole path, or ./~nobody_of_that_name/x.json for a "
+      "folder of that name");
   for (const char* nothing : {"''", "null", "{}", "false"})
     EXPECT_EQ(read(std::string("shards: ") + nothing + "\n").faults, "") << nothing;
   std::filesystem::remove_all(folder);

@@ -7,9 +7,6 @@
 #include <torch/headeronly/version.h>
 
 #include <algorithm>
-#include <array>
-#include <cctype>
-#include <fstream>
 
 #include "core/format.h"
 #include "kernels/device.h"
