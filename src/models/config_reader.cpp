@@ -4,8 +4,18 @@
 
 namespace lmms::models {
 
+void ConfigReader::note(const char* key) const {
+  if (read_ != nullptr) read_->insert(path_ + key);
+}
+
+bool ConfigReader::stated(const char* key) const {
+  note(key);
+  return config_.contains(key);
+}
+
 const nlohmann::json& ConfigReader::value(const char* key) const {
   static const nlohmann::json null;
+  note(key);
   const auto found = config_.find(key);
   return found == config_.end() ? null : *found;
 }
@@ -17,9 +27,13 @@ const nlohmann::json& ConfigReader::section(const char* key) const {
   return inner.is_null() ? empty : inner;
 }
 
+ConfigReader ConfigReader::inside(const char* key) const {
+  return {section(key), where_ + ": " + key, read_, path_ + key + "."};
+}
+
 void ConfigReader::fail(const std::string& key, const std::string& what) const {
   throw Error(where_, key + ": " + what,
-              "correct the model's config, or set model_config.overwrite_config." + key);
+              "correct the model's config, or set model_config.overwrite_config." + path_ + key);
 }
 
 int64_t ConfigReader::integer(const char* key, int64_t fallback, int64_t low, int64_t high) const {

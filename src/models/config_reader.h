@@ -3,15 +3,21 @@
 /// class default.
 #include <cstdint>
 #include <nlohmann/json.hpp>
+#include <set>
 #include <string>
 
 namespace lmms::models {
 
+/// Keys of a config that somebody asked for, as dotted paths: "text_config.rms_norm_eps".
+using KeysRead = std::set<std::string>;
+
 class ConfigReader {
  public:
-  /// `where` names the file in errors.
-  ConfigReader(const nlohmann::json& config, std::string where)
-      : config_(config), where_(std::move(where)) {}
+  /// `where` names the file in errors. `read` takes down every key that is asked for; `path` is
+  /// what stands before the keys in the whole config ("text_config.").
+  ConfigReader(const nlohmann::json& config, std::string where, KeysRead* read = nullptr,
+               std::string path = {})
+      : config_(config), where_(std::move(where)), read_(read), path_(std::move(path)) {}
 
   /// Integers within [low, high]; throws Error naming file, key, what was expected and what is
   /// there.
@@ -24,16 +30,23 @@ class ConfigReader {
   const nlohmann::json& value(const char* key) const;
   /// A map inside; an empty one if it is absent or null.
   const nlohmann::json& section(const char* key) const;
+  /// A reader of section(key).
+  ConfigReader inside(const char* key) const;
   bool has(const char* key) const { return !value(key).is_null(); }
   /// Whether the key stands there, be it with null.
-  bool stated(const char* key) const { return config_.contains(key); }
+  bool stated(const char* key) const;
+  const nlohmann::json& whole() const { return config_; }
   /// Throws Error for `key`.
   [[noreturn]] void fail(const std::string& key, const std::string& what) const;
   const std::string& where() const { return where_; }
 
  private:
+  void note(const char* key) const;
+
   const nlohmann::json& config_;
   std::string where_;
+  KeysRead* read_;
+  std::string path_;
 };
 
 }  // namespace lmms::models

@@ -55,6 +55,20 @@ TEST(ConfigReader, names_file_key_what_was_expected_and_what_is_there) {
               HasSubstr("eps: expected a number, got \"x\""));
 }
 
+TEST(ConfigReader, takes_down_the_keys_that_are_asked_for) {
+  const json config = {{"a", 1}, {"inner", {{"b", 2}, {"c", 3}}}};
+  KeysRead read;
+  const ConfigReader reader(config, "m/config.json", &read);
+  reader.integer("a", 0);
+  reader.has("absent");
+  EXPECT_EQ(reader.inside("inner").integer("b", 0), 2);
+  EXPECT_EQ(reader.inside("nothing").integer("d", 4), 4);
+  EXPECT_EQ(read, (KeysRead{"a", "absent", "inner", "inner.b", "nothing", "nothing.d"}));
+  EXPECT_THAT(message([&] { reader.inside("inner").text("c", ""); }),
+              AllOf(HasSubstr("m/config.json: inner: c: expected a string"),
+                    HasSubstr("model_config.overwrite_config.inner.c")));
+}
+
 TEST(ConfigReader, refuses_integers_outside_their_range) {
   const json config = {{"a", 0}, {"b", std::numeric_limits<uint64_t>::max()}};
   const ConfigReader reader(config, "m/config.json");
@@ -91,9 +105,38 @@ TEST(RopeConfig, refuses_what_is_not_built_and_what_makes_no_sense) {
   EXPECT_THAT(scaled({{"type", "linear"}, {"factor", 0.5}}),
               HasSubstr("factor: expected a number of at least 1"));
   EXPECT_THAT(scaled({{"type", "linear"}, {"factor", "2"}}), HasSubstr("got \"2\""));
-  EXPECT_THAT(scaled({{"type", "yarn"}, {"factor", 2}, {"beta_slow", 0}}),
+  EXPECT_THAT(scaled({{"type", "yarn"}, {"factor", 2}, {"beta_slow", -1}}),
               HasSubstr("beta_slow must be above 0"));
   EXPECT_THAT(message([&] { rope({{"rope_theta", 1}}); }), HasSubstr("rope_theta"));
+}
+
+TEST(RopeConfig, takes_rope_scaling_before_rope_parameters) {
+  const json parameters = {{"rope_type", "linear"}, {"factor", 2}, {"rope_theta", 5e5}};
+  EXPECT_EQ(rope({{"rope_scaling", {{"rope_type", "default"}}}, {"rope_parameters", parameters}}),
+            nn::RopeConfig{});
+  for (const json& nothing : {json(), json::object()}) {
+    EXPECT_EQ(rope({{"rope_scaling", nothing}, {"rope_parameters", parameters}}),
+              rope({{"rope_parameters", parameters}}));
+  }
+}
+
+TEST(RopeConfig, refuses_settings_of_other_families) {
+  const auto of = [](json config) { return message([&] { rope(config); }); };
+  EXPECT_THAT(of({{"rope_parameters", {{"sliding_attention", {{"rope_theta", 1e4}}}}}}),
+              HasSubstr("rope_parameters: sliding_attention: not built"));
+  EXPECT_THAT(of({{"partial_rotary_factor", 0.5}}), HasSubstr("partial_rotary_factor: not built"));
+  EXPECT_THAT(of({{"rope_scaling", {{"type", "linear"}}}}), HasSubstr("factor: is missing"));
+  EXPECT_THAT(of({{"rope_scaling", {{"type", "yarn"}, {"factor", 2}, {"attention_factor", 0}}}}),
+              HasSubstr("attention_factor: expected a number above 0"));
+  EXPECT_THAT(of({{"rope_scaling",
+                   {{"type", "yarn"}, {"factor", 9}, {"mscale", -9}, {"mscale_all_dim", 1}}}}),
+              HasSubstr("mscale: with mscale_all_dim"));
+}
+
+TEST(Registry, refuses_quantised_weights) {
+  const json config = {{"model_type", "qwen3"}, {"quantization_config", {{"quant_method", "awq"}}}};
+  EXPECT_THAT(message([&] { model_entry(config, "c"); }),
+              HasSubstr("quantization_config: not built"));
 }
 
 TEST(Registry, finds_every_model_by_its_type) {

@@ -10,6 +10,7 @@
 #include <string>
 
 #include "core/patch_grid.h"
+#include "models/config_reader.h"
 #include "nn/batch.h"
 #include "nn/param.h"
 #include "nn/run.h"
@@ -41,6 +42,8 @@ class Model {
   const nn::ParamTable& params() const { return params_; }
   /// config.json as it will be saved.
   const nlohmann::json& config() const { return config_; }
+  /// The keys of config.json that bear on the model.
+  const KeysRead& keys_read() const { return keys_read_; }
 
   /// The capability, or nullptr.
   virtual const LanguageModel* language_model() const { return nullptr; }
@@ -55,9 +58,14 @@ class Model {
   virtual double lmms_engine_flops(const Workload& work) const = 0;
 
  protected:
-  explicit Model(nlohmann::json config) : config_(std::move(config)) {}
+  /// `architecture`: the class in transformers that reads what is saved, whichever wrote the files
+  /// (a base model without a head, say).
+  Model(nlohmann::json config, const char* architecture) : config_(std::move(config)) {
+    config_["architectures"] = {architecture};
+  }
   nn::ParamTable params_;
   nlohmann::json config_;
+  KeysRead keys_read_;
 };
 
 }  // namespace lmms::models

@@ -36,6 +36,11 @@ const ModelEntry& model_entry(const nlohmann::json& config, const std::string& w
     throw Error(where, "no model_type in the model's config",
                 "name one: `lmms list` shows them all");
   }
+  const auto quantized = config.find("quantization_config");
+  if (quantized != config.end() && !quantized->is_null()) {
+    throw Error(where, "quantization_config: not built: quantised weights",
+                "take the checkpoint in bf16, fp16 or fp32");
+  }
   const auto type = found->get<std::string>();
   std::vector<std::string> names;
   for (const ModelEntry& entry : all_models()) {

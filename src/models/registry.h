@@ -22,7 +22,8 @@ struct ModelEntry {
 std::span<const ModelEntry> all_models();
 /// `model_general_type` of the head that the model has: causal_lm or image_text_to_text.
 std::string_view general_type(const ModelEntry& entry);
-/// The entry of config["model_type"]; throws Error naming the nearest known type.
+/// The entry of config["model_type"]; throws Error naming the nearest known type, and for quantised
+/// weights, which no family reads.
 const ModelEntry& model_entry(const nlohmann::json& config, const std::string& where);
 
 }  // namespace lmms::models

@@ -4,9 +4,11 @@
 #include <ATen/ops/all.h>
 #include <ATen/ops/aminmax.h>
 #include <ATen/ops/empty.h>
+#include <ATen/ops/equal.h>
 #include <ATen/ops/isfinite.h>
 #include <ATen/ops/stack.h>
 
+#include <algorithm>
 #include <cstring>
 #include <set>
 
@@ -28,6 +30,7 @@ class Complaints {
   void add(const std::string& text) {
     if (++count_ <= 8) text_ += "\n    " + text;
   }
+  size_t count() const { return count_; }
   void raise(const std::string& where, const std::string& fix) const {
     if (count_ == 0) return;
     const std::string more = count_ > 8 ? fmt::format("\n    ... and {} more", count_ - 8) : "";
@@ -49,6 +52,34 @@ const TensorView* checked(const TensorView* view, const std::string& name,
     return nullptr;
   }
   return view;
+}
+
+// Under its hub name or another; nullptr if it is not there.
+const TensorView* find(const nn::ParamTable& params, const checkpoint::TensorIndex& files,
+                       const std::string& hub_name) {
+  const TensorView* found = files.find(hub_name);
+  for (const std::string& other : params.other_names(hub_name))
+    found = found != nullptr ? found : files.find(other);
+  return found;
+}
+
+bool same_values(const TensorView& a, const TensorView& b) {
+  if (a.shape != b.shape) return false;
+  if (a.dtype == b.dtype && std::ranges::equal(a.bytes, b.bytes)) return true;
+  const at::ScalarType wide =
+      a.dtype == DType::f64 || b.dtype == DType::f64 ? at::kDouble : at::kFloat;
+  return at::equal(to_tensor(a, a.name).to(wide), to_tensor(b, b.name).to(wide));
+}
+
+// What to do about tensors that are missing or misshaped.
+std::string fix_of(const nn::ParamTable& params, const checkpoint::TensorIndex& files,
+                   size_t complaints) {
+  const auto& head = params.head();
+  if (complaints == 1 && head && !params.tied() && find(params, files, head->name) == nullptr) {
+    return "these files come from a model without a head: take the checkpoint that has it, or let "
+           "the embedding be the head: model_config.overwrite_config.tie_word_embeddings=true";
+  }
+  return "check that model_config.load_from_pretrained_path and overwrite_config belong together";
 }
 
 // Calls f(part, its rows of `flat`) for every part of every Param whose bucket has such a tensor.
@@ -107,19 +138,32 @@ at::Tensor to_tensor(const TensorView& view, const std::string& where, at::Devic
                 device);
 }
 
+bool unties_head(const nn::ParamTable& params, const checkpoint::TensorIndex& files) {
+  if (!params.tied()) return false;
+  const TensorView* head = find(params, files, params.head()->name);
+  const TensorView* embedding = find(params, files, params.head()->embedding);
+  return head != nullptr && embedding != nullptr && !same_values(*head, *embedding);
+}
+
 std::vector<std::string> load_weights(const nn::ParamTable& params, nn::ModelMemory& memory,
                                       const checkpoint::TensorIndex& files,
                                       const std::string& where) {
+  if (unties_head(params, files)) {
+    throw Error(where, params.head()->name + " is not the embedding, and the model ties the two",
+                "set tie_word_embeddings: false in the model's config");
+  }
   Complaints complaints;
   std::set<std::string_view> used;
+  const TensorView* tied = params.tied() ? find(params, files, params.head()->name) : nullptr;
+  if (tied != nullptr) used.insert(tied->name);
   for (size_t i = 0; i < params.all().size(); ++i) {
     const nn::Param& p = params.all()[i];
     const nn::Placement place = memory.placements[i];
     const parallel::Bucket& bucket = memory.buckets[place.bucket];
     for (const nn::Part& part : p.parts) {
-      const TensorView* found = files.find(part.hub_name);
-      for (const std::string& other : params.other_names(part.hub_name))
-        found = found != nullptr ? found : files.find(other);
+      const TensorView* found = find(params, files, part.hub_name);
+      if (found == nullptr && tied != nullptr && part.hub_name == params.head()->embedding)
+        found = tied;
       if (found != nullptr) used.insert(found->name);
       const TensorView* view = checked(found, part.hub_name, part.hub_shape, complaints);
       if (view == nullptr) continue;
@@ -130,9 +174,7 @@ std::vector<std::string> load_weights(const nn::ParamTable& params, nn::ModelMem
       }
     }
   }
-  complaints.raise(
-      where,
-      "check that model_config.load_from_pretrained_path and overwrite_config belong together");
+  complaints.raise(where, fix_of(params, files, complaints.count()));
   std::vector<std::string> unused;
   for (const auto& [name, view] : files.tensors()) {
     if (!used.contains(name)) unused.emplace_back(name);

@@ -23,9 +23,14 @@ at::ScalarType scalar_type_of(checkpoint::DType dtype, const std::string& where)
 at::Tensor to_tensor(const checkpoint::TensorView& view, const std::string& where,
                      at::Device device = at::kCPU);
 
+/// Whether the files hold a head of its own for a model whose head is the embedding: both are
+/// there, and differ.
+bool unties_head(const nn::ParamTable& params, const checkpoint::TensorIndex& files);
+
 /// Fills every Param from a checkpoint (fp32 masters from the file's values, weights rounded to
-/// their dtype), under hub names or ParamTable::other_names. Throws one Error that names all
-/// missing and misshaped tensors. Tensors of the file that the model has no place for come back, by
+/// their dtype), under hub names or ParamTable::other_names; a tied embedding also from the head's
+/// name. Throws one Error that names all missing and misshaped tensors, and for files that untie
+/// the head of a tied model. Tensors of the file that the model has no place for come back, by
 /// name.
 std::vector<std::string> load_weights(const nn::ParamTable& params, nn::ModelMemory& memory,
                                       const checkpoint::TensorIndex& files,

@@ -41,22 +41,6 @@ bool below(std::string_view name, std::string_view pattern) {
   return matches(std::string(name) + '.', std::string(pattern) + ".*");
 }
 
-// Every module name of the tree: each dotted prefix of each tensor's name.
-std::vector<std::string> module_names(const ParamTable& params) {
-  std::set<std::string> names;
-  const auto add = [&](const std::string& name) {
-    for (size_t dot = name.find('.'); dot != std::string::npos; dot = name.find('.', dot + 1))
-      names.insert(name.substr(0, dot));
-  };
-  for (const Param& p : params.all()) {
-    for (const Part& part : p.parts) {
-      add(part.hub_name);
-      for (const std::string& other : params.other_names(part.hub_name)) add(other);
-    }
-  }
-  return {names.begin(), names.end()};
-}
-
 }  // namespace
 
 at::Tensor Part::in(const at::Tensor& whole) const {
@@ -110,29 +94,50 @@ Param& ParamTable::add_parts(Param param) {
 }
 
 void ParamTable::also_known(std::string prefix, std::string other) {
-  other_prefixes_.emplace_back(std::move(prefix), std::move(other));
+  other_prefixes_.push_back({std::move(prefix), std::move(other), /*of_modules=*/true});
+}
+
+void ParamTable::also_read(std::string prefix, std::string other) {
+  other_prefixes_.push_back({std::move(prefix), std::move(other), /*of_modules=*/false});
 }
 
 std::vector<std::string> ParamTable::other_names(std::string_view hub_name) const {
   std::vector<std::string> names;
-  for (const auto& [prefix, other] : other_prefixes_) {
-    if (hub_name.starts_with(prefix))
-      names.push_back(other + std::string(hub_name.substr(prefix.size())));
+  for (const OtherPrefix& p : other_prefixes_) {
+    if (hub_name.starts_with(p.prefix))
+      names.push_back(p.other + std::string(hub_name.substr(p.prefix.size())));
+  }
+  return names;
+}
+
+std::vector<std::string> ParamTable::module_names(std::string_view hub_name) const {
+  std::vector<std::string> names{std::string(hub_name)};
+  for (const OtherPrefix& p : other_prefixes_) {
+    if (p.of_modules && hub_name.starts_with(p.prefix))
+      names.push_back(p.other + std::string(hub_name.substr(p.prefix.size())));
   }
   return names;
 }
 
 bool ParamTable::fits(std::string_view hub_name, std::string_view module_pattern) const {
-  const std::vector<std::string> others = other_names(hub_name);
-  return below(hub_name, module_pattern) ||
-         std::any_of(others.begin(), others.end(),
-                     [&](const std::string& other) { return below(other, module_pattern); });
+  const std::vector<std::string> names = module_names(hub_name);
+  return std::any_of(names.begin(), names.end(),
+                     [&](const std::string& name) { return below(name, module_pattern); });
 }
 
 std::optional<std::string> ParamTable::nearest_module(const std::string& module_pattern) const {
   std::string word = module_pattern;
   while (word.ends_with('*') || word.ends_with('.')) word.pop_back();
-  return nearest_name(word, module_names(*this));
+  std::set<std::string> modules;  // each dotted prefix of each tensor's names
+  for (const Param& p : params_) {
+    for (const Part& part : p.parts) {
+      for (const std::string& name : module_names(part.hub_name)) {
+        for (size_t dot = name.find('.'); dot != std::string::npos; dot = name.find('.', dot + 1))
+          modules.insert(name.substr(0, dot));
+      }
+    }
+  }
+  return nearest_name(word, std::vector<std::string>(modules.begin(), modules.end()));
 }
 
 const Param* ParamTable::find_part(std::string_view hub_name) const {

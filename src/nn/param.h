@@ -86,16 +86,27 @@ class ParamTable {
   /// `other` instead (what another release wrote); so may modules to freeze. Several may fit.
   /// Written are hub names.
   void also_known(std::string prefix, std::string other);
-  /// The other names of a tensor.
+  /// As also_known, for files alone: no module is called so.
+  void also_read(std::string prefix, std::string other);
+  /// The other names of a tensor in files.
   std::vector<std::string> other_names(std::string_view hub_name) const;
   /// Whether a module_pattern names the tensor or a module above it, be it by the hub's names or by
-  /// other_names. A module_pattern is a dotted path in which `*` stands for any characters:
+  /// those of also_known. A module_pattern is a dotted path in which `*` stands for any characters:
   /// 'visual', 'visual.blocks.*.attn', '*.norm'.
   bool fits(std::string_view hub_name, std::string_view module_pattern) const;
   /// The name of a module that a mistyped module_pattern may have meant.
   std::optional<std::string> nearest_module(const std::string& module_pattern) const;
   /// nullptr if no Param holds a part of that name.
   const Param* find_part(std::string_view hub_name) const;
+
+  /// The hub names of a language model's head and of the embedding. Where the two are tied no Param
+  /// holds the head.
+  struct Head {
+    std::string name, embedding;
+  };
+  void set_head(Head head) { head_ = std::move(head); }
+  const std::optional<Head>& head() const { return head_; }
+  bool tied() const { return head_ && find_part(head_->name) == nullptr; }
 
   std::deque<Param>& all() { return params_; }
   const std::deque<Param>& all() const { return params_; }
@@ -106,10 +117,18 @@ class ParamTable {
   void freeze(const std::string& module_pattern, const std::string& where);
 
  private:
+  struct OtherPrefix {
+    std::string prefix, other;
+    bool of_modules;
+  };
+
   Param& add_parts(Param param);
+  /// The hub name, and those of also_known.
+  std::vector<std::string> module_names(std::string_view hub_name) const;
 
   std::deque<Param> params_;
-  std::vector<std::pair<std::string, std::string>> other_prefixes_;
+  std::vector<OtherPrefix> other_prefixes_;
+  std::optional<Head> head_;
 };
 
 }  // namespace lmms::nn

@@ -74,6 +74,26 @@ TEST(ParamTable, fits_a_pattern_by_whole_names_and_stars) {
     EXPECT_FALSE(table.fits(q, other)) << other;
 }
 
+TEST(ParamTable, reads_names_that_no_module_has) {
+  ParamTable table = two_layers();
+  table.also_known("model.", "language.");
+  table.also_read("model.", "");
+  const char* q = "model.layers.10.q.weight";
+  EXPECT_THAT(table.other_names(q),
+              testing::ElementsAre("language.layers.10.q.weight", "layers.10.q.weight"));
+  EXPECT_TRUE(table.fits(q, "language.layers"));
+  EXPECT_FALSE(table.fits(q, "layers"));
+}
+
+TEST(ParamTable, knows_whether_the_head_is_the_embedding) {
+  ParamTable table = two_layers();
+  EXPECT_FALSE(table.tied());  // no language model
+  table.set_head({"lm_head.weight", "model.layers.10.q.weight"});
+  EXPECT_TRUE(table.tied());
+  table.set_head({"model.layers.1.q.weight", "model.layers.10.q.weight"});
+  EXPECT_FALSE(table.tied());
+}
+
 TEST(ParamTable, freezes_what_fits_a_pattern_with_stars) {
   ParamTable table = two_layers();
   table.freeze("*.norm", "");

@@ -89,7 +89,9 @@ TEST(EvaluationSet, that_is_large_is_looked_at_from_its_front) {
 /// Remembers by which kernels it was asked to compute.
 class WatchedModel final : public models::Model, public models::LanguageModel {
  public:
-  WatchedModel() : Model({{"model_type", "watched"}}) { head_.value = at::ones({16, 4}); }
+  WatchedModel() : Model({{"model_type", "watched"}}, "Watched") {
+    head_.value = at::ones({16, 4});
+  }
   const models::LanguageModel* language_model() const override { return this; }
   double train_flops(const models::Workload&) const override { return 0; }
   double lmms_engine_flops(const models::Workload&) const override { return 0; }

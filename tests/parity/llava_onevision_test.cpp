@@ -13,6 +13,7 @@
 #include <regex>
 #include <set>
 
+#include "models/registry.h"
 #include "parity_testing.h"
 #include "train/device_batch.h"
 #include "train/generation/generation.h"

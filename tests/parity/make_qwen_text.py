@@ -43,12 +43,20 @@ def qwen3(**changes):
 
 
 # config; rope: what makes up rope_parameters; style: how the file says it ("hub": rope_theta and rope_scaling at the top level,
-# "type": the same with the older key `type`, "v5": rope_parameters); dtype of the file; samples' lengths; max shard in bytes.
+# "type": the same with the older key `type`, "v5": rope_parameters); dtype of the file; samples' lengths; max shard in bytes; seed,
+# by default the place among those without one.
 CASES = {
     "qwen2_tied": dict(
         config=qwen2(num_hidden_layers=3, tie_word_embeddings=True), rope=dict(rope_theta=1e6), style="hub"),
     "qwen2_tied_with_head": dict(  # an older export: a copy of the tied head and a buffer stand in the file
         config=qwen2(tie_word_embeddings=True), rope=dict(rope_theta=1e6), style="hub", surplus=True),
+    "qwen2_tied_other_head": dict(  # tied by its config; the file holds another head, which counts
+        config=qwen2(tie_word_embeddings=True), rope=dict(rope_theta=1e6), style="v5", other_head=True, seed=100),
+    "qwen2_base": dict(  # saved by Qwen2Model: names without `model.`
+        config=qwen2(tie_word_embeddings=True), rope=dict(rope_theta=1e6), style="v5", base=True, seed=101),
+    "qwen2_yarn_mscale": dict(  # rope_scaling beside rope_parameters: the former counts
+        config=qwen2(), rope=dict(rope_theta=1e4, mscale=0.7, mscale_all_dim=1.4, **YARN), style="v5", beside=True, lengths=[26, 3],
+        seed=102),
     "qwen2_untied_sharded": dict(
         config=qwen2(num_hidden_layers=3), rope=dict(rope_theta=1e6), style="v5", shard="40KB"),
     "qwen2_sliding_yarn": dict(
@@ -102,7 +110,10 @@ def file_config(case, config):
     theta = rope.pop("rope_theta")
     style = case["style"]
     if style == "v5":
-        result["rope_parameters"] = dict(case["rope"], rope_type=rope.get("rope_type", "default"))
+        if case.get("beside"):
+            result["rope_scaling"] = dict(case["rope"])
+            case = dict(case, rope=dict(rope_theta=5e5))
+        result["rope_parameters"] = dict(case["rope"], rope_type=case["rope"].get("rope_type", "default"))
         result.setdefault("layer_types", config.layer_types)
         result["dtype"] = case.get("dtype", "float32")
     else:
@@ -137,7 +148,7 @@ def sample_batch(lengths, vocab_size, generator):
 
 
 def make(name, case):
-    seed = sorted(CASES).index(name) + 1
+    seed = case.get("seed") or sorted(n for n in CASES if "seed" not in CASES[n]).index(name) + 1
     torch.manual_seed(seed)
     generator = torch.Generator().manual_seed(seed)
     folder = OUT / name
@@ -150,12 +161,16 @@ def make(name, case):
     reinitialise(model, generator)
 
     model.to(getattr(torch, case.get("dtype", "float32")))
-    model.save_pretrained(folder, max_shard_size=case.get("shard", "5GB"))
+    (model.model if case.get("base") else model).save_pretrained(folder, max_shard_size=case.get("shard", "5GB"))
     (folder / "generation_config.json").unlink(missing_ok=True)
     if case.get("surplus"):
         weights = load_file(folder / "model.safetensors")
         weights["lm_head.weight"] = weights["model.embed_tokens.weight"].clone()
         weights["model.layers.0.self_attn.rotary_emb.inv_freq"] = torch.rand(4, generator=generator)
+        save_file(weights, folder / "model.safetensors", {"format": "pt"})
+    if case.get("other_head"):
+        weights = load_file(folder / "model.safetensors")
+        weights["lm_head.weight"] = 0.2 * torch.randn(weights["model.embed_tokens.weight"].shape, generator=generator)
         save_file(weights, folder / "model.safetensors", {"format": "pt"})
     text = json.dumps(file_config(case, config), indent=2) + "\n"
     (folder / "config.json").write_text(text)
@@ -166,6 +181,8 @@ def make(name, case):
         if key in case["rope"]:
             assert model.config.rope_parameters[key] == case["rope"][key], (name, key)
     assert model.config.layer_types == config.layer_types, name
+    assert (model.lm_head.weight is model.model.embed_tokens.weight) == (
+        config.tie_word_embeddings and not case.get("other_head")), name
     lengths = case.get("lengths", [7, 1, 12])
     ids, labels = sample_batch(lengths, config.vocab_size, generator)
     trained = sum(int((target != -100).sum()) for target in labels)

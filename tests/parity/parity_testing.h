@@ -14,7 +14,7 @@
 
 #include "checkpoint/hf_folder.h"
 #include "data/batch.h"
-#include "models/registry.h"
+#include "models/structure.h"
 #include "models/tensor_io.h"
 #include "objectives/objective.h"
 #include "train/step.h"
@@ -82,10 +82,11 @@ inline train::Network load(const std::filesystem::path& folder, at::ScalarType d
   const checkpoint::HfFolder hf = checkpoint::HfFolder::open(folder).take();
   train::Network network;
   const std::string where = (folder / "config.json").string();
-  network.model = models::model_entry(hf.config(), where).make(hf.config(), where);
+  const checkpoint::TensorIndex weights = hf.weights().take();
+  network.model = models::make_structure(hf.config(), where, &weights);
   for (const std::string& module : freeze) network.model->params().freeze(module, "test");
   network.memory = nn::allocate(network.model->params(), {at::kCPU, dtype, at::kFloat});
-  models::load_weights(network.model->params(), network.memory, hf.weights().take(), where);
+  models::load_weights(network.model->params(), network.memory, weights, where);
   return network;
 }
 

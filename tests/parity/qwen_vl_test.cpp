@@ -15,6 +15,7 @@
 #include <set>
 
 #include "data/rope_index.h"
+#include "models/registry.h"
 #include "parity_testing.h"
 #include "train/device_batch.h"
 #include "weights_read.h"

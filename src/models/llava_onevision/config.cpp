@@ -85,16 +85,17 @@ int32_t token(const ConfigReader& top, const char* key, const char* other, int32
 
 }  // namespace
 
-Config read_config(const json& config, const std::string& where) {
-  const ConfigReader top(config, where);
+Config read_config(const json& config, const std::string& where, KeysRead* read) {
+  const ConfigReader top(config, where, read);
   Config c;
-  const ConfigReader text(top.section("text_config"), where + ": text_config");
+  qwen::check_causal(top);
+  const ConfigReader text = top.inside("text_config");
   const std::string type = text.text("model_type", "qwen2");
   if (type != "qwen2") text.fail("model_type", "not built yet: '" + type + "' (qwen2 is)");
   c.text = qwen::read_config(text, qwen::Generation::qwen2);
   c.tied = top.boolean("tie_word_embeddings", false) || text.boolean("tie_word_embeddings", false);
 
-  const ConfigReader vision(top.section("vision_config"), where + ": vision_config");
+  const ConfigReader vision = top.inside("vision_config");
   c.vision = siglip::read_config(vision, vision_defaults(top.has("vision_config")));
   c.vision.layers_run = layers_run(top, c.vision.layers);
   const std::string strategy = top.text("vision_feature_select_strategy", "full");

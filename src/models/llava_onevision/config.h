@@ -18,7 +18,9 @@ struct Config {
   int32_t image_token_id = 151646, video_token_id = 151647;
 };
 
-/// Class defaults of transformers 5.17 where a key is absent. Throws Error naming file and key.
-Config read_config(const nlohmann::json& config, const std::string& where);
+/// Class defaults of transformers 5.17 where a key is absent. `read`: takes down the keys that are
+/// asked for. Throws Error naming file and key.
+Config read_config(const nlohmann::json& config, const std::string& where,
+                   KeysRead* read = nullptr);
 
 }  // namespace lmms::models::llava_onevision

@@ -22,9 +22,13 @@ namespace lmms::models::llava_onevision {
 
 using kernels::on_device;
 
+namespace {
+constexpr const char* kArchitecture = "LlavaOnevisionForConditionalGeneration";
+}  // namespace
+
 LlavaOnevision::LlavaOnevision(const nlohmann::json& config, const std::string& where)
-    : Model(config),
-      settings_(read_config(config, where)),
+    : Model(config, kArchitecture),
+      settings_(read_config(config_, where, &keys_read_)),
       tower_(params_, settings_.vision, "vision_tower.vision_model."),
       decoder_(params_, settings_.text, "language_model.model.") {
   const int64_t H = settings_.text.hidden_size;
@@ -37,13 +41,24 @@ LlavaOnevision::LlavaOnevision(const nlohmann::json& config, const std::string& 
                           {nn::Init::Law::normal, 1 / std::sqrt(static_cast<double>(H)), -1},
                           nn::ParamClass::vector);
   head_ = &qwen::add_head(params_, decoder_, settings_.tied, "language_model.");
-  // transformers 5.17 writes the second of each, older releases of version 5 the third
+  // transformers 5.17 calls its modules by the second of each, older releases of version 5 by the
+  // third
   params_.also_known("language_model.model.", "model.language_model.");
   params_.also_known("language_model.lm_head.", "lm_head.");
   params_.also_known("vision_tower.vision_model.", "model.vision_tower.");
   params_.also_known("vision_tower.", "model.vision_tower.");
   params_.also_known("multi_modal_projector.", "model.multi_modal_projector.");
   params_.also_known("image_newline", "model.image_newline");
+  // and reads these: the tower's as 5.17 writes it, the language model's of a base model, and any
+  // name with its model's prefix once too often
+  params_.also_read("vision_tower.vision_model.", "vision_tower.");
+  params_.also_read("vision_tower.vision_model.", "model.model.vision_tower.");
+  params_.also_read("language_model.model.", "language_model.");
+  params_.also_read("language_model.model.", "model.language_model.model.");
+  params_.also_read("language_model.model.", "model.model.language_model.");
+  params_.also_read("language_model.lm_head.", "model.lm_head.");
+  params_.also_read("multi_modal_projector.", "model.model.multi_modal_projector.");
+  params_.also_read("image_newline", "model.model.image_newline");
 }
 
 void LlavaOnevision::check(const nn::VisionInput& input) const {
@@ -136,12 +151,9 @@ double LlavaOnevision::lmms_engine_flops(const Workload& work) const {
 }
 
 ModelEntry entry() {
-  static constexpr const char* kArchitecture = "LlavaOnevisionForConditionalGeneration";
   return {"llava_onevision", kArchitecture, "LLaVA-OneVision: images, video and text",
           [](const nlohmann::json& config, const std::string& where) -> std::unique_ptr<Model> {
-            nlohmann::json completed = config;
-            if (!completed.contains("architectures")) completed["architectures"] = {kArchitecture};
-            return std::make_unique<LlavaOnevision>(completed, where);
+            return std::make_unique<LlavaOnevision>(config, where);
           }};
 }
 

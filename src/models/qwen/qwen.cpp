@@ -36,16 +36,6 @@ std::vector<int64_t> read_windows(const ConfigReader& config, int64_t layers) {
   return windows;
 }
 
-nlohmann::json completed(nlohmann::json config, const char* architecture) {
-  if (!config.contains("architectures")) config["architectures"] = {architecture};
-  return config;
-}
-
-std::unique_ptr<Model> make(const nlohmann::json& config, const std::string& where,
-                            Generation generation, const char* architecture) {
-  return std::make_unique<Qwen>(completed(config, architecture), where, generation);
-}
-
 }  // namespace
 
 nn::DecoderConfig read_config(const ConfigReader& config, Generation generation) {
@@ -80,6 +70,9 @@ nn::DecoderConfig read_config(const ConfigReader& config, Generation generation)
     config.fail("hidden_act", "not built yet: '" + activation + "' (silu is)");
   if (config.number("attention_dropout", 0.0) != 0.0)
     config.fail("attention_dropout", "not built yet: values other than 0");
+  check_causal(config);
+  if (config.has("per_layer_config"))
+    config.fail("per_layer_config", "not built: layers of different settings");
   c.rms_norm_eps = config.number("rms_norm_eps", 1e-6);
   c.initializer_range = config.number("initializer_range", 0.02);
   c.pad_token_id = config.integer("pad_token_id", -1, -1, c.vocab_size - 1);
@@ -88,11 +81,21 @@ nn::DecoderConfig read_config(const ConfigReader& config, Generation generation)
   return c;
 }
 
+void check_causal(const ConfigReader& config) {
+  if (!config.boolean("is_causal", true))
+    config.fail("is_causal", "not built: attention that sees what comes later");
+}
+
 Qwen::Qwen(const nlohmann::json& config, const std::string& where, Generation generation)
-    : Model(config),
-      decoder_(params_, read_config(ConfigReader(config, where), generation), "model.") {
-  head_ = &add_head(params_, decoder_,
-                    ConfigReader(config, where).boolean("tie_word_embeddings", false));
+    : Model(config, generation == Generation::qwen2 ? "Qwen2ForCausalLM" : "Qwen3ForCausalLM"),
+      decoder_(params_, read_config(ConfigReader(config_, where, &keys_read_), generation),
+               "model.") {
+  const ConfigReader reader(config_, where, &keys_read_);
+  head_ = &add_head(params_, decoder_, reader.boolean("tie_word_embeddings", false));
+  // transformers puts its model's prefix before a name, or takes it away, where that makes one
+  params_.also_read("model.", "");
+  params_.also_read("model.", "model.model.");
+  params_.also_read("lm_head.", "model.lm_head.");
 }
 
 at::Tensor Qwen::hidden(const nn::Batch& batch, const nn::RunContext& context) const {
@@ -110,9 +113,12 @@ double Qwen::lmms_engine_flops(const Workload& work) const {
 
 const nn::Param& add_head(nn::ParamTable& params, const nn::Decoder& decoder, bool tied,
                           const std::string& prefix) {
-  if (tied) return *decoder.embedding().weight;
+  const nn::Param& embedding = *decoder.embedding().weight;
+  const std::string name = prefix + "lm_head.weight";
+  params.set_head({name, embedding.name});
+  if (tied) return embedding;
   const nn::DecoderConfig& c = decoder.config();
-  return params.add(prefix + "lm_head", prefix + "lm_head.weight", {c.vocab_size, c.hidden_size},
+  return params.add(prefix + "lm_head", name, {c.vocab_size, c.hidden_size},
                     {nn::Init::Law::normal, c.initializer_range, -1}, nn::ParamClass::embedding);
 }
 
@@ -143,8 +149,8 @@ namespace lmms::models {
 namespace qwen2 {
 ModelEntry entry() {
   return {"qwen2", "Qwen2ForCausalLM", "Qwen2 and Qwen2.5 dense language models",
-          [](const nlohmann::json& config, const std::string& where) {
-            return qwen::make(config, where, qwen::Generation::qwen2, "Qwen2ForCausalLM");
+          [](const nlohmann::json& config, const std::string& where) -> std::unique_ptr<Model> {
+            return std::make_unique<qwen::Qwen>(config, where, qwen::Generation::qwen2);
           }};
 }
 }  // namespace qwen2
@@ -152,8 +158,8 @@ ModelEntry entry() {
 namespace qwen3 {
 ModelEntry entry() {
   return {"qwen3", "Qwen3ForCausalLM", "Qwen3 dense language models",
-          [](const nlohmann::json& config, const std::string& where) {
-            return qwen::make(config, where, qwen::Generation::qwen3, "Qwen3ForCausalLM");
+          [](const nlohmann::json& config, const std::string& where) -> std::unique_ptr<Model> {
+            return std::make_unique<qwen::Qwen>(config, where, qwen::Generation::qwen3);
           }};
 }
 }  // namespace qwen3

@@ -11,6 +11,9 @@ enum class Generation { qwen2, qwen3 };
 /// The decoder of a config.json, class defaults of transformers 5.17 where a key is absent.
 nn::DecoderConfig read_config(const ConfigReader& config, Generation generation);
 
+/// Throws Error for is_causal: false, which transformers asks for in several places.
+void check_causal(const ConfigReader& config);
+
 /// FLOPs of forward and backward of a language head over the supervised positions; `below_trains`:
 /// something takes the gradient of its input.
 double head_flops(const nn::Param& head, int64_t supervised, bool below_trains);

@@ -1,7 +1,7 @@
 #include "models/qwen_vl/config.h"
 
-#include "models/config_reader.h"
 #include "models/qwen/qwen.h"
+#include "models/rope_config.h"
 
 namespace lmms::models::qwen_vl {
 namespace {
@@ -16,19 +16,30 @@ json text_keys(const json& config, const ConfigReader& reader, Generation genera
                {"num_hidden_layers", 80}, {"num_attention_heads", 64}, {"num_key_value_heads", 8},
                {"rms_norm_eps", 1e-5},    {"max_window_layers", 80},   {"rope_theta", 1e6}};
   if (third) {
-    text = {{"vocab_size", 151936},    {"hidden_size", 4096},       {"intermediate_size", 22016},
-            {"num_hidden_layers", 32}, {"num_attention_heads", 32}, {"num_key_value_heads", 32},
-            {"rms_norm_eps", 1e-6},    {"rope_theta", 5e5}};
+    text = {{"vocab_size", 151936},
+            {"hidden_size", 4096},
+            {"intermediate_size", 22016},
+            {"num_hidden_layers", 32},
+            {"num_attention_heads", 32},
+            {"num_key_value_heads", 32},
+            {"rms_norm_eps", 1e-6},
+            {"rope_theta", 5e5},
+            {"max_position_embeddings", 128000}};
   }
-  text.update(third || reader.has("text_config") ? reader.section("text_config") : config);
-  if (third) {  // the class knows no window
-    text["use_sliding_window"] = false;
-    text.erase("layer_types");
+  if (third || reader.has("text_config")) {
+    text.update(reader.section("text_config"));
+  } else {
+    text.update(config);
+    for (const char* key :
+         {"head_dim", "original_max_position_embeddings", "partial_rotary_factor"}) {
+      if (config.contains(key))
+        reader.fail(key,
+                    "transformers does not hand it from the top of the config to the text model");
+    }
   }
-  const char* key = text.contains("rope_parameters") && !text["rope_parameters"].is_null()
-                        ? "rope_parameters"
-                        : "rope_scaling";
-  json& rope = text[key];
+  if (third && text.value("use_sliding_window", json()) == true)
+    reader.fail("text_config.use_sliding_window", "not built: transformers has no window here");
+  json& rope = text[rope_key(text)];
   if (rope.is_null()) rope = json::object();
   if (rope.is_object() && !rope.contains("mrope_section")) {
     rope["mrope_section"] = third ? json{24, 20, 20} : json{16, 24, 24};
@@ -118,10 +129,11 @@ VisionConfig read_vision(const ConfigReader& vision, Generation generation, int6
   const std::string activation = vision.text("hidden_act", wanted);
   if (activation != wanted)
     vision.fail("hidden_act", "not built yet: '" + activation + "' (" + wanted + " is)");
-  const json& rope = vision.section("rope_parameters");
-  c.rope_theta =
-      ConfigReader(rope, vision.where() + ": rope_parameters").number("rope_theta", 10000.0);
-  if (!(c.rope_theta > 1)) vision.fail("rope_parameters", "rope_theta: expected a number above 1");
+  const ConfigReader rope = vision.inside(rope_key(vision.whole()));
+  c.rope_theta = read_rope_theta(vision, 10000.0);
+  const std::string type = rope.text("rope_type", rope.text("type", "axial"));
+  if (type != "axial" && type != "default")
+    rope.fail("rope_type", "not built: '" + type + "' (axial is, as default)");
   if (third) {
     read_vision3(vision, layers, c);
   } else {
@@ -132,19 +144,22 @@ VisionConfig read_vision(const ConfigReader& vision, Generation generation, int6
 
 }  // namespace
 
-Config read_config(const nlohmann::json& config, const std::string& where, Generation generation) {
+Config read_config(const nlohmann::json& config, const std::string& where, Generation generation,
+                   KeysRead* read) {
   const bool third = generation == Generation::qwen3;
-  const ConfigReader top(config, where);
+  const ConfigReader top(config, where, read);
   Config c;
   const json text = text_keys(config, top, generation);
-  const ConfigReader text_reader(text, top.has("text_config") ? where + ": text_config" : where);
+  const bool flat = !third && !top.has("text_config");
+  const ConfigReader text_reader(text, flat ? where : where + ": text_config", read,
+                                 flat ? "" : "text_config.");
   c.text =
       qwen::read_config(text_reader, third ? qwen::Generation::qwen3 : qwen::Generation::qwen2);
   c.text.rope.interleaved = third;  // whatever the file says: transformers asks the class
   c.tied = top.boolean("tie_word_embeddings", false) ||
            (!third && text_reader.boolean("tie_word_embeddings", false));
 
-  const ConfigReader vision(top.section("vision_config"), where + ": vision_config");
+  const ConfigReader vision = top.inside("vision_config");
   c.vision = read_vision(vision, generation, c.text.layers);
   if (c.vision.out_hidden_size != c.text.hidden_size) {
     vision.fail("out_hidden_size", std::to_string(c.vision.out_hidden_size) +

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "data/rope_index.h"
+#include "models/config_reader.h"
 #include "models/qwen_vl/vision.h"
 #include "nn/decoder.h"
 
@@ -17,7 +18,9 @@ struct Config {
   data::RopeIndexConfig positions;  ///< for whoever makes samples
 };
 
-/// Class defaults of transformers 5.17 where a key is absent. Throws Error naming file and key.
-Config read_config(const nlohmann::json& config, const std::string& where, Generation generation);
+/// Class defaults of transformers 5.17 where a key is absent. `read`: takes down the keys that are
+/// asked for. Throws Error naming file and key.
+Config read_config(const nlohmann::json& config, const std::string& where, Generation generation,
+                   KeysRead* read = nullptr);
 
 }  // namespace lmms::models::qwen_vl

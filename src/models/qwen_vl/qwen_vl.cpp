@@ -20,8 +20,9 @@ const char* decoder_prefix(Generation g) {
 }  // namespace
 
 QwenVl::QwenVl(const nlohmann::json& config, const std::string& where, Generation generation)
-    : Model(config),
-      settings_(read_config(config, where, generation)),
+    : Model(config, generation == Generation::qwen2_5 ? "Qwen2_5_VLForConditionalGeneration"
+                                                      : "Qwen3VLForConditionalGeneration"),
+      settings_(read_config(config_, where, generation, &keys_read_)),
       tower_(params_, settings_.vision, tower_prefix(generation)),
       decoder_(params_, settings_.text, decoder_prefix(generation)),
       head_(&qwen::add_head(params_, decoder_, settings_.tied)) {
@@ -29,9 +30,14 @@ QwenVl::QwenVl(const nlohmann::json& config, const std::string& where, Generatio
     // transformers 5 calls its modules so, and some releases wrote files with these names
     params_.also_known("visual.", "model.visual.");
     params_.also_known("model.", "model.language_model.");
+    params_.also_read("model.", "language_model.");  // a base model without a head
   } else {
     // transformers 4 has this name for the tower too, and configs freeze by it
     params_.also_known("model.visual.", "visual.");
+    // transformers puts its model's prefix before a name, or takes it away, where that makes one
+    params_.also_read("model.", "");
+    params_.also_read("model.", "model.model.");
+    params_.also_read("lm_head.", "model.lm_head.");
   }
 }
 
@@ -69,15 +75,6 @@ double QwenVl::lmms_engine_flops(const Workload& work) const {
   return qwen::lmms_engine_flops(settings_.text, work);
 }
 
-namespace {
-
-std::unique_ptr<Model> make(nlohmann::json config, const std::string& where, Generation generation,
-                            const char* architecture) {
-  if (!config.contains("architectures")) config["architectures"] = {architecture};
-  return std::make_unique<QwenVl>(config, where, generation);
-}
-
-}  // namespace
 }  // namespace lmms::models::qwen_vl
 
 namespace lmms::models {
@@ -85,9 +82,8 @@ namespace lmms::models {
 namespace qwen2_5_vl {
 ModelEntry entry() {
   return {"qwen2_5_vl", "Qwen2_5_VLForConditionalGeneration", "Qwen2.5-VL: images, video and text",
-          [](const nlohmann::json& config, const std::string& where) {
-            return qwen_vl::make(config, where, qwen_vl::Generation::qwen2_5,
-                                 "Qwen2_5_VLForConditionalGeneration");
+          [](const nlohmann::json& config, const std::string& where) -> std::unique_ptr<Model> {
+            return std::make_unique<qwen_vl::QwenVl>(config, where, qwen_vl::Generation::qwen2_5);
           }};
 }
 }  // namespace qwen2_5_vl
@@ -95,9 +91,8 @@ ModelEntry entry() {
 namespace qwen3_vl {
 ModelEntry entry() {
   return {"qwen3_vl", "Qwen3VLForConditionalGeneration", "Qwen3-VL: images, video and text",
-          [](const nlohmann::json& config, const std::string& where) {
-            return qwen_vl::make(config, where, qwen_vl::Generation::qwen3,
-                                 "Qwen3VLForConditionalGeneration");
+          [](const nlohmann::json& config, const std::string& where) -> std::unique_ptr<Model> {
+            return std::make_unique<qwen_vl::QwenVl>(config, where, qwen_vl::Generation::qwen3);
           }};
 }
 }  // namespace qwen3_vl
