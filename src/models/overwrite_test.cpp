@@ -39,7 +39,13 @@ const json kVision = {{"depth", 1},
 const json kTokens = {{"image_token_id", 90}, {"video_token_id", 91}, {"vision_config", kVision}};
 const json kNested =
     with(kTokens, {{"model_type", "qwen2_5_vl"}, {"text_config", with(kText, kMrope)}});
-const json kFlat = with(with(kText, kTokens), with(kMrope, {{"model_type", "qwen2_5_vl"}}));
+json without(json config, const char* key) {
+  config.erase(key);
+  return config;
+}
+
+const json kFlat =  // as the hub has it
+    with(without(kText, "head_dim"), with(kTokens, with(kMrope, {{"model_type", "qwen2_5_vl"}})));
 
 // The error, or nothing.
 std::string said(const json& config, const json& overwrite) {
@@ -145,6 +151,16 @@ TEST(Overwrite, names_keys_without_effect_under_the_config_there_is) {
   tied["text_config"]["tie_word_embeddings"] = true;
   EXPECT_THAT(said(tied, {{"tie_word_embeddings", false}}),
               HasSubstr("text_config.tie_word_embeddings is true"));
+}
+
+TEST(KeyFaults, tell_mistyped_keys_of_a_whole_config_from_idle_ones) {
+  const json config = with(kQwen, {{"hiden_size", 32}, {"sliding_window", 4}});
+  const auto model = model_entry(config, "c").make(config, "c");
+  const std::vector<KeyFault> faults = key_faults(config, *model);
+  ASSERT_EQ(faults.size(), 2u);
+  EXPECT_TRUE(faults[0].unknown);
+  EXPECT_THAT(faults[0].text, HasSubstr("hiden_size: unknown key; did you mean 'hidden_size'?"));
+  EXPECT_FALSE(faults[1].unknown);
 }
 
 TEST(Overwrite, refuses_by_name_what_is_not_built) {

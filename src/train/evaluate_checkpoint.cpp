@@ -21,7 +21,8 @@ EvaluationResult evaluate_checkpoint(const LoadedConfig& loaded, const std::stri
   check_evaluation(data);
   const TrainerArgs& args = loaded.config.trainer;
   const c10::Device device = open_device(args.use_cpu, place);
-  const Network network = load_network(folder, args.bf16 ? at::kBFloat16 : at::kFloat, device);
+  const Network network =
+      load_network(folder, args.bf16 ? at::kBFloat16 : at::kFloat, device, &loaded);
   const auto objective = objectives::next_token();
   objective->check(*network.model, folder.string());
   check_images(*network.model, processing.tokenizer, loaded);

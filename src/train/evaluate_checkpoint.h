@@ -9,8 +9,9 @@
 namespace lmms::train {
 
 /// The loss of a checkpoint (train::locate_model) over the config's evaluation set, in the config's
-/// number type: to the bit what training said at that checkpoint, where its files hold the weights
-/// to the bit. Throws Error.
+/// number type and under its overwrite_config (a checkpoint of the run itself has it in its own
+/// config.json already): to the bit what training said at that checkpoint, where its files hold the
+/// weights to the bit. Throws Error.
 EvaluationResult evaluate_checkpoint(const LoadedConfig& loaded, const std::string& checkpoint,
                                      const Place& place);
 

@@ -8,7 +8,9 @@
 #include "core/log.h"
 #include "data/llava_media.h"
 #include "data/qwen_media.h"
+#include "models/overwrite.h"
 #include "models/registry.h"
+#include "models/structure.h"
 #include "models/tensor_io.h"
 #include "train/parameter_groups.h"
 
@@ -23,11 +25,42 @@ struct RawModel {
   std::string where;
 };
 
-RawModel overwritten(RawModel raw, const models::ModelConfig& c) {
-  if (const config::Value::Map* overwrite = c.overwrite_config.map()) {
-    for (const auto& [key, value] : *overwrite) raw.config[key] = config::to_json(value);
-  }
+constexpr const char* kOverwrite = "model_config.overwrite_config";
+
+nlohmann::json overwrite_of(const LoadedConfig& loaded) {
+  const config::Value& overwrite = loaded.config.model.overwrite_config;
+  return overwrite.map() != nullptr ? config::to_json(overwrite) : nlohmann::json::object();
+}
+
+RawModel overwritten(RawModel raw, const LoadedConfig& loaded) {
+  raw.config =
+      models::overwritten(std::move(raw.config), overwrite_of(loaded), loaded.where(kOverwrite));
   return raw;
+}
+
+RawModel read_folder(const fs::path& folder) {
+  return {checkpoint::HfFolder::open(folder).take().config(), folder,
+          (folder / "config.json").string()};
+}
+
+// Weights that are not there, or broken, are the loading's to report.
+std::unique_ptr<models::Model> make_structure(const RawModel& raw) {
+  std::optional<checkpoint::TensorIndex> weights;
+  if (!raw.folder.empty()) {
+    auto found = checkpoint::HfFolder::open(raw.folder).take().weights();
+    if (found) weights = std::move(found).take();
+  }
+  return models::make_structure(raw.config, raw.where, weights ? &*weights : nullptr);
+}
+
+std::unique_ptr<models::Model> make_structure(const RawModel& raw, const LoadedConfig& loaded) {
+  std::unique_ptr<models::Model> model = make_structure(raw);
+  models::check_overwrite(overwrite_of(loaded), *model, loaded.where(kOverwrite));
+  if (raw.folder.empty()) {  // the user wrote the whole of it, perhaps with keys of older releases
+    for (const models::KeyFault& fault : models::key_faults(raw.config, *model))
+      if (fault.unknown) log::warn_once(raw.where + ": " + fault.text);
+  }
+  return model;
 }
 
 /// Under overwrite_config.
@@ -37,9 +70,7 @@ RawModel read_model_config(const LoadedConfig& loaded, const fs::path& hub_cache
     const std::string where = loaded.where("model_config.load_from_pretrained_path");
     auto found = checkpoint::locate_checkpoint(*c.load_from_pretrained_path, hub_cache);
     if (!found) throw Error(where, found.fault().text());
-    const fs::path folder = std::move(found).take();
-    const checkpoint::HfFolder hf = checkpoint::HfFolder::open(folder).take();
-    return overwritten({hf.config(), folder, (folder / "config.json").string()}, c);
+    return overwritten(read_folder(std::move(found).take()), loaded);
   }
   // {model_type: x, config: {...}}, or the two levels in one
   nlohmann::json config = config::to_json(c.load_from_config);
@@ -48,7 +79,8 @@ RawModel read_model_config(const LoadedConfig& loaded, const fs::path& hub_cache
     if (config.contains("model_type")) inner["model_type"] = config["model_type"];
     config = std::move(inner);
   }
-  return overwritten({std::move(config), {}, loaded.where("model_config.load_from_config")}, c);
+  return overwritten({std::move(config), {}, loaded.where("model_config.load_from_config")},
+                     loaded);
 }
 
 /// Throws Error if model_general_type asks for a head that the model has not.
@@ -113,15 +145,13 @@ std::unique_ptr<optim::Ema> make_ema(const Network& network, const LoadedConfig&
 nlohmann::json model_config(const LoadedConfig& loaded, const fs::path& folder,
                             const fs::path& hub_cache) {
   if (folder.empty()) return read_model_config(loaded, hub_cache).config;
-  const checkpoint::HfFolder hf = checkpoint::HfFolder::open(folder).take();
-  return overwritten({hf.config(), folder, ""}, loaded.config.model).config;
+  return overwritten(read_folder(folder), loaded).config;
 }
 
 ModelSource make_model(const LoadedConfig& loaded, const Place& place) {
   const RawModel raw = read_model_config(loaded, place.hub_cache);
-  const models::ModelEntry& entry = models::model_entry(raw.config, raw.where);
-  check_general_type(loaded, entry);
-  return {entry.make(raw.config, raw.where), raw.folder};
+  check_general_type(loaded, models::model_entry(raw.config, raw.where));
+  return {make_structure(raw, loaded), raw.folder};
 }
 
 void refuse_not_finite(const Network& network, const fs::path& where, const std::string& fix) {
@@ -198,12 +228,14 @@ void check_images(const models::Model& model, const text::Tokenizer& tokenizer,
 }
 
 Network load_network(const fs::path& folder, std::optional<at::ScalarType> dtype,
-                     c10::Device device) {
-  const checkpoint::HfFolder hf = checkpoint::HfFolder::open(folder).take();
-  const checkpoint::TensorIndex weights = hf.weights().take();
-  const std::string where = (folder / "config.json").string();
+                     c10::Device device, const LoadedConfig* overwriting) {
+  const checkpoint::TensorIndex weights =
+      checkpoint::HfFolder::open(folder).take().weights().take();
+  const RawModel raw = read_folder(folder);
   Network network;
-  network.model = models::model_entry(hf.config(), where).make(hf.config(), where);
+  network.model = overwriting != nullptr
+                      ? make_structure(overwritten(raw, *overwriting), *overwriting)
+                      : make_structure(raw);
   for (nn::Param& param : network.model->params().all()) param.trainable = false;
   nn::MemoryOptions memory;
   memory.device = device;

@@ -27,7 +27,8 @@ nlohmann::json model_config(const LoadedConfig& loaded, const std::filesystem::p
                             const std::filesystem::path& hub_cache);
 
 /// Reads config.json or load_from_config, applies overwrite_config, and makes the structure without
-/// memory. Throws Error.
+/// memory, its head tied or not as the checkpoint's weights have it. Throws Error, also for keys of
+/// overwrite_config that change nothing.
 ModelSource make_model(const LoadedConfig& loaded, const Place& place);
 
 /// Freezes what trainer_args.freeze_modules names. Throws Error.
@@ -50,8 +51,9 @@ void check_images(const models::Model& model, const text::Tokenizer& tokenizer,
                   const LoadedConfig& loaded);
 
 /// A checkpoint folder to compute with, not to train: no gradients, masters or optimiser. `dtype`:
-/// of the weights; absent: that of the checkpoint. Throws Error.
+/// of the weights; absent: that of the checkpoint. `overwriting`: a config whose overwrite_config
+/// counts, as if the folder were its model; nullptr: none. Throws Error.
 Network load_network(const std::filesystem::path& folder, std::optional<at::ScalarType> dtype,
-                     c10::Device device);
+                     c10::Device device, const LoadedConfig* overwriting = nullptr);
 
 }  // namespace lmms::train

@@ -286,7 +286,9 @@ TEST(ConfigKeys, that_change_the_logits_of_transformers_are_read_or_refused) {
     for (const auto& [path, what] : keys.items()) {
       SCOPED_TRACE(folder + ": " + path);
       const std::string said = said_of(config, path, what["value"]);
-      EXPECT_THAT(said, Not(HasSubstr("unknown key")));
+      if (what["field"]) {
+        EXPECT_THAT(said, Not(HasSubstr("unknown key")));
+      }
       const bool counts = model->keys_read().contains(path) || !said.empty();
       EXPECT_TRUE(counts || what["does"] != "changes");
     }

@@ -1,12 +1,12 @@
 """Stores what each key of the families' config classes does to a forward of transformers 5.17.0 (torch 2.11.0, fp32, CPU, eager):
 data/config_keys.json,
 
-    {folder below data/: {"text_config.rms_norm_eps": {"value": 1e-3, "does": "changes" | "nothing" | "fails"}}}
+    {folder below data/: {"text_config.rms_norm_eps": {"value": 1e-3, "does": "changes" | "nothing" | "fails", "field": true}}}
 
     python make_config_keys.py
 
 A key gets another value in config.json, the model is read with the same weights, and its logits for text, an image and a video
-(where it sees) are compared. Keys are the fields of the config classes, and some more that transformers asks for.
+(where it sees) are compared. Keys are the fields of the config classes, and some more (field: false) that transformers asks for in some models.
 """
 import dataclasses
 import json
@@ -109,8 +109,8 @@ def probe(name):
     flat = "text_config" not in config
     for place, part in sections_of(whole):
         target = "" if flat and place == "text_config." else place
-        keys = [f.name for f in dataclasses.fields(part) if not f.name.startswith("_")] + MORE
-        for key in dict.fromkeys(keys):
+        fields = [f.name for f in dataclasses.fields(part) if not f.name.startswith("_")]
+        for key in dict.fromkeys(fields + MORE):
             if key in ("text_config", "vision_config") or target + key in results:
                 continue
             changed = json.loads(json.dumps(config))
@@ -122,7 +122,7 @@ def probe(name):
                 does = "nothing" if torch.equal(got, usual) else "changes"
             except Exception:
                 does = "fails"
-            results[target + key] = dict(value=value, does=does)
+            results[target + key] = dict(value=value, does=does, field=key in fields)
     return results
 
 

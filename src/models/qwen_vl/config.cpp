@@ -32,7 +32,7 @@ json text_keys(const json& config, const ConfigReader& reader, Generation genera
     text.update(config);
     for (const char* key :
          {"head_dim", "original_max_position_embeddings", "partial_rotary_factor"}) {
-      if (config.contains(key))
+      if (!config.value(key, json()).is_null())
         reader.fail(key,
                     "transformers does not hand it from the top of the config to the text model");
     }
