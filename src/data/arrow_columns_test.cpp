@@ -27,14 +27,14 @@ std::unique_ptr<RecordSource> open(const std::string& name, const SourceLimits& 
   return source ? *std::move(source) : nullptr;
 }
 
-nlohmann::json fields(const std::string& name, int64_t row, const SourceLimits& limits = {}) {
+Json fields(const std::string& name, int64_t row, const SourceLimits& limits = {}) {
   return open(name, limits)->read(row).take().fields;
 }
 
 /// "user: question 3 | assistant: answer 3"
 std::string chat_of(const Record& record) {
   std::string text;
-  for (const auto& message : conversation_of(record).take())
+  for (const auto& message : conversation_of(record).take().messages)
     text += (text.empty() ? "" : " | ") + message.role + ": " + message.parts.front().text;
   return text;
 }
@@ -177,7 +177,7 @@ class ColumnProcessor final : public Processor {
     return measured;
   }
   Result<Sample> process(const Record&) const override { return Sample{}; }
-  Result<Sample> prompt(const Record&) const override { return Sample{}; }
+  Result<Sample> prompt(const Conversation&) const override { return Sample{}; }
 
  private:
   const char* key_;

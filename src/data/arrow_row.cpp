@@ -21,7 +21,7 @@
 namespace lmms::data {
 namespace {
 
-using nlohmann::json;
+using json = Json;
 
 json value_at(const arrow::Array& array, int64_t i);
 
@@ -123,8 +123,29 @@ json list_view_at(const arrow::Array& any, int64_t i) {
 /// binaryAsString, Impala) store it as bytes.
 bool is_text_key(std::string_view key) {
   constexpr std::string_view kKeys[] = {
-      "messages", "conversations", "role",   "content", "from",     "value",      "text",  "type",
-      "system",   "instruction",   "output", "prompt",  "response", "completion", "input",
+      "messages",
+      "conversations",
+      "role",
+      "content",
+      "from",
+      "value",
+      "text",
+      "type",
+      "system",
+      "instruction",
+      "output",
+      "prompt",
+      "response",
+      "completion",
+      "input",
+      "system_prompt",
+      "tools",
+      "functions",
+      "tool_calls",
+      "function_call",
+      "name",
+      "arguments",
+      "reasoning_content",
   };
   return std::find(std::begin(kKeys), std::end(kKeys), key) != std::end(kKeys);
 }

@@ -1,8 +1,9 @@
 #pragma once
 /// Rows of Arrow batches as JSON values.
-#include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
+
+#include "data/json_value.h"
 
 namespace arrow {
 class RecordBatch;
@@ -20,6 +21,6 @@ std::optional<std::string> unreadable(const arrow::Schema& schema);
 /// costs a whole batch. Bytes under a key of chats that has text are text if they are UTF-8. A
 /// value that is broken, or of a type that has no form in JSON, is an unreadable value
 /// (data/unreadable.h): it costs the row only where it is needed.
-nlohmann::json arrow_row(const arrow::RecordBatch& batch, int64_t row);
+Json arrow_row(const arrow::RecordBatch& batch, int64_t row);
 
 }  // namespace lmms::data

@@ -310,7 +310,7 @@ class SelectedSource final : public RecordSource {
     const auto where = fmt::format("{}:{}", path_, row + 1);
     auto place = indices_->find(row);
     if (!place) return Fault{where, place.fault().what, ""};
-    const auto index = arrow_row(*place->first, place->second).value("indices", nlohmann::json());
+    const auto index = arrow_row(*place->first, place->second).value("indices", Json());
     if (!index.is_number_integer() || index < 0 || index >= rows_->size()) {
       return Fault{where, fmt::format("an index out of the {} rows", rows_->size()), ""};
     }

@@ -29,7 +29,7 @@ void expect_chats(const RecordSource& source, int64_t first, int64_t count) {
     const int64_t n = first + i;
     EXPECT_EQ(fields["id"], std::to_string(n));
     EXPECT_EQ(fields["messages"][0].dump(),
-              fmt::format(R"({{"content":"question {}","role":"user"}})", n));
+              fmt::format(R"({{"role":"user","content":"question {}"}})", n));
     EXPECT_EQ(fields["messages"][1].contains("name"), n % 2 == 1);
     EXPECT_EQ(fields.contains("score"), n % 3 != 0);
   }
@@ -72,7 +72,7 @@ TEST(ArrowSource, reads_compressed_batches_again_when_memory_is_short) {
 TEST(ArrowSource, reads_columns_of_dictionary_codes) {
   const auto source = open(fixture("dictionary.arrow"), Format::arrow);
   ASSERT_EQ(source->size(), 6);
-  EXPECT_EQ(source->read(4).take().fields.dump(), R"({"label":"b","text":"text 4"})");
+  EXPECT_EQ(source->read(4).take().fields.dump(), R"({"text":"text 4","label":"b"})");
   EXPECT_EQ(source->read(3).take().fields.dump(), R"({"text":"text 3"})");
 }
 

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "core/format.h"
+#include "core/log.h"
 #include "data/conversation.h"
 
 namespace lmms::data {
@@ -10,9 +11,9 @@ namespace {
 
 static_assert(kIgnore == text::kIgnoredLabel);
 
-Sample prompt_of(const Record& record, std::vector<int32_t> ids) {
+Sample prompt_of(const Origin& record, std::vector<int32_t> ids) {
   Sample sample;
-  sample.origin = record.origin;
+  sample.origin = record;
   sample.text.labels.assign(ids.size(), kIgnore);
   sample.text.input_ids = std::move(ids);
   return sample;
@@ -54,12 +55,6 @@ text::PartKind kind_of(Part::Kind kind) {
   return text::PartKind::text;
 }
 
-Result<std::vector<text::ChatMessage>> text_chat_of(const Record& record) {
-  auto conversation = conversation_of(record);
-  if (!conversation) return conversation.fault();
-  return chat_messages_of(record, *std::move(conversation));
-}
-
 Result<Measured> measured(Result<Sample> sample) {
   if (!sample) return sample.fault();
   return measure_text(*std::move(sample));
@@ -67,27 +62,25 @@ Result<Measured> measured(Result<Sample> sample) {
 
 }  // namespace
 
-Fault of_record(const Record& record, const Fault& fault) {
-  return {record.origin.text(),
+Fault of_record(const Origin& record, const Fault& fault) {
+  return {record.text(),
           fault.where.empty() ? fault.what : fmt::format("{}: {}", fault.where, fault.what),
           fault.fix};
 }
 
-Result<std::vector<text::ChatMessage>> chat_messages_of(const Record& record,
-                                                        std::vector<Message> conversation,
-                                                        const MediumPads& pads) {
-  std::vector<text::ChatMessage> result;
-  for (size_t m = 0; m < conversation.size(); ++m) {
-    Message& from = conversation[m];
-    text::ChatMessage message{std::move(from.role), {}};
+Result<text::Chat> chat_of(const Conversation& conversation, const MediumPads& pads) {
+  text::Chat chat{conversation.tools, {}};
+  for (size_t m = 0; m < conversation.messages.size(); ++m) {
+    const Message& from = conversation.messages[m];
+    text::ChatMessage message{from.role, {}, from.reasoning, from.calls, from.trained};
     for (size_t p = 0; p < from.parts.size(); ++p) {
-      auto& part = from.parts[p];
+      const Part& part = from.parts[p];
       if (part.kind == Part::Kind::text) {
-        message.parts.push_back({.kind = text::PartKind::text, .text = std::move(part.text)});
+        message.parts.push_back({.text = part.text, .in_text = part.in_text});
         continue;
       }
       const auto at = [&] {
-        return fmt::format("{}: messages[{}].content[{}]", record.origin.text(), m, p);
+        return fmt::format("{}: messages[{}].content[{}]", conversation.origin.text(), m, p);
       };
       if (!pads) {
         return Fault{at(),
@@ -101,11 +94,42 @@ Result<std::vector<text::ChatMessage>> chat_messages_of(const Record& record,
         return Fault{at(), fault.where.empty() ? fault.what : fault.where + ": " + fault.what,
                      fault.fix};
       }
-      message.parts.push_back({.kind = kind_of(part.kind), .pads = *std::move(runs)});
+      message.parts.push_back(
+          {.kind = kind_of(part.kind), .pads = *std::move(runs), .in_text = part.in_text});
     }
-    result.push_back(std::move(message));
+    chat.messages.push_back(std::move(message));
   }
-  return result;
+  return chat;
+}
+
+void ChatNotices::look_at(const text::Chat& chat, const text::ToolLayout& layout,
+                          const Origin& record) {
+  using Form = text::ToolLayout::Form;
+  if (layout.tools == Form::none && text::has_tools(chat)) {
+    std::call_once(tools_, [&] {
+      log::notice(
+          fmt::format("{}: the chat template of the checkpoint knows no tools: tools, calls "
+                      "and results are laid out as Qwen2.5's does",
+                      record.text()));
+    });
+  }
+  if (layout.reasoning == Form::none && text::has_reasoning(chat)) {
+    std::call_once(reasoning_, [&] {
+      log::notice(
+          fmt::format("{}: the chat template of the checkpoint knows no reasoning_content: "
+                      "it is laid out as Qwen3's does",
+                      record.text()));
+    });
+  }
+}
+
+void ChatNotices::quoted(const UnfiledTag& tag, const Origin& record) {
+  std::call_once(quoted_, [&] {
+    log::notice(
+        fmt::format("{}: {}: {} stands in a text, and no column of the record can hold its "
+                    "file: it is taken as text, here and in records like it",
+                    record.text(), tag.where, tag.tag));
+  });
 }
 
 std::unique_ptr<text::Tokenizer::Scratch> ScratchPool::take() {
@@ -130,22 +154,25 @@ Result<Measured> ChatProcessor::measure(const Record& record) const {
 }
 
 Result<Sample> ChatProcessor::process(const Record& record) const {
-  const auto messages = text_chat_of(record);
-  if (!messages) return messages.fault();
-  if (messages->empty()) return sample_of(record, {});
+  const auto conversation = conversation_of(record);
+  if (!conversation) return conversation.fault();
+  const auto chat = chat_of(*conversation);
+  if (!chat) return chat.fault();
+  if (chat->messages.empty()) return sample_of(record, {});
+  notices_.look_at(*chat, chat_.tool_layout(), record.origin);
   ScratchPool::Lease scratch(scratch_);
-  auto labelled = chat_.encode(*messages, *scratch);
-  if (!labelled) return of_record(record, labelled.fault());
+  auto labelled = chat_.encode(*chat, *scratch);
+  if (!labelled) return of_record(record.origin, labelled.fault());
   return sample_of(record, *std::move(labelled));
 }
 
-Result<Sample> ChatProcessor::prompt(const Record& record) const {
-  const auto messages = text_chat_of(record);
-  if (!messages) return messages.fault();
+Result<Sample> ChatProcessor::prompt(const Conversation& conversation) const {
+  const auto chat = chat_of(conversation);
+  if (!chat) return chat.fault();
   ScratchPool::Lease scratch(scratch_);
-  auto ids = chat_.encode_prompt(*messages, *scratch);
-  if (!ids) return of_record(record, ids.fault());
-  return prompt_of(record, *std::move(ids));
+  auto ids = chat_.encode_prompt(*chat, *scratch);
+  if (!ids) return of_record(conversation.origin, ids.fault());
+  return prompt_of(conversation.origin, *std::move(ids));
 }
 
 Result<Measured> PlainTextProcessor::measure(const Record& record) const {
@@ -159,11 +186,9 @@ Result<Sample> PlainTextProcessor::process(const Record& record) const {
   return sample_of(record, text::encode_plain_text(tokenizer_, *text, append_eos_, *scratch));
 }
 
-Result<Sample> PlainTextProcessor::prompt(const Record& record) const {
-  auto text = plain_text_of(record);
-  if (!text) return text.fault();
-  ScratchPool::Lease scratch(scratch_);
-  return prompt_of(record, text::encode_plain_text(tokenizer_, *text, false, *scratch).ids);
+Result<Sample> PlainTextProcessor::prompt(const Conversation& conversation) const {
+  return Fault{conversation.origin.text(), "a conversation has turns, and a plain text knows none",
+               "set processor_config.processor_type to one of chats"};
 }
 
 }  // namespace lmms::data

@@ -15,14 +15,21 @@ namespace lmms::data {
 /// The pads that stand for an image, video or audio of a record; a fault for what is not taken.
 using MediumPads = std::function<Result<std::vector<text::PadRun>>(const Part& medium)>;
 
-/// The messages of a record (its conversation_of), as a chat template takes them. Without `pads`
-/// media are faults.
-Result<std::vector<text::ChatMessage>> chat_messages_of(const Record& record,
-                                                        std::vector<Message> conversation,
-                                                        const MediumPads& pads = {});
+/// A conversation as a chat template takes it. Without `pads` media are faults.
+Result<text::Chat> chat_of(const Conversation& conversation, const MediumPads& pads = {});
 
 /// The fault of a part of a record as one of the record.
-Fault of_record(const Record& record, const Fault& fault);
+Fault of_record(const Origin& record, const Fault& fault);
+
+/// Says once what chats come to hold that a layout is chosen for, or that is left as it is.
+class ChatNotices {
+ public:
+  void look_at(const text::Chat& chat, const text::ToolLayout& layout, const Origin& record);
+  void quoted(const UnfiledTag& tag, const Origin& record);
+
+ private:
+  std::once_flag tools_, reasoning_, quoted_;
+};
 
 /// Tokenizer scratch space for as many threads as ask at once. It makes encoding faster and changes
 /// no id.
@@ -49,18 +56,19 @@ class ScratchPool {
   std::vector<std::unique_ptr<text::Tokenizer::Scratch>> free_;
 };
 
-/// processor_type `qwen2`: chat_messages_of() a record, in the layout and with the labels of a chat
+/// processor_type `qwen2`: chat_of() a record, in the layout and with the labels of a chat
 /// template.
 class ChatProcessor final : public Processor {
  public:
   explicit ChatProcessor(text::ChatTemplate chat) : chat_(std::move(chat)) {}
   Result<Measured> measure(const Record& record) const override;
   Result<Sample> process(const Record& record) const override;
-  Result<Sample> prompt(const Record& record) const override;
+  Result<Sample> prompt(const Conversation& conversation) const override;
 
  private:
   text::ChatTemplate chat_;
   mutable ScratchPool scratch_;
+  mutable ChatNotices notices_;
 };
 
 /// processor_type `pure_text`: the field `text`, every token a target. The Python project cuts such
@@ -72,7 +80,7 @@ class PlainTextProcessor final : public Processor {
       : tokenizer_(std::move(tokenizer)), append_eos_(append_eos) {}
   Result<Measured> measure(const Record& record) const override;
   Result<Sample> process(const Record& record) const override;
-  Result<Sample> prompt(const Record& record) const override;
+  Result<Sample> prompt(const Conversation& conversation) const override;
 
  private:
   text::Tokenizer tokenizer_;

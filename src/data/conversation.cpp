@@ -6,11 +6,12 @@
 
 #include "core/format.h"
 #include "data/json_text.h"
+#include "data/media_columns.h"
+#include "data/turn_extras.h"
 
 namespace lmms::data {
 namespace {
 
-using nlohmann::json;
 using Messages = std::vector<Message>;
 
 Fault fault(const std::string& path, const std::string& what) {
@@ -18,9 +19,9 @@ Fault fault(const std::string& path, const std::string& what) {
 }
 
 /// A text member, or nullptr.
-const std::string* text_of(const json& object, const char* key) {
-  const auto at = object.find(key);
-  return at != object.end() && at->is_string() ? &at->get_ref<const std::string&>() : nullptr;
+const std::string* text_of(const Json& object, const char* key) {
+  const Json* value = find_member(object, key);
+  return value && value->is_string() ? &value->get_ref<const std::string&>() : nullptr;
 }
 
 std::optional<Part::Kind> media_kind(std::string_view name) {
@@ -30,111 +31,22 @@ std::optional<Part::Kind> media_kind(std::string_view name) {
   return std::nullopt;
 }
 
-bool names_nothing(const json& source) {
+bool names_nothing(const nlohmann::json& source) {
   return source.is_null() || (source.is_string() && source.get_ref<const std::string&>().empty());
 }
 
-/// The images and videos that stand in columns of a record, handed out in order.
-class MediaColumns {
- public:
-  explicit MediaColumns(const json& fields) {
-    for (Column& column : columns_) {
-      for (const char* key : column.keys) {
-        const auto at = fields.find(key);
-        if (at == fields.end() || at->is_null()) continue;
-        column.key = key;
-        if (at->is_array()) {
-          column.sources.assign(at->begin(), at->end());
-        } else {
-          column.sources = {*at};
-        }
-        break;
-      }
-    }
-  }
-
-  /// The next source of a kind; null if its column has none left.
-  json next(Part::Kind kind) {
-    for (Column& column : columns_) {
-      if (column.kind == kind && column.used < column.sources.size())
-        return column.sources[column.used++];
-    }
-    return nullptr;
-  }
-
-  /// A text with its tags taken out, and the parts that they stand for before it.
-  Result<std::vector<Part>> split(std::string text, const std::string& path) {
-    std::vector<Part> parts;
-    for (Column& column : columns_) {
-      if (column.sources.empty()) continue;  // then a tag is text like any other
-      for (size_t n = strip_tags(text, column.tag); n > 0; --n) {
-        json source = next(column.kind);
-        if (source.is_null())
-          return fault(path,
-                       fmt::format("more {} tags than files in '{}'", column.tag, column.key));
-        parts.push_back({column.kind, "", std::move(source), nullptr});
-      }
-    }
-    parts.push_back(Part::of_text(std::move(text)));
-    return parts;
-  }
-
-  /// Parts that name their source go without the column.
-  void pass(Part::Kind kind) {
-    for (Column& column : columns_) column.passed |= column.kind == kind;
-  }
-
-  /// A fault if a column has more than the conversation takes.
-  std::optional<Fault> left_over() const {
-    for (const Column& column : columns_) {
-      const bool unused = column.used == 0 && column.passed;
-      if (column.used == column.sources.size() || unused) continue;
-      return fault(column.key, fmt::format("{} files, but {} {} tags or parts in the conversation",
-                                           column.sources.size(), column.used, column.tag));
-    }
-    return std::nullopt;
-  }
-
- private:
-  struct Column {
-    Part::Kind kind;
-    std::array<const char*, 2> keys;
-    std::string_view tag;
-    const char* key = "";
-    std::vector<json> sources{};
-    size_t used = 0;
-    bool passed = false;
-  };
-
-  /// Takes every `tag` (and one newline beside it) out of a text; returns how many there were.
-  static size_t strip_tags(std::string& text, std::string_view tag) {
-    size_t count = 0;
-    for (size_t at; (at = text.find(tag)) != std::string::npos; ++count) {
-      text.erase(at, tag.size());
-      if (at < text.size() && text[at] == '\n') {
-        text.erase(at, 1);
-      } else if (at > 0 && text[at - 1] == '\n') {
-        text.erase(at - 1, 1);
-      }
-    }
-    return count;
-  }
-
-  std::array<Column, 2> columns_ = {{{Part::Kind::image, {"images", "image"}, "<image>"},
-                                     {Part::Kind::video, {"videos", "video"}, "<video>"}}};
-};
-
 /// {"type": "image_url", "image_url": {"url": ..., ...}}, {"type": "image", "image": ...}, or a
 /// part that stands for what is next in a column.
-Result<Part> media_part(const json& part, const std::string& path, const std::string& type,
+Result<Part> media_part(const Json& part, const std::string& path, const std::string& type,
                         Part::Kind kind, MediaColumns& columns) {
   Part media{kind, "", nullptr, nullptr};
-  const auto at = part.find(type);
-  if (at != part.end()) {
+  if (const Json* at = find_member(part, type.c_str())) {
     if (at->is_object() && at->contains("url")) {
       media.source = (*at)["url"];
-      media.options = *at;
-      media.options.erase("url");
+      for (const auto& [key, value] : at->items()) {
+        if (key != "url" && !value.is_null()) media.options[key] = value;
+      }
+      if (media.options.is_null()) media.options = nlohmann::json::object();
     } else {
       media.source = *at;
     }
@@ -144,17 +56,17 @@ Result<Part> media_part(const json& part, const std::string& path, const std::st
   } else {
     columns.pass(kind);
   }
-  const json& source = media.source;
+  const nlohmann::json& source = media.source;
   const bool named = source.is_string() || source.is_binary() ||
                      (source.is_object() && (source.contains("bytes") || source.contains("path")));
   if (!named) return fault(path, fmt::format("expected '{}': {{\"url\": a path}}", type));
   return media;
 }
 
-/// nullopt for a part without content.
-Result<std::optional<Part>> read_part(const json& part, const std::string& path,
-                                      MediaColumns& columns) {
-  if (part.is_string()) return std::optional(Part::of_text(part));
+/// No part for one without content; several for a text with tags.
+Result<std::vector<Part>> read_part(const Json& part, const std::string& path,
+                                    MediaColumns& columns) {
+  if (part.is_string()) return columns.split(part, path);
   if (!part.is_object()) {
     return fault(path,
                  fmt::format("expected a part {{\"type\": ...}}, found {}", part.type_name()));
@@ -165,20 +77,27 @@ Result<std::optional<Part>> read_part(const json& part, const std::string& path,
     if (auto kind = media_kind(is_url ? type->substr(0, type->size() - 4) : *type)) {
       auto media = media_part(part, path, *type, *kind, columns);
       if (!media) return media.fault();
-      return std::optional(*std::move(media));
+      return std::vector{*std::move(media)};
     }
   }
+  for (const char* key : {"image", "image_url", "video", "video_url", "audio", "audio_url"}) {
+    const Json* medium = find_member(part, key);
+    if (medium && !medium->empty() && *medium != "")
+      return fault(path + "." + key, fmt::format("in a part of another type; make it one of type "
+                                                 "'{}'",
+                                                 key));
+  }
   // Any other part counts by its text, whatever its type is called.
-  if (const auto* text = text_of(part, "text")) return std::optional(Part::of_text(*text));
-  if (part.contains("text")) return fault(path + ".text", "expected a string");
-  if (type && *type == "text") return std::optional<Part>();
+  if (const auto* text = text_of(part, "text")) return columns.split(*text, path);
+  if (find_member(part, "text")) return fault(path + ".text", "expected a string");
+  if (type && *type == "text") return std::vector<Part>();
   return fault(path, type ? fmt::format("unknown part type '{}'; expected text, image_url, "
                                         "video_url or audio_url",
                                         *type)
                           : "a part without type and text");
 }
 
-Result<std::vector<Part>> read_content(const json& content, const std::string& path,
+Result<std::vector<Part>> read_content(const Json& content, const std::string& path,
                                        MediaColumns& columns) {
   if (content.is_string()) return columns.split(content, path);
   if (!content.is_array()) {
@@ -187,15 +106,21 @@ Result<std::vector<Part>> read_content(const json& content, const std::string& p
   }
   std::vector<Part> parts;
   for (size_t i = 0; i < content.size(); ++i) {
-    auto part = read_part(content[i], fmt::format("{}[{}]", path, i), columns);
-    if (!part) return part.fault();
-    if (*part) parts.push_back(**std::move(part));
+    auto read = read_part(content[i], fmt::format("{}[{}]", path, i), columns);
+    if (!read) return read.fault();
+    for (Part& part : *read) parts.push_back(std::move(part));
   }
   return parts;
 }
 
-/// A list of {role, content}.
-Result<Messages> read_messages(const json& list, const std::string& path, MediaColumns& columns) {
+/// Completes a message that has its role and its content.
+std::optional<Fault> complete(const Json& entry, const std::string& path, Message& message) {
+  if (auto wrong = read_role(path, message)) return wrong;
+  return read_extras(entry, path, message);
+}
+
+/// A list of {role, content, ...}.
+Result<Messages> read_messages(const Json& list, const std::string& path, MediaColumns& columns) {
   if (!list.is_array()) {
     return fault(path, fmt::format("expected a list of messages, found {}", list.type_name()));
   }
@@ -209,15 +134,21 @@ Result<Messages> read_messages(const json& list, const std::string& path, MediaC
     }
     const auto* role = text_of(entry, "role");
     if (!role) return fault(at + ".role", "expected a string");
-    if (!entry.contains("content")) return fault(at + ".content", "missing");
-    auto parts = read_content(entry["content"], at + ".content", columns);
-    if (!parts) return parts.fault();
-    messages.push_back({*role, *std::move(parts)});
+    Message message{*role, {}};
+    if (const Json* content = find_member(entry, "content")) {
+      auto parts = read_content(*content, at + ".content", columns);
+      if (!parts) return parts.fault();
+      message.parts = *std::move(parts);
+    } else if (!speaks_without_content(entry)) {
+      return fault(at + ".content", "missing");
+    }
+    if (auto wrong = complete(entry, at, message)) return *wrong;
+    messages.push_back(std::move(message));
   }
   return messages;
 }
 
-Result<Messages> openai_form(const json& fields, MediaColumns& columns) {
+Result<Messages> openai_form(const Json& fields, MediaColumns& columns) {
   const auto& messages = fields["messages"];
   if (!messages.is_string()) return read_messages(messages, "messages", columns);
   auto parsed = parse_json(messages.get_ref<const std::string&>());
@@ -225,7 +156,7 @@ Result<Messages> openai_form(const json& fields, MediaColumns& columns) {
   return read_messages(*parsed, "messages", columns);
 }
 
-Result<Messages> llava_form(const json& fields, MediaColumns& columns) {
+Result<Messages> llava_form(const Json& fields, MediaColumns& columns) {
   const auto& list = fields["conversations"];
   if (!list.is_array()) return fault("conversations", "expected a list of {from, value}");
   Messages messages;
@@ -233,63 +164,99 @@ Result<Messages> llava_form(const json& fields, MediaColumns& columns) {
     const auto at = fmt::format("conversations[{}]", i);
     const auto* from = list[i].is_object() ? text_of(list[i], "from") : nullptr;
     const auto* value = list[i].is_object() ? text_of(list[i], "value") : nullptr;
-    if (!from || !value) return fault(at, "expected {\"from\": ..., \"value\": ...}, both strings");
-    auto parts = columns.split(*value, at);
+    if (!from || !(value || speaks_without_content(list[i])))
+      return fault(at, "expected {\"from\": ..., \"value\": ...}, both strings");
+    auto parts = columns.split(value ? *value : "", at);
     if (!parts) return parts.fault();
-    messages.push_back({*from == "human" ? "user"
-                        : *from == "gpt" ? "assistant"
-                                         : *from,
-                        *std::move(parts)});
+    Message message{*from == "human" ? "user"
+                    : *from == "gpt" ? "assistant"
+                                     : *from,
+                    *std::move(parts)};
+    if (auto wrong = complete(list[i], at, message)) return *wrong;
+    messages.push_back(std::move(message));
   }
   return messages;
 }
 
-/// Appends what stands under a key: a text, or a list of messages.
-std::optional<Fault> append_turn(const json& fields, const char* key, const char* role,
+/// Appends a turn of a text.
+std::optional<Fault> append_text(const std::string& text, const std::string& path, const char* role,
                                  Messages& messages, MediaColumns& columns) {
-  const auto at = fields.find(key);
-  if (at == fields.end()) return fault(key, "missing");
-  if (at->is_array()) {
-    auto turns = read_messages(*at, key, columns);
-    if (!turns) return turns.fault();
-    for (auto& turn : *turns) messages.push_back(std::move(turn));
-    return std::nullopt;
-  }
-  if (!at->is_string()) {
-    return fault(key, fmt::format("expected a string, found {}", at->type_name()));
-  }
-  auto parts = columns.split(*at, key);
+  auto parts = columns.split(text, path);
   if (!parts) return parts.fault();
   messages.push_back({role, *std::move(parts)});
   return std::nullopt;
 }
 
-Result<Messages> alpaca_form(const json& fields, MediaColumns& columns) {
-  Messages messages;
-  if (fields.contains("system")) {
-    if (auto wrong = append_turn(fields, "system", "system", messages, columns)) return *wrong;
+/// Appends what stands under a key: a text, or a list of messages.
+std::optional<Fault> append_turn(const Json& fields, const char* key, const char* role,
+                                 Messages& messages, MediaColumns& columns) {
+  const Json* value = find_member(fields, key);
+  if (!value) return fault(key, "missing");
+  if (value->is_array()) {
+    auto turns = read_messages(*value, key, columns);
+    if (!turns) return turns.fault();
+    for (auto& turn : *turns) messages.push_back(std::move(turn));
+    return std::nullopt;
   }
-  if (auto wrong = append_turn(fields, "instruction", "user", messages, columns)) return *wrong;
-  if (const auto* input = text_of(fields, "input"); input && !input->empty()) {
-    auto& parts = messages.back().parts;
-    if (parts.back().kind == Part::Kind::text) parts.back().text += "\n" + *input;
+  if (!value->is_string()) {
+    return fault(key, fmt::format("expected a string, found {}", value->type_name()));
   }
-  if (auto wrong = append_turn(fields, "output", "assistant", messages, columns)) return *wrong;
+  return append_text(*value, key, role, messages, columns);
+}
+
+/// The earlier turns of Alpaca's form: [[question, answer], ...].
+std::optional<Fault> append_history(const Json& fields, Messages& messages, MediaColumns& columns) {
+  const Json* history = find_member(fields, "history");
+  if (!history) return std::nullopt;
+  if (!history->is_array()) return fault("history", "expected a list of [question, answer]");
+  for (size_t i = 0; i < history->size(); ++i) {
+    const Json& pair = (*history)[i];
+    const auto at = fmt::format("history[{}]", i);
+    if (!pair.is_array() || pair.size() != 2 || !pair[0].is_string() || !pair[1].is_string())
+      return fault(at, "expected [question, answer], both strings");
+    if (auto wrong = append_text(pair[0], at, "user", messages, columns)) return wrong;
+    if (auto wrong = append_text(pair[1], at, "assistant", messages, columns)) return wrong;
+  }
+  return std::nullopt;
+}
+
+Result<Messages> with_answer(const Json& fields, const char* key, Messages messages,
+                             MediaColumns& columns) {
+  if (auto wrong = append_turn(fields, key, "assistant", messages, columns)) return *wrong;
+  if (messages.empty()) return messages;
+  if (auto wrong = read_answer_extras(fields, messages.back())) return *wrong;
   return messages;
 }
 
-Result<Messages> prompt_form(const json& fields, MediaColumns& columns) {
+Result<Messages> alpaca_form(const Json& fields, MediaColumns& columns) {
   Messages messages;
-  if (fields.contains("system")) {
-    if (auto wrong = append_turn(fields, "system", "system", messages, columns)) return *wrong;
+  if (auto wrong = append_history(fields, messages, columns)) return *wrong;
+  const Json* input = find_member(fields, "input");
+  const bool more = input && !(input->is_string() && input->get_ref<const std::string&>().empty());
+  if (more && !input->is_string())
+    return fault("input", fmt::format("expected a string, found {}", input->type_name()));
+  const auto* instruction = text_of(fields, "instruction");
+  if (more && !instruction)
+    return fault("instruction", "expected a string, for there is an 'input' to go on with");
+  if (more) {
+    const std::string question =
+        (instruction->empty() ? "" : *instruction + "\n") + input->get_ref<const std::string&>();
+    if (auto wrong = append_text(question, "instruction", "user", messages, columns)) return *wrong;
+  } else if (auto wrong = append_turn(fields, "instruction", "user", messages, columns)) {
+    return *wrong;
   }
+  return with_answer(fields, "output", std::move(messages), columns);
+}
+
+Result<Messages> prompt_form(const Json& fields, MediaColumns& columns) {
+  Messages messages;
+  if (auto wrong = append_history(fields, messages, columns)) return *wrong;
   if (auto wrong = append_turn(fields, "prompt", "user", messages, columns)) return *wrong;
-  const char* answer = fields.contains("response") ? "response" : "completion";
-  if (auto wrong = append_turn(fields, answer, "assistant", messages, columns)) return *wrong;
-  return messages;
+  const char* answer = find_member(fields, "response") ? "response" : "completion";
+  return with_answer(fields, answer, std::move(messages), columns);
 }
 
-std::string keys_of(const json& fields) {
+std::string keys_of(const Json& fields) {
   std::string keys;
   for (const auto& [key, value] : fields.items()) keys += (keys.empty() ? "" : ", ") + key;
   return keys.empty() ? "none" : keys;
@@ -309,32 +276,41 @@ std::string Part::source_name() const {
   return "bytes of a column";
 }
 
-Result<std::vector<Message>> conversation_of(const Record& record) {
-  using Reader = Result<Messages> (*)(const json&, MediaColumns&);
+Result<Conversation> conversation_of(const Record& record) {
+  using Reader = Result<Messages> (*)(const Json&, MediaColumns&);
   constexpr std::array<std::pair<const char*, Reader>, 4> forms = {{{"messages", openai_form},
                                                                     {"conversations", llava_form},
                                                                     {"instruction", alpaca_form},
                                                                     {"prompt", prompt_form}}};
+  const Json& fields = record.fields;
+  const auto of_record = [&](const Fault& wrong) {
+    return Fault{record.origin.text(), fmt::format("{}: {}", wrong.where, wrong.what), wrong.fix};
+  };
   for (const auto& [key, read] : forms) {
-    if (!record.fields.contains(key)) continue;
-    MediaColumns columns(record.fields);
-    auto messages = read(record.fields, columns);
-    const auto left = messages ? columns.left_over() : std::nullopt;
-    if (messages && !left) return messages;
-    const Fault& wrong = left ? *left : messages.fault();
-    return Fault{record.origin.text(), fmt::format("{}: {}", wrong.where, wrong.what), ""};
+    if (!find_member(fields, key)) continue;
+    if (auto wrong = refuse_columns(fields, key)) return of_record(*wrong);
+    auto columns = MediaColumns::create(fields);
+    if (!columns) return of_record(columns.fault());
+    auto messages = read(fields, *columns);
+    if (!messages) return of_record(messages.fault());
+    if (auto wrong = columns->left_over()) return of_record(*wrong);
+    if (auto wrong = add_system(fields, *messages)) return of_record(*wrong);
+    auto tools = tools_of(fields);
+    if (!tools) return of_record(tools.fault());
+    return Conversation{record.origin, record.data_folder, *std::move(tools), *std::move(messages),
+                        columns->unfiled_tag(fields)};
   }
   return Fault{record.origin.text(),
                fmt::format("no conversation: expected messages, conversations, instruction or "
                            "prompt; its keys are: {}",
-                           keys_of(record.fields)),
+                           keys_of(fields)),
                ""};
 }
 
 Result<std::string> plain_text_of(const Record& record) {
   if (const auto* text = text_of(record.fields, "text")) return *text;
   return Fault{record.origin.text(),
-               record.fields.contains("text")
+               find_member(record.fields, "text")
                    ? "text: expected a string"
                    : fmt::format("no field 'text'; its keys are: {}", keys_of(record.fields)),
                ""};

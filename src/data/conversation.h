@@ -1,11 +1,15 @@
 #pragma once
 /// The chat forms that users have, as one type.
+#include <memory>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "core/error.h"
 #include "data/record.h"
+#include "text/chat.h"
 
 namespace lmms::data {
 
@@ -18,6 +22,8 @@ struct Part {
   /// {"bytes": ..., "path": ...}).
   nlohmann::json source;
   nlohmann::json options;  ///< of media: further keys beside the url (video_start, ...)
+  /// Stands inside a text: a medium where its tag was, or the text that goes on behind one.
+  bool in_text = false;
 
   static Part of_text(std::string text) { return {Kind::text, std::move(text), nullptr, nullptr}; }
   /// What a message calls the source: its path, cut if it is long, or "4711 bytes".
@@ -25,22 +31,46 @@ struct Part {
 };
 
 struct Message {
-  std::string role;  ///< as written: "system", "user", "assistant", "tool", ...
+  std::string role;  ///< as written: "system", "user", "assistant", ...; "tool": a tool's result
   std::vector<Part> parts;
+  std::optional<std::string> reasoning{};  ///< what was thought before an answer
+  std::vector<text::ToolCall> calls{};     ///< of tools, by an answer
+  bool trained = true;                     ///< whether an answer is a target
 };
 
-/// The messages of a record, from whichever of these forms it has (the first that is present):
-///   messages        OpenAI's: list of {role, content: string | list of parts}, or that list as
-///   JSON
-///                   text; null and unknown keys are ignored
-///   conversations   LLaVA's: list of {from: human | gpt | system | ..., value}
-///   instruction     Alpaca's: {instruction, input?, output, system?}
-///   prompt          {prompt, response | completion}
+/// A tag in a text where the record has no column of its kind. Who takes text only has it as text;
+/// who sees has a fault of the record, or a text that quotes it.
+struct UnfiledTag {
+  std::string where;         ///< "conversations[0]"
+  std::string_view tag;      ///< "<image>"
+  std::string_view column;   ///< that its file should stand in: "images"
+  std::string likely;        ///< a column that may hold the file under another name; or empty
+  bool placeholder = false;  ///< it begins or ends its text
+};
+
+struct Conversation {
+  Origin origin;
+  std::shared_ptr<const std::string> data_folder;  ///< that relative paths are joined to, or null
+  std::vector<std::string> tools;  ///< JSON objects, as Python's json.dumps writes them
+  std::vector<Message> messages;
+  std::optional<UnfiledTag> unfiled{};
+};
+
+/// The conversation of a record, from whichever of these forms it has (the first that is present):
+///   messages        OpenAI's: list of {role, content: string | list of parts, ...}, or that list
+///                   as JSON text
+///   conversations   LLaVA's: list of {from: human | gpt | system | ..., value, ...}
+///   instruction     Alpaca's: {instruction, input?, output, history?}
+///   prompt          {prompt, response | completion, history?}
+/// with `tools` and `system` of the record beside any of them. What a message says elsewhere than
+/// in its content is in turn_extras.h: it is read, or refused by name. Null values and keys without
+/// a meaning are ignored.
+///
 /// Images and videos may also stand in columns of the record (`images`, `image`, `videos`, `video`:
 /// one or a list): parts without a source of their own, and the tags <image> and <video> of a text,
-/// take them in order. The parts of a text's tags go before the text.
+/// take them in order. A tag's part stands where the tag stood.
 /// Faults name the record and the path inside it: "chats.jsonl:7: messages[2].content[0]: ...".
-Result<std::vector<Message>> conversation_of(const Record& record);
+Result<Conversation> conversation_of(const Record& record);
 
 /// The text of a record without turns (pretraining): its field `text`.
 Result<std::string> plain_text_of(const Record& record);

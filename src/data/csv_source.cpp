@@ -136,7 +136,7 @@ Result<Record> read_row(CsvWalker& walker, const std::shared_ptr<const std::stri
     return fault(fmt::format("expected {} values, one for each column of the header, found {}",
                              columns.size(), cells.size()));
   }
-  record.fields = nlohmann::json::object();
+  record.fields = Json::object();
   for (size_t i = 0; i < cells.size(); ++i) {
     if (cells[i].empty()) continue;
     if (simdjson::validate_utf8(cells[i].data(), cells[i].size())) {

@@ -114,7 +114,7 @@ class MadeProcessor final : public Processor {
     }
     return sample;
   }
-  Result<Sample> prompt(const Record& record) const override { return process(record); }
+  Result<Sample> prompt(const Conversation&) const override { return Fault{"", "no chat", ""}; }
 
  private:
   bool keeps_;

@@ -12,22 +12,17 @@ namespace {
 
 constexpr int kMaxDepth = 1024;
 
-nlohmann::json convert(simdjson::dom::element element) {
+Json convert(simdjson::dom::element element) {
   using Type = simdjson::dom::element_type;
   switch (element.type()) {
     case Type::OBJECT: {
-      auto object = nlohmann::json::object();
-      for (const auto& [key, value] : simdjson::dom::object(element)) {
-        if (value.is_null()) {
-          object.erase(std::string(key));  // a duplicate key: the last wins, also if it is null
-        } else {
-          object[std::string(key)] = convert(value);
-        }
-      }
-      return object;
+      ObjectBuilder object;
+      for (const auto& [key, value] : simdjson::dom::object(element))
+        object.put(std::string(key), convert(value));
+      return object.take();
     }
     case Type::ARRAY: {
-      auto array = nlohmann::json::array();
+      auto array = Json::array();
       for (const auto value : simdjson::dom::array(element)) array.push_back(convert(value));
       return array;
     }
@@ -49,7 +44,7 @@ nlohmann::json convert(simdjson::dom::element element) {
 
 }  // namespace
 
-Result<nlohmann::json> parse_json(std::string_view text) {
+Result<Json> parse_json(std::string_view text) {
   if (text.empty()) return Fault{"", "not valid JSON: the text is empty", ""};
   simdjson::dom::parser parser;
   if (parser.allocate(text.size(), kMaxDepth) != simdjson::SUCCESS)

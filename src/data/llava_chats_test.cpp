@@ -150,6 +150,36 @@ TEST_P(LlavaChats, a_batch_carries_the_layouts_in_the_order_of_the_tokens) {
 INSTANTIATE_TEST_SUITE_P(Templates, LlavaChats, testing::Values("spaced", "lines"),
                          [](const auto& name) { return name.param; });
 
+TEST(LlavaTags, go_in_front_alone_and_several_stay_where_they_stand) {
+  const auto asked = [](const std::string& layout, const std::string& text, size_t images) {
+    const nlohmann::json stored = read_json(kData + "/llava_chats/" + layout + ".json");
+    const VisionChatProcessor processor = data::processor(stored["template"], Like::transformers);
+    const nlohmann::json row = {
+        {"images", std::vector<std::string>(images, "png_rgb.png")},
+        {"messages",
+         {{{"role", "user"}, {"content", text}}, {{"role", "assistant"}, {"content", "ok"}}}}};
+    const Sample sample = processor.process(record_of(row)).take();
+    const text::Tokenizer of_chats = tokenizer();
+    const int32_t pad = *of_chats.id(kLlavaImage);
+    std::vector<int32_t> ids;
+    for (const int32_t id : sample.text.input_ids) {
+      if (ids.empty() || id != pad || ids.back() != pad) ids.push_back(id);
+    }
+    const std::string all = of_chats.decode(ids);
+    const size_t begin = all.find("user") + 5;
+    return all.substr(begin, all.find("<|im_end|>", begin) - begin);
+  };
+  for (const char* text : {"<image>\nWhat?", "What?\n<image>"}) {
+    EXPECT_EQ(asked("spaced", text, 1), "<image>\nWhat?") << text;
+    EXPECT_EQ(asked("lines", text, 1), "<image>\nWhat?") << text;
+  }
+  EXPECT_EQ(asked("spaced", "Is <image> it?", 1), "<image>\nIs  it?");
+  EXPECT_EQ(asked("spaced", "A <image> vs <image>", 2), "\nA <image> vs <image>");
+  EXPECT_EQ(asked("lines", "A <image> vs <image>", 2), "A <image>\n vs <image>\n");
+  EXPECT_EQ(asked("spaced", "<image>\n<image>\nWhat?", 2), "<image>\n<image>\nWhat?");
+  EXPECT_EQ(asked("lines", "<image>\n<image>\nWhat?", 2), "<image>\n<image>\nWhat?");
+}
+
 TEST(LlavaMedia, names_what_it_cannot_take) {
   const VisionChatProcessor processor = data::processor("", Like::transformers);
   const auto fault = [&](const char* type, const char* url) {

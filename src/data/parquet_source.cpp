@@ -111,7 +111,7 @@ class ParquetFile {
     return {path_, SourceFile::Kind::columns, std::string_view(*input_->buffer()), std::nullopt};
   }
 
-  Result<nlohmann::json> read(int64_t row) {
+  Result<Json> read(int64_t row) {
     const auto after = std::upper_bound(first_rows_.begin(), first_rows_.end(), row);
     const auto group = static_cast<size_t>(after - first_rows_.begin() - 1);
     auto& decoded = *groups_[group];

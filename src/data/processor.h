@@ -23,6 +23,8 @@ struct Measured {
 struct MediumView;  // media_format.h
 enum class Pixels { none, decoded };
 
+struct Conversation;  // conversation.h
+
 /// Pure and thread-safe: the same record gives the same bits in any thread. What is wrong with a
 /// record comes back as a Fault whose `where` is the record's origin.
 class Processor {
@@ -30,9 +32,8 @@ class Processor {
   virtual ~Processor() = default;
   virtual Result<Measured> measure(const Record& record) const = 0;
   virtual Result<Sample> process(const Record& record) const = 0;
-  /// The record as the beginning of an answer, for generation: a chat is followed by the header of
-  /// the assistant's turn. Nothing is a target.
-  virtual Result<Sample> prompt(const Record& record) const = 0;
+  /// A chat followed by the header of the assistant's turn, for generation. Nothing is a target.
+  virtual Result<Sample> prompt(const Conversation& conversation) const = 0;
   /// The images and videos of a record, in the order of their tokens, for people to look at;
   /// without pixels `sights` stay empty. None of what cannot be read.
   virtual std::vector<MediumView> look(const Record& record, Pixels pixels) const;

@@ -15,7 +15,7 @@
 namespace lmms::data {
 namespace {
 
-using nlohmann::json;
+using json = Json;
 
 /// What ends the parse; kept inside this file.
 struct Broken {
@@ -127,28 +127,23 @@ class Parser {
 
   json object(int depth) {
     enter(depth);
-    json object = json::object();
+    ObjectBuilder object;
     if (peek() == '}') {
       ++at_;
-      return object;
+      return object.take();
     }
     for (;;) {
       if (peek() != '"') expected("a key in quotes");
-      const std::string key = string().text;
+      std::string key = string().text;
       if (peek() != ':') expected("':' after the key");
       ++at_;
-      json member = value(depth);
-      if (member.is_null()) {
-        object.erase(key);  // a duplicate key: the last wins, also if it is null
-      } else {
-        object[key] = std::move(member);
-      }
+      object.put(std::move(key), value(depth));
       if (peek() == '}') break;
       if (peek() != ',') expected("',' or '}'");
       ++at_;
     }
     ++at_;
-    return object;
+    return object.take();
   }
 
   json array(int depth) {

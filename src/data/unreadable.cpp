@@ -7,7 +7,7 @@
 namespace lmms::data {
 namespace {
 
-using nlohmann::json;
+using json = Json;
 
 constexpr json::binary_t::subtype_type kTag = 0x756E7264;  // no source of data gives a tag
 constexpr size_t kMostReasons = 3;

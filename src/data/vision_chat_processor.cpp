@@ -2,57 +2,117 @@
 
 #include <algorithm>
 
+#include "core/format.h"
+
 namespace lmms::data {
+
+namespace {
+
+/// A tag of the record that stands for a file which it does not name.
+std::optional<Fault> without_file(const UnfiledTag& tag, const Origin& record) {
+  if (!tag.placeholder && tag.likely.empty()) return std::nullopt;
+  std::string what = fmt::format("{}: {} without a file: the record names none in '{}'", tag.where,
+                                 tag.tag, tag.column);
+  if (!tag.likely.empty()) what += fmt::format("; did you mean '{}'?", tag.likely);
+  return Fault{record.text(), std::move(what),
+               tag.likely.empty()
+                   ? fmt::format("name its file in '{}', or take the tag out", tag.column)
+                   : fmt::format("rename '{}' to '{}'", tag.likely, tag.column)};
+}
+
+/// Puts the only medium inside a text of a message in front of the text, without the line break
+/// between them.
+void take_out_of_text(std::vector<Part>& parts, size_t at) {
+  Part medium = std::move(parts[at]);
+  medium.in_text = false;
+  parts.erase(parts.begin() + static_cast<std::ptrdiff_t>(at));
+  const bool goes_on = at < parts.size() && parts[at].kind == Part::Kind::text && parts[at].in_text;
+  const bool begun = at > 0 && parts[at - 1].kind == Part::Kind::text;
+  if (goes_on && parts[at].text.starts_with('\n')) {
+    parts[at].text.erase(0, 1);
+  } else if (begun && parts[at - 1].text.ends_with('\n')) {
+    parts[at - 1].text.pop_back();
+  }
+  if (goes_on && begun) {
+    parts[at - 1].text += parts[at].text;
+    parts.erase(parts.begin() + static_cast<std::ptrdiff_t>(at));
+  } else if (goes_on) {
+    parts[at].in_text = false;
+  }
+  parts.insert(parts.begin() + static_cast<std::ptrdiff_t>(goes_on || begun ? 0 : at),
+               std::move(medium));
+}
+
+/// Images, then videos, then texts, as the checkpoint's template takes parts. Of tags in texts
+/// LLaVA puts a single one in front; several stay where they stand.
+void put_media_first(std::vector<Part>& parts) {
+  const auto inside = [](const Part& part) {
+    return part.in_text && part.kind != Part::Kind::text;
+  };
+  if (std::ranges::count_if(parts, inside) == 1) {
+    const auto only = std::ranges::find_if(parts, inside);
+    take_out_of_text(parts, static_cast<size_t>(only - parts.begin()));
+  }
+  std::ranges::stable_sort(parts, {}, [](const Part& part) {
+    return part.in_text || part.kind == Part::Kind::text ? 3 : static_cast<int>(part.kind);
+  });
+}
+
+}  // namespace
 
 struct VisionChatProcessor::Laid {
   Sample sample;
   std::vector<Medium> media;
-  const Record* record = nullptr;
 };
 
-Result<VisionChatProcessor::Laid> VisionChatProcessor::lay_out(const Record& record,
-                                                               Form form) const {
-  Laid laid;
-  laid.record = &record;
-  laid.sample.origin = record.origin;
-  MediaContext context;
-  if (record.data_folder) context.data_folder = *record.data_folder;
+Result<VisionChatProcessor::Laid> VisionChatProcessor::lay_out(const Record& record) const {
   auto conversation = conversation_of(record);
   if (!conversation) return conversation.fault();
-  for (Message& message : *conversation) {
-    if (chat_.layout().media_first) {
-      std::ranges::stable_sort(message.parts, {}, [](const Part& part) {
-        return part.kind == Part::Kind::text ? 3 : static_cast<int>(part.kind);
-      });
-    }
+  return lay_out(*std::move(conversation), Form::training);
+}
+
+Result<VisionChatProcessor::Laid> VisionChatProcessor::lay_out(Conversation conversation,
+                                                               Form form) const {
+  Laid laid;
+  laid.sample.origin = conversation.origin;
+  if (conversation.unfiled) {
+    if (auto fault = without_file(*conversation.unfiled, conversation.origin))
+      return *std::move(fault);
+    notices_.quoted(*conversation.unfiled, conversation.origin);
+  }
+  MediaContext context;
+  if (conversation.data_folder) context.data_folder = *conversation.data_folder;
+  for (Message& message : conversation.messages) {
+    if (chat_.layout().media_first) put_media_first(message.parts);
     for (const Part& part : message.parts) {
       context.images += part.kind == Part::Kind::image;
       context.videos += part.kind == Part::Kind::video;
     }
   }
-  const auto messages = chat_messages_of(
-      record, *std::move(conversation), [&](const Part& part) -> Result<std::vector<text::PadRun>> {
+  const auto chat =
+      chat_of(conversation, [&](const Part& part) -> Result<std::vector<text::PadRun>> {
         auto medium = format_->open(part, context);
         if (!medium) return medium.fault();
         laid.media.push_back(*std::move(medium));
         return laid.media.back().pads;
       });
-  if (!messages) return messages.fault();
-  if (messages->empty()) return laid;
+  if (!chat) return chat.fault();
+  if (chat->messages.empty()) return laid;
+  notices_.look_at(*chat, chat_.tool_layout(), conversation.origin);
   ScratchPool::Lease scratch(scratch_);
   TextPart& text = laid.sample.text;
   if (form == Form::training) {
-    const auto labelled = chat_.encode(*messages, *scratch);
-    if (!labelled) return of_record(record, labelled.fault());
+    const auto labelled = chat_.encode(*chat, *scratch);
+    if (!labelled) return of_record(conversation.origin, labelled.fault());
     text.labels = labelled->shifted_labels();
     text.input_ids = labelled->ids;
   } else {
-    auto ids = chat_.encode_prompt(*messages, *scratch);
-    if (!ids) return of_record(record, ids.fault());
+    auto ids = chat_.encode_prompt(*chat, *scratch);
+    if (!ids) return of_record(conversation.origin, ids.fault());
     text.input_ids = *std::move(ids);
     text.labels.assign(text.input_ids.size(), kIgnore);
   }
-  text.position_ids = format_->positions(text.input_ids, laid.media, record.origin.text());
+  text.position_ids = format_->positions(text.input_ids, laid.media, conversation.origin.text());
   SampleVision& vision = laid.sample.vision;
   for (const Medium& medium : laid.media) {
     vision.grids.push_back(medium.grid);
@@ -75,35 +135,35 @@ Result<Sample> VisionChatProcessor::with_pixels(Result<Laid> laid) const {
   for (const Medium& medium : laid->media) {
     const size_t count = static_cast<size_t>(medium.grid.patches()) * values;
     const auto fault = format_->write(medium, std::span(out).subspan(begin, count));
-    if (fault) return of_record(*laid->record, *fault);
+    if (fault) return of_record(laid->sample.origin, *fault);
     begin += count;
   }
   return std::move(laid->sample);
 }
 
 Result<Measured> VisionChatProcessor::measure(const Record& record) const {
-  auto laid = lay_out(record, Form::training);
+  auto laid = lay_out(record);
   if (!laid) return laid.fault();
   Measured measured = measure_text(std::move(laid->sample));
   if (laid->media.empty()) return measured;
   measured.sample = nullptr;  // its pixels come later
   for (const Medium& medium : laid->media) {
     if (!measure_pixels_) break;
-    if (const auto fault = format_->check_pixels(medium)) return of_record(record, *fault);
+    if (const auto fault = format_->check_pixels(medium)) return of_record(record.origin, *fault);
   }
   return measured;
 }
 
 Result<Sample> VisionChatProcessor::process(const Record& record) const {
-  return with_pixels(lay_out(record, Form::training));
+  return with_pixels(lay_out(record));
 }
 
-Result<Sample> VisionChatProcessor::prompt(const Record& record) const {
-  return with_pixels(lay_out(record, Form::prompt));
+Result<Sample> VisionChatProcessor::prompt(const Conversation& conversation) const {
+  return with_pixels(lay_out(conversation, Form::prompt));
 }
 
 std::vector<MediumView> VisionChatProcessor::look(const Record& record, Pixels pixels) const {
-  auto laid = lay_out(record, Form::training);
+  auto laid = lay_out(record);
   std::vector<MediumView> out;
   if (!laid) return out;
   const auto values = static_cast<size_t>(format_->patch_values());

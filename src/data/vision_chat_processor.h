@@ -7,7 +7,7 @@
 
 namespace lmms::data {
 
-/// chat_messages_of() a record with media, as ChatProcessor does it; what the media become is the
+/// chat_of() a record with media, as ChatProcessor does it; what the media become is the
 /// format's. Lengths come from the headers of the files; they are decoded when the row is laid out.
 class VisionChatProcessor final : public Processor {
  public:
@@ -18,19 +18,21 @@ class VisionChatProcessor final : public Processor {
       : chat_(std::move(chat)), format_(std::move(format)), measure_pixels_(measure_pixels) {}
   Result<Measured> measure(const Record& record) const override;
   Result<Sample> process(const Record& record) const override;
-  Result<Sample> prompt(const Record& record) const override;
+  Result<Sample> prompt(const Conversation& conversation) const override;
   std::vector<MediumView> look(const Record& record, Pixels pixels) const override;
 
  private:
   struct Laid;  // a sample without pixels, and the files of its media
   enum class Form { training, prompt };
-  Result<Laid> lay_out(const Record& record, Form form) const;
+  Result<Laid> lay_out(const Record& record) const;
+  Result<Laid> lay_out(Conversation conversation, Form form) const;
   Result<Sample> with_pixels(Result<Laid> laid) const;
 
   text::ChatTemplate chat_;
   std::shared_ptr<const MediaFormat> format_;
   bool measure_pixels_;
   mutable ScratchPool scratch_;
+  mutable ChatNotices notices_;
 };
 
 }  // namespace lmms::data

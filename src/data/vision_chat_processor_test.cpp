@@ -142,7 +142,7 @@ TEST(VisionChatProcessor, lays_out_a_prompt_as_the_beginning_of_its_sample) {
   const std::string question = R"({"messages": [{"role": "user", "content": [
       {"type": "image_url", "image_url": {"url": "bmp_24.bmp"}},
       {"type": "text", "text": "What is it?"}]}]})";
-  const Sample prompt = processor().prompt(record(question)).take();
+  const Sample prompt = processor().prompt(conversation_of(record(question)).take()).take();
   const Sample whole = processor().process(record(chat({"bmp_24.bmp"}))).take();
   ASSERT_LT(prompt.length(), whole.length());
   const auto n = static_cast<size_t>(prompt.length()), m = static_cast<size_t>(whole.length());
@@ -155,6 +155,48 @@ TEST(VisionChatProcessor, lays_out_a_prompt_as_the_beginning_of_its_sample) {
   EXPECT_EQ(prompt.vision.tokens, whole.vision.tokens);
   EXPECT_EQ(std::count(prompt.text.labels.begin(), prompt.text.labels.end(), kIgnore),
             prompt.length());
+}
+
+/// The text of a sample with runs of pads as one.
+std::string text_of(const Sample& sample) {
+  std::vector<int32_t> ids;
+  for (const int32_t id : sample.text.input_ids) {
+    if (ids.empty() || id != kPad || ids.back() != kPad) ids.push_back(id);
+  }
+  return tokenizer().decode(ids);
+}
+
+TEST(VisionChatProcessor, lays_media_out_where_their_tags_stand) {
+  const auto asked = [](const std::string& text) {
+    const nlohmann::json row = {
+        {"images", kTwo},
+        {"conversations",
+         {{{"from", "human"}, {"value", text}}, {{"from", "gpt"}, {"value", "ok"}}}}};
+    const std::string all = text_of(processor().process(record(row.dump())).take());
+    const size_t begin = all.find("user\n") + 5;
+    return all.substr(begin, all.find("<|im_end|>", begin) - begin);
+  };
+  const std::string image = "<|vision_start|><|image_pad|><|vision_end|>\n";
+  EXPECT_EQ(asked("A <image> vs B <image>"), "A " + image + " vs B " + image);
+  EXPECT_EQ(asked("<image>\n<image>\nWhat?"), image + image + "What?");
+  EXPECT_EQ(asked("<image>\n\nWhat?\n<image>"), image + "\nWhat?\n" + image);
+}
+
+TEST(VisionChatProcessor, refuses_a_tag_whose_file_the_record_does_not_name) {
+  const auto fault = [](const std::string& text, const std::string& more = "") {
+    const auto made = processor().process(
+        record(R"({"prompt": ")" + text + R"(", "response": "ok")" + more + "}"));
+    return made ? "trained" : made.fault().text();
+  };
+  EXPECT_THAT(fault("<image>\\nWhat?"),
+              HasSubstr("a.jsonl:7: prompt: <image> without a file: the record names none in "
+                        "'images'\n  fix: name its file in 'images', or take the tag out"));
+  EXPECT_THAT(
+      fault("A <image> or <image>?", R"(, "imgs": ["a.png"])"),
+      HasSubstr("none in 'images'; did you mean 'imgs'?\n  fix: rename 'imgs' to 'images'"));
+  EXPECT_THAT(fault("Go on: <video>"), HasSubstr("the record names none in 'videos'"));
+  EXPECT_EQ(fault("What does the <video> element of HTML do?"), "trained");
+  EXPECT_EQ(fault("<video>\\n<source src='a.mp4'>\\n</video>"), "trained");
 }
 
 TEST(VisionChatProcessor, takes_images_of_columns) {

@@ -4,6 +4,7 @@
 #include <numeric>
 
 #include "core/format.h"
+#include "text/jinja_text.h"
 #include "text/unicode/utf8.h"
 
 namespace lmms::text {
@@ -50,12 +51,7 @@ struct ChatTemplate::Turn {
 };
 
 TurnLayout llava_layout(std::string_view jinja) {
-  std::string plain;  // a line break may stand in a file as itself or as \n
-  for (size_t i = 0; i < jinja.size(); ++i) {
-    const bool escaped = jinja.substr(i, 2) == "\\n";
-    plain += escaped ? '\n' : jinja[i];
-    i += escaped;
-  }
+  const std::string plain = with_breaks(jinja);
   const auto has = [&](std::string_view text) { return plain.find(text) != std::string::npos; };
   const bool is_llava = has("'<image>");
   TurnLayout layout;
@@ -118,15 +114,20 @@ Result<ChatTemplate::Turn> ChatTemplate::render(const ChatMessage& message,
                                                 const std::string& where) const {
   Turn turn;
   turn.text = fmt::format("{}{}{}", kStart, valid_utf8(message.role), options_.layout.behind_role);
-  const bool answers = message.role == "assistant";
+  const bool answers = message.role == "assistant" && message.trained;
   for (size_t i = 0; i < message.parts.size(); ++i) {
     const ChatPart& part = message.parts[i];
     size_t begin = turn.text.size();
     if (part.kind == PartKind::text) {
-      turn.text += options_.layout.before_text;
+      std::string_view text = part.text;
+      if (!part.in_text) turn.text += options_.layout.before_text;
+      // The text behind a medium inside it: the line break between them is the layout's.
+      const bool broken = part.in_text && i > 0 && message.parts[i - 1].kind != PartKind::text &&
+                          options_.layout.behind_medium == "\n";
+      if (broken && text.starts_with('\n')) text.remove_prefix(1);
       // in front of an answer it belongs to the header, as where generation begins
       if (turn.targets.empty()) begin = turn.text.size();
-      turn.text += valid_utf8(part.text);
+      turn.text += valid_utf8(text);
       if (answers) turn.add_target(begin);
       continue;
     }
@@ -238,14 +239,17 @@ void ChatTemplate::relabel(const ChatMessage& message, size_t first, LabelledIds
   for (size_t t = first; t < out.ids.size(); ++t) {
     const bool special = std::ranges::binary_search(special_, out.ids[t]);
     const bool pad = options_.media && contains(pads_, out.ids[t]);
-    out.trained[t] =
-        pad ? options_.layout.trains_pads : special || (!prompt && t >= first + kHeader);
+    const bool learnt = prompt || message.trained;
+    out.trained[t] = !learnt ? 0
+                     : pad   ? options_.layout.trains_pads
+                             : special || (!prompt && t >= first + kHeader);
   }
 }
 
-Result<LabelledIds> ChatTemplate::encode(std::span<const ChatMessage> messages,
+Result<LabelledIds> ChatTemplate::encode(std::span<const ChatMessage> turns,
+                                         std::span<const size_t> messages,
                                          Tokenizer::Scratch& scratch) const {
-  if (messages.empty()) return Fault{"messages", "a conversation without a message", ""};
+  if (turns.empty()) return Fault{"messages", "a conversation without a message", ""};
   LabelledIds out;
   const auto add = [&](const ChatMessage& message,
                        const std::string& where) -> std::optional<Fault> {
@@ -256,19 +260,34 @@ Result<LabelledIds> ChatTemplate::encode(std::span<const ChatMessage> messages,
     if (options_.labels == LabelForm::lmms_engine) relabel(message, first, out);
     return std::nullopt;
   };
-  if (options_.layout.default_system && messages[0].role != "system") {
+  if (options_.layout.default_system && turns[0].role != "system") {
     const ChatMessage system{"system", {ChatPart{PartKind::text, options_.system}}};
     if (auto fault = add(system, "the default system turn")) return *fault;
   }
-  for (size_t i = 0; i < messages.size(); ++i) {
-    if (auto fault = add(messages[i], fmt::format("messages[{}]", i))) return *fault;
+  for (size_t i = 0; i < turns.size(); ++i) {
+    const size_t message = messages.empty() ? i : messages[i];
+    if (auto fault = add(turns[i], fmt::format("messages[{}]", message))) return *fault;
   }
   return out;
 }
 
-Result<std::vector<int32_t>> ChatTemplate::encode_prompt(std::span<const ChatMessage> messages,
+Result<LabelledIds> ChatTemplate::encode_turns(std::span<const ChatMessage> turns,
+                                               Tokenizer::Scratch& scratch) const {
+  return encode(turns, {}, scratch);
+}
+
+Result<LabelledIds> ChatTemplate::encode(const Chat& chat, Tokenizer::Scratch& scratch) const {
+  if (!has_tools(chat) && !has_reasoning(chat)) return encode(chat.messages, {}, scratch);
+  const auto system =
+      options_.layout.default_system ? std::optional(options_.system) : std::nullopt;
+  const auto plain = plain_turns(chat, options_.tools, system);
+  if (!plain) return plain.fault();
+  return encode(plain->turns, plain->messages, scratch);
+}
+
+Result<std::vector<int32_t>> ChatTemplate::encode_prompt(const Chat& chat,
                                                          Tokenizer::Scratch& scratch) const {
-  auto prompt = encode(messages, scratch);
+  auto prompt = encode(chat, scratch);
   if (!prompt) return prompt.fault();
   tokenizer_.encode(fmt::format("{}assistant\n", kStart), scratch, prompt->ids);
   return std::move(prompt->ids);

@@ -18,31 +18,14 @@
 #include <vector>
 
 #include "core/error.h"
+#include "text/chat.h"
 #include "text/tokenizer.h"
+#include "text/tool_layout.h"
 
 namespace lmms::text {
 
 /// HF's ignore index.
 inline constexpr int32_t kIgnoredLabel = -100;
-
-enum class PartKind : uint8_t { text, image, video, audio };
-
-/// Pads in a row, and the text in front of them that the processor adds (the time of a frame).
-struct PadRun {
-  int32_t tokens = 1;
-  std::string text{};
-};
-
-struct ChatPart {
-  PartKind kind = PartKind::text;
-  std::string text{};          ///< of a text part
-  std::vector<PadRun> pads{};  ///< of a medium: what stands for it, at least one run
-};
-
-struct ChatMessage {
-  std::string role;
-  std::vector<ChatPart> parts;
-};
 
 /// The pad of a medium, and the tokens around every run of it.
 struct PadTokens {
@@ -94,6 +77,7 @@ struct ChatOptions {
   bool media = false;  ///< whether the processor takes images, videos and audio; if so, pads are
                        ///< never targets
   TurnLayout layout{};
+  ToolLayout tools{};
 };
 
 class ChatTemplate {
@@ -103,14 +87,16 @@ class ChatTemplate {
   static Result<ChatTemplate> create(Tokenizer tokenizer, ChatOptions options = {});
 
   /// A conversation of at least one message. Thread-safe. Faults name "messages[i].parts[k]".
-  Result<LabelledIds> encode(std::span<const ChatMessage> messages,
-                             Tokenizer::Scratch& scratch) const;
-  /// The same followed by "<|im_start|>assistant\n", for generation; nothing is trained.
-  Result<std::vector<int32_t>> encode_prompt(std::span<const ChatMessage> messages,
-                                             Tokenizer::Scratch& scratch) const;
+  Result<LabelledIds> encode(const Chat& chat, Tokenizer::Scratch& scratch) const;
+  /// The same of turns as they are: tools, calls and results written out in their texts.
+  Result<LabelledIds> encode_turns(std::span<const ChatMessage> turns,
+                                   Tokenizer::Scratch& scratch) const;
+  /// A chat followed by "<|im_start|>assistant\n", for generation; nothing is trained.
+  Result<std::vector<int32_t>> encode_prompt(const Chat& chat, Tokenizer::Scratch& scratch) const;
 
   const Tokenizer& tokenizer() const { return tokenizer_; }
   const TurnLayout& layout() const { return options_.layout; }
+  const ToolLayout& tool_layout() const { return options_.tools; }
   /// The token <|im_end|>.
   int32_t end_of_turn() const;
 
@@ -119,6 +105,8 @@ class ChatTemplate {
   const PadTokens& tokens_of(PartKind kind) const;
   ChatTemplate(Tokenizer tokenizer, ChatOptions options)
       : tokenizer_(std::move(tokenizer)), options_(std::move(options)) {}
+  Result<LabelledIds> encode(std::span<const ChatMessage> turns, std::span<const size_t> messages,
+                             Tokenizer::Scratch& scratch) const;
   Result<Turn> render(const ChatMessage& message, const std::string& where) const;
   std::optional<Fault> append(const Turn& turn, const std::string& where,
                               Tokenizer::Scratch& scratch, LabelledIds& out) const;

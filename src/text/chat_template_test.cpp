@@ -29,7 +29,7 @@ LabelledIds encode(const std::vector<ChatMessage>& messages, ChatOptions options
   Tokenizer::Scratch scratch;
   return ChatTemplate::create(tokenizer(), std::move(options))
       .take()
-      .encode(messages, scratch)
+      .encode_turns(messages, scratch)
       .take();
 }
 
@@ -71,7 +71,7 @@ TEST(ChatTemplate, equals_the_python_project_in_ids_and_in_its_own_label_form) {
   for (const auto value : file.root().array()) {
     const Json entry = file.root().element(i++, value);
     const std::vector<ChatMessage> messages = messages_of(entry.at("messages"));
-    const LabelledIds encoded = theirs.encode(messages, scratch).take();
+    const LabelledIds encoded = theirs.encode_turns(messages, scratch).take();
     std::vector<int32_t> ids, labels, made;
     for (const auto id : entry.at("input_ids").array())
       ids.push_back(static_cast<int32_t>(int64_t(id)));
@@ -81,7 +81,7 @@ TEST(ChatTemplate, equals_the_python_project_in_ids_and_in_its_own_label_form) {
       made.push_back(encoded.trained[t] ? encoded.ids[t] : kIgnoredLabel);
     ASSERT_EQ(encoded.ids, ids) << "case " << i;
     ASSERT_EQ(made, labels) << "case " << i;
-    ASSERT_EQ(ours.encode(messages, scratch).take().ids, ids) << "case " << i;
+    ASSERT_EQ(ours.encode_turns(messages, scratch).take().ids, ids) << "case " << i;
   }
   EXPECT_GT(i, 25u);
 }
@@ -161,16 +161,16 @@ TEST(ChatTemplate, repeats_the_pad_of_a_medium_and_never_trains_it) {
 TEST(ChatTemplate, names_what_it_cannot_encode) {
   Tokenizer::Scratch scratch;
   const ChatTemplate text = ChatTemplate::create(tokenizer()).take();
-  EXPECT_FALSE(text.encode({}, scratch).ok());
+  EXPECT_FALSE(text.encode_turns({}, scratch).ok());
   const std::vector<ChatMessage> image = {
       {"user", {ChatPart{PartKind::text, "x"}, ChatPart{PartKind::image, "", {{1}}}}}};
-  EXPECT_EQ(text.encode(image, scratch).fault().where, "messages[0].parts[1]");
+  EXPECT_EQ(text.encode_turns(image, scratch).fault().where, "messages[0].parts[1]");
   const ChatTemplate media = ChatTemplate::create(tokenizer(), {.media = true}).take();
-  const auto literal =
-      media.encode(std::vector{message("user", "x"), message("user", "<|image_pad|>")}, scratch);
+  const auto literal = media.encode_turns(
+      std::vector{message("user", "x"), message("user", "<|image_pad|>")}, scratch);
   EXPECT_EQ(literal.fault().where, "messages[1]");
-  EXPECT_TRUE(text.encode(std::vector{message("user", "<|image_pad|>")}, scratch).ok());
-  const auto audio = media.encode(
+  EXPECT_TRUE(text.encode_turns(std::vector{message("user", "<|image_pad|>")}, scratch).ok());
+  const auto audio = media.encode_turns(
       std::vector<ChatMessage>{{"user", {ChatPart{PartKind::audio, "", {{1}}}}}}, scratch);
   EXPECT_NE(audio.fault().what.find("<|AUDIO|>"), std::string::npos);
   const auto none = ChatTemplate::create(
@@ -190,20 +190,19 @@ TEST(ChatTemplate, refuses_an_answer_whose_tokens_do_not_spell_it) {
   const ChatTemplate chat = ChatTemplate::create(Tokenizer::load(place).take()).take();
   fs::remove_all(place);
   Tokenizer::Scratch scratch;
-  EXPECT_TRUE(chat.encode(std::vector{message("user", "quiz")}, scratch).ok());
+  EXPECT_TRUE(chat.encode_turns(std::vector{message("user", "quiz")}, scratch).ok());
   const auto refused =
-      chat.encode(std::vector{message("user", "x"), message("assistant", "quiz")}, scratch);
+      chat.encode_turns(std::vector{message("user", "x"), message("assistant", "quiz")}, scratch);
   ASSERT_FALSE(refused.ok());
   EXPECT_EQ(refused.fault().where, "messages[1]");
 }
 
 TEST(ChatTemplate, asks_for_an_answer) {
   Tokenizer::Scratch scratch;
-  const auto ids =
-      ChatTemplate::create(tokenizer())
-          .take()
-          .encode_prompt(std::vector{message("system", "S"), message("user", "x")}, scratch)
-          .take();
+  const auto ids = ChatTemplate::create(tokenizer())
+                       .take()
+                       .encode_prompt({{}, {message("system", "S"), message("user", "x")}}, scratch)
+                       .take();
   EXPECT_EQ(
       tokenizer().decode(ids),
       "<|im_start|>system\nS<|im_end|>\n<|im_start|>user\nx<|im_end|>\n<|im_start|>assistant\n");

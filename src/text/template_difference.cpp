@@ -3,11 +3,10 @@
 
 #include "core/format.h"
 #include "text/chat_template.h"
+#include "text/jinja_text.h"
 
 namespace lmms::text {
-namespace {
 
-/// Jinja source writes a line break as \n in a string literal, or as itself.
 std::string with_breaks(std::string_view jinja) {
   std::string out;
   for (size_t i = 0; i < jinja.size(); ++i) {
@@ -17,6 +16,8 @@ std::string with_breaks(std::string_view jinja) {
   }
   return out;
 }
+
+namespace {
 
 /// Whether `mark` is somewhere followed by a line break, in the same literal or the next:
 /// "<|im_end|>\n", "<|im_end|>' + '\n".
@@ -81,7 +82,8 @@ std::optional<std::string> describe_template_difference(std::string_view jinja,
   }
   if (has("bos_token")) say("it begins with bos_token");
   if (has("<think>") || has("reasoning_content"))
-    say("it puts <think>..</think> into the assistant's turn; training takes texts as they are");
+    say("it puts <think>..</think> into the assistant's turn; training takes the texts of chats "
+        "without tools and reasoning_content as they are");
   if (found.empty()) return std::nullopt;
   return "the checkpoint's chat template differs from the layout of training: " + found;
 }

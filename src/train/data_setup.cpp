@@ -52,6 +52,7 @@ std::shared_ptr<const data::Processor> make_processor(const LoadedConfig& loaded
     options.layout.default_system = system.has_value();
   }
   if (system) options.system = *system;
+  options.tools = text::tool_layout(tokenizer.chat_template().value_or(""));
   text::ChatTemplate chat = text::ChatTemplate::create(tokenizer, options).take();
   if (!options.media) return std::make_shared<data::ChatProcessor>(std::move(chat));
   return std::make_shared<data::VisionChatProcessor>(

@@ -61,7 +61,8 @@ std::optional<data::Message> short_form(const nlohmann::json& prompt) {
   return user_message(*text, images);
 }
 
-Conversation conversation_of(const EvalPrompt& prompt, int64_t number) {
+Conversation conversation_of(const EvalPrompt& prompt, int64_t number,
+                             const text::ToolLayout& layout) {
   static const auto kOrigin = std::make_shared<const std::string>("prompt");
   Conversation out;
   out.origin = {kOrigin, number};
@@ -74,7 +75,7 @@ Conversation conversation_of(const EvalPrompt& prompt, int64_t number) {
     out.messages.push_back(*std::move(message));
     return out;
   }
-  return conversation_to_answer({out.origin, std::move(fields), nullptr}).take();
+  return conversation_to_answer({out.origin, std::move(fields), nullptr}, layout).take();
 }
 
 std::vector<std::string> pictures_of(const Conversation& conversation) {
@@ -117,7 +118,8 @@ Questions::Questions(const LoadedConfig& loaded, const RunData& data, const mode
           data::loader_threads(static_cast<int>(loaded.config.trainer.dataloader_num_workers))) {
   for (size_t i = 0; i < options_.prompts.size(); ++i) {
     try {
-      prompts_.push_back(conversation_of(options_.prompts[i], static_cast<int64_t>(i) + 1));
+      prompts_.push_back(conversation_of(options_.prompts[i], static_cast<int64_t>(i) + 1,
+                                         prompting_.tool_layout()));
     } catch (const Error& e) {
       throw of_prompt(loaded, i, e.fault());
     }
@@ -159,7 +161,7 @@ Result<Questions::Asked> Questions::question(int64_t index) const {
     asked.row = index - prompts + 1;
     const auto record = dataset_->read(dataset_->place(0, index - prompts));
     if (!record) return record.fault();
-    auto conversation = conversation_to_answer(*record);
+    auto conversation = conversation_to_answer(*record, prompting_.tool_layout());
     if (!conversation) return conversation.fault();
     asked.conversation = *std::move(conversation);
   }

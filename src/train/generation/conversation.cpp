@@ -15,34 +15,12 @@
 namespace lmms::train {
 namespace {
 
-using nlohmann::json;
+using data::Json;
 
 std::string text_of(const data::Message& message) {
   std::string text;
   for (const data::Part& part : message.parts) text += part.text;
   return text;
-}
-
-const char* part_type(data::Part::Kind kind) {
-  switch (kind) {
-    case data::Part::Kind::image:
-      return "image_url";
-    case data::Part::Kind::video:
-      return "video_url";
-    case data::Part::Kind::audio:
-      return "audio_url";
-    case data::Part::Kind::text:
-      break;
-  }
-  return "text";
-}
-
-json to_json(const data::Part& part) {
-  const char* type = part_type(part.kind);
-  if (part.kind == data::Part::Kind::text) return {{"type", type}, {type, part.text}};
-  json source = part.options.is_object() ? part.options : json::object();
-  source["url"] = part.source;
-  return {{"type", type}, {type, std::move(source)}};
 }
 
 // An image, or a video's first frame.
@@ -63,14 +41,14 @@ std::optional<media::Image> picture_of(const data::Part& part, const std::string
 }
 
 // Records of a JSON file: the value itself, its entries, or the conversation that it is.
-std::vector<json> records_of(json value) {
+std::vector<Json> records_of(Json value) {
   if (!value.is_array()) return {std::move(value)};
   const bool conversation =
-      !value.empty() && std::all_of(value.begin(), value.end(), [](const json& entry) {
-        return entry.is_object() && entry.contains("role") && entry.contains("content");
+      !value.empty() && std::all_of(value.begin(), value.end(), [](const Json& entry) {
+        return entry.is_object() && entry.contains("role");
       });
-  if (conversation) return {{{"messages", std::move(value)}}};
-  return value.get<std::vector<json>>();
+  if (conversation) return {Json{{"messages", std::move(value)}}};
+  return value.get<std::vector<Json>>();
 }
 
 }  // namespace
@@ -100,16 +78,6 @@ std::vector<media::Image> images_of(const Conversation& conversation, size_t mos
   return out;
 }
 
-data::Record Conversation::record() const {
-  json turns = json::array();
-  for (const data::Message& message : messages) {
-    json content = json::array();
-    for (const data::Part& part : message.parts) content.push_back(to_json(part));
-    turns.push_back({{"role", message.role}, {"content", std::move(content)}});
-  }
-  return {.origin = origin, .fields = {{"messages", std::move(turns)}}, .data_folder = data_folder};
-}
-
 data::Message text_message(std::string role, std::string text) {
   return {std::move(role), {data::Part::of_text(std::move(text))}};
 }
@@ -122,14 +90,18 @@ data::Message user_message(std::string text, const std::vector<std::string>& ima
   return message;
 }
 
-Result<Conversation> conversation_to_answer(const data::Record& record) {
+Result<Conversation> conversation_to_answer(const data::Record& record,
+                                            const text::ToolLayout& layout) {
   if (!record.fields.is_object())
     return Fault{record.origin.text(), "expected an object with messages", ""};
-  auto messages = data::conversation_of(record);
-  if (!messages) return messages.fault();
-  Conversation out{record.origin, record.data_folder, *std::move(messages)};
+  auto conversation = data::conversation_of(record);
+  if (!conversation) return conversation.fault();
+  Conversation out{*std::move(conversation)};
   if (!out.messages.empty() && out.messages.back().role == "assistant") {
-    out.expected = text_of(out.messages.back());
+    const data::Message& answer = out.messages.back();
+    text::ChatMessage written{answer.role, {}, answer.reasoning, answer.calls};
+    written.parts.push_back({.text = text_of(answer)});
+    out.expected = text::answer_text(written, layout);
     out.messages.pop_back();
   }
   if (out.messages.empty())
@@ -146,7 +118,7 @@ std::vector<Conversation> read_conversations(const std::filesystem::path& file,
     auto value = data::parse_json(text);
     if (!value) throw Error(file.string(), value.fault().what, value.fault().fix);
     const auto path = std::make_shared<const std::string>(file.string());
-    for (json& fields : records_of(*std::move(value))) {
+    for (Json& fields : records_of(*std::move(value))) {
       const auto row = static_cast<int64_t>(records.size()) + 1;
       records.push_back(
           {.origin = {path, row}, .fields = std::move(fields), .data_folder = nullptr});

@@ -8,14 +8,12 @@
 
 #include "data/conversation.h"
 #include "media/image.h"
+#include "text/tool_layout.h"
 
 namespace lmms::train {
 
 /// Turns, of which the next is the assistant's.
-struct Conversation {
-  data::Origin origin;
-  std::shared_ptr<const std::string> data_folder;  ///< that relative paths are joined to, or null
-  std::vector<data::Message> messages;
+struct Conversation : data::Conversation {
   /// The text of the assistant's turn that closed the record and was taken off.
   std::optional<std::string> expected = {};
 
@@ -23,8 +21,6 @@ struct Conversation {
   std::string question() const;
   /// Its images, videos and audio, in order.
   std::vector<const data::Part*> media() const;
-  /// As a record of chats has it.
-  data::Record record() const;
 };
 
 /// The pixels of its images and of the first frame of its videos, at most `most`; those that cannot
@@ -35,9 +31,10 @@ std::vector<media::Image> images_of(const Conversation& conversation, size_t mos
 data::Message user_message(std::string text, const std::vector<std::string>& images = {});
 data::Message text_message(std::string role, std::string text);
 
-/// The conversation of a record (data::conversation_of), without an assistant's turn at its end. A
-/// fault if nothing is left to answer.
-Result<Conversation> conversation_to_answer(const data::Record& record);
+/// The conversation of a record (data::conversation_of), without an assistant's turn at its end,
+/// which is expected as `layout` writes it. A fault if nothing is left to answer.
+Result<Conversation> conversation_to_answer(const data::Record& record,
+                                            const text::ToolLayout& layout = {});
 
 /// The conversations of a file: JSONL or JSON with a record a line or entry, of any form that
 /// training reads, or one list of {role, content}. Throws Error naming file and row.

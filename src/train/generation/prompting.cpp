@@ -61,7 +61,11 @@ data::Sample Prompting::prompt(const Conversation& conversation) const {
     throw Error(conversation.origin.text(), "a conversation has turns, and a plain text knows none",
                 "leave --plain out, or give texts by --prompt");
   }
-  return processor_->prompt(conversation.record()).take();
+  return processor_->prompt(conversation).take();
+}
+
+text::ToolLayout Prompting::tool_layout() const {
+  return text::tool_layout(tokenizer_.chat_template().value_or(""));
 }
 
 SamplingOptions sampling_of(const nlohmann::json& generation_config) {

@@ -41,6 +41,8 @@ class Prompting {
   /// too.
   const std::vector<int32_t>& stop_ids() const { return stop_ids_; }
   const text::Tokenizer& tokenizer() const { return tokenizer_; }
+  /// How the checkpoint writes tools, calls and reasoning.
+  text::ToolLayout tool_layout() const;
   PromptForm form() const { return form_; }
 
  private:
