@@ -2,7 +2,7 @@
 
 #include "core/files.h"
 #include "core/format.h"
-#include "core/python_json.h"
+#include "core/plain_json.h"
 
 namespace lmms::text {
 namespace {

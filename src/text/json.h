@@ -48,7 +48,7 @@ class Json {
 };
 
 /// A file and the document that points into it. What Python's json module writes beyond plain JSON
-/// is read too (core/python_json.h): a number that is not finite is a string.
+/// is read too (core/plain_json.h): a number that is not finite is a string.
 class JsonFile {
  public:
   static Result<JsonFile> parse(std::string text, const std::string& where);

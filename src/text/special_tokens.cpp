@@ -6,7 +6,7 @@
 
 #include "core/files.h"
 #include "core/format.h"
-#include "core/python_json.h"
+#include "core/plain_json.h"
 #include "text/json.h"
 
 namespace lmms::text {

@@ -4,7 +4,7 @@
 
 #include "core/files.h"
 #include "core/format.h"
-#include "core/python_json.h"
+#include "core/plain_json.h"
 #include "text/byte_level.h"
 #include "text/json.h"
 #include "text/tokenizer.h"

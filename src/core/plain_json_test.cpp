@@ -1,5 +1,5 @@
 // What Python's json module writes, for parsers that know less.
-#include "core/python_json.h"
+#include "core/plain_json.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

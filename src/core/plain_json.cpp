@@ -1,4 +1,4 @@
-#include "core/python_json.h"
+#include "core/plain_json.h"
 
 #include <algorithm>
 #include <charconv>
