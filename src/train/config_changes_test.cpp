@@ -9,10 +9,19 @@ namespace {
 using testing::ElementsAre;
 using testing::IsEmpty;
 
+/// What a resolved config needs to be read again.
+TrainConfig readable() {
+  TrainConfig config;
+  config.dataset.dataset_type = "vision";
+  config.dataset.processor.processor_type = "qwen2";
+  config.model.load_from_pretrained_path = "model";
+  return config;
+}
+
 /// What is named when `change` is made to a config.
 template <class Change>
 std::vector<std::string> named(const std::string& schedule, Paths paths, const Change& change) {
-  TrainConfig config;
+  TrainConfig config = readable();
   config.dataset.dataset_path = "a.jsonl";
   config.dataset.eval_dataset_path = "eval.jsonl";
   config.trainer.eval_strategy = Every::steps;
@@ -78,7 +87,7 @@ TEST(ConfigChanges, leave_paths_of_training_data_to_the_comparison_of_its_conten
 }
 
 TEST(ConfigChanges, name_other_weights_and_media_folders_of_a_mixture) {
-  TrainConfig config;
+  TrainConfig config = readable();
   config.dataset.datasets.resize(1);
   data::SourceConfig& source = config.dataset.datasets[0];
   source.path = "a.jsonl";

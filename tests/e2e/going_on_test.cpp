@@ -238,6 +238,7 @@ TEST(GoingOn, goes_on_from_a_checkpoint_without_fingerprints) {
   ASSERT_NE(key, std::string::npos);
   state[key + 1] = '_';  // as good as absent, and the file keeps its size
   write_atomically(file, state);
+  without_checksums(project / "out/checkpoint-3");
   project.write("train.jsonl", rotated(read_file(project / "train.jsonl").take()));
   project.train_to_the_end({"trainer_args.max_steps=4"});
 }
@@ -255,7 +256,7 @@ TEST(GoingOn, names_another_evaluation_where_the_learning_rate_follows_it) {
   const std::string text = read_file(project / "eval.jsonl").take();
   until("2", "reduce_lr_on_plateau", {});
   EXPECT_THAT(until("3", "reduce_lr_on_plateau", {"dataset_config.eval_dataset_path=./eval.jsonl"}),
-              Not(HasSubstr("eval")));
+              Not(HasSubstr("eval_dataset_path")));
   EXPECT_THAT(until("4", "reduce_lr_on_plateau", {"trainer_args.eval_steps=1"}),
               HasSubstr("trainer_args.eval_steps: 1.0, before: 2.0"));
   project.write("eval.jsonl", rotated(text));
@@ -267,7 +268,8 @@ TEST(GoingOn, names_another_evaluation_where_the_learning_rate_follows_it) {
   until("2", "constant", {});
   project.write("eval.jsonl", text);
   const std::string quiet = until("3", "constant", {"trainer_args.eval_steps=1"});
-  EXPECT_THAT(quiet, Not(HasSubstr("changed since")));
+  EXPECT_THAT(quiet, Not(HasSubstr("eval_steps")));
+  EXPECT_THAT(quiet, Not(HasSubstr("evaluation set")));
 }
 
 TEST(GoingOn, takes_other_number_types_up) {
