@@ -94,7 +94,8 @@ std::string read_as(const models::Model& model, const std::string& name) {
 
 TEST(TensorNames, that_transformers_reads_name_the_same_tensor_here) {
   int checked = 0;
-  for (const auto& [type, family] : stored("tensor_names.json").items()) {
+  const json families = stored("tensor_names.json");
+  for (const auto& [type, family] : families.items()) {
     SCOPED_TRACE(type);
     const auto model = make(family["config"]);
     for (const auto& [theirs, names] : family["names"].items()) {
@@ -110,7 +111,8 @@ TEST(TensorNames, that_transformers_reads_name_the_same_tensor_here) {
 }
 
 TEST(TensorNames, that_transformers_writes_are_all_read) {
-  for (const auto& [type, family] : stored("tensor_names.json").items()) {
+  const json families = stored("tensor_names.json");
+  for (const auto& [type, family] : families.items()) {
     const auto model = make(family["config"]);
     const size_t whole = hub_names(*model).size();
     for (const auto& [what, names] : family["saved"].items()) {
@@ -222,7 +224,8 @@ INSTANTIATE_TEST_SUITE_P(
                     Family{"llava_onevision/hub", "text_config"}));
 
 TEST(BaseModels, without_a_head_are_refused_unless_the_embedding_is_it) {
-  for (const auto& [type, family] : stored("tensor_names.json").items()) {
+  const json families = stored("tensor_names.json");
+  for (const auto& [type, family] : families.items()) {
     SCOPED_TRACE(type);
     const data::TempFolder folder;
     const auto model = make(family["config"]);
@@ -280,7 +283,8 @@ std::string said_of(const json& config, const std::string& path, const json& val
 }
 
 TEST(ConfigKeys, that_change_the_logits_of_transformers_are_read_or_refused) {
-  for (const auto& [folder, keys] : stored("config_keys.json").items()) {
+  const json folders = stored("config_keys.json");
+  for (const auto& [folder, keys] : folders.items()) {
     const json config = stored(folder + "/config.json");
     const auto model = make(config);
     for (const auto& [path, what] : keys.items()) {

@@ -142,6 +142,8 @@ TEST_P(QwenText, what_is_saved_is_what_was_loaded) {
       [&](size_t b) { return network.memory.buckets[b].weights(); }, at::kFloat);
   for (const checkpoint::TensorSource& source : sources) {
     const checkpoint::TensorView* view = files.find(source.name);
+    for (const std::string& other : network.model->params().other_names(source.name))
+      view = view != nullptr ? view : files.find(other);
     ASSERT_NE(view, nullptr) << source.name;
     EXPECT_EQ(view->shape, source.shape) << source.name;
     std::vector<std::byte> bytes;
