@@ -97,7 +97,7 @@ TEST(ArrowColumns, of_polars_are_read_beside_the_chat) {
 TEST(ArrowColumns, of_bytes_are_text_where_chats_have_text) {
   const auto record = open("bytes.arrow")->read(0).take();
   EXPECT_EQ(chat_of(record), fmt::format("user: q | assistant: {}", kLong));
-  EXPECT_TRUE(record.fields["image"].is_binary());
+  EXPECT_TRUE(record.fields["raw"].is_binary());
 }
 
 class ColumnsOfEveryType : public testing::TestWithParam<const char*> {};

@@ -44,6 +44,7 @@ uint64_t sampled_hash(std::string_view bytes) {
     hash.add(bytes.substr(at, kBlock));
   }
   hash.add(bytes.substr(bytes.size() - kEnd));
+  hash.add(std::to_string(bytes.size()));
   return hash.value();
 }
 

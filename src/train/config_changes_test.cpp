@@ -8,6 +8,7 @@ namespace {
 
 using testing::ElementsAre;
 using testing::IsEmpty;
+using testing::UnorderedElementsAre;
 
 /// What a resolved config needs to be read again.
 TrainConfig readable() {
@@ -75,8 +76,8 @@ TEST(ConfigChanges, name_evaluation_where_either_schedule_follows_it) {
                       c.trainer.schedule.lr_scheduler_type = "greedy";
                       c.trainer.eval_steps = 4;
                     }),
-              ElementsAre("trainer_args.lr_scheduler_type: greedy, before: cosine",
-                          "trainer_args.eval_steps: 4.0, before: 1.0"));
+              UnorderedElementsAre("trainer_args.lr_scheduler_type: greedy, before: cosine",
+                                   "trainer_args.eval_steps: 4.0, before: 1.0"));
 }
 
 TEST(ConfigChanges, leave_paths_of_training_data_to_the_comparison_of_its_content) {
