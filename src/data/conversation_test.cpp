@@ -267,7 +267,7 @@ TEST(Conversation, refuses_by_name_what_is_not_laid_out) {
   EXPECT_EQ(
       fault(R"("weight": 0.5)"),
       "a.jsonl:7: messages[0].weight: weights between 0 and 1 are not built yet, found 0.5\n"
-      "  fix: write 0 (or false) for a turn that is not trained, 1 (or true) for one that is");
+      "    fix: write 0 (or false) for a turn that is not trained, 1 (or true) for one that is");
   EXPECT_THAT(fault(R"("train": "no")"), HasSubstr("messages[0].train: weights between"));
   for (const char* key : {"refusal", "audio", "images", "video", "tools", "reasoning_details"})
     EXPECT_THAT(fault("\"" + std::string(key) + R"(": "said")"),

@@ -190,10 +190,10 @@ TEST(VisionChatProcessor, refuses_a_tag_whose_file_the_record_does_not_name) {
   };
   EXPECT_THAT(fault("<image>\\nWhat?"),
               HasSubstr("a.jsonl:7: prompt: <image> without a file: the record names none in "
-                        "'images'\n  fix: name its file in 'images', or take the tag out"));
+                        "'images'\n    fix: name its file in 'images', or take the tag out"));
   EXPECT_THAT(
       fault("A <image> or <image>?", R"(, "imgs": ["a.png"])"),
-      HasSubstr("none in 'images'; did you mean 'imgs'?\n  fix: rename 'imgs' to 'images'"));
+      HasSubstr("none in 'images'; did you mean 'imgs'?\n    fix: rename 'imgs' to 'images'"));
   EXPECT_THAT(fault("Go on: <video>"), HasSubstr("the record names none in 'videos'"));
   EXPECT_EQ(fault("What does the <video> element of HTML do?"), "trained");
   EXPECT_EQ(fault("<video>\\n<source src='a.mp4'>\\n</video>"), "trained");

@@ -10,7 +10,8 @@ its SHA-256, and of each record text and ids, and the text that asks for an answ
 the templates write their default, and training its own.
 
 Where a record has the arguments of a call as text, Qwen2.5's template is given the object: it would write the text as a JSON string, against
-what its own system turn asks for. Reasoning is given to the templates that know it.
+what its own system turn asks for. Reasoning is given to the templates that know it, and a system turn behind the first not to Qwen3-VL's,
+which leaves it out; training loses no turn.
 """
 import hashlib
 import json
@@ -108,6 +109,8 @@ def main(folder):
         thinks = any("reasoning_content" in message for message in record["messages"])
         for name, template in templates.items():
             if thinks and "reasoning_content" not in template:
+                continue
+            if name == "qwen3_vl" and any(m["role"] == "system" for m in record["messages"][1:]):
                 continue
             messages = with_objects(record["messages"]) if name == "qwen2_5" else record["messages"]
             wrapped = any(m["content"].startswith("<tool_response>") for m in messages if m["role"] == "tool")
