@@ -29,7 +29,8 @@ constexpr const char* kOverwrite = "model_config.overwrite_config";
 
 nlohmann::json overwrite_of(const LoadedConfig& loaded) {
   const config::Value& overwrite = loaded.config.model.overwrite_config;
-  return overwrite.map() != nullptr ? config::to_json(overwrite) : nlohmann::json::object();
+  if (overwrite.map() == nullptr) return nlohmann::json::object();
+  return config::to_json(overwrite);
 }
 
 RawModel overwritten(RawModel raw, const LoadedConfig& loaded) {

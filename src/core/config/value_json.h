@@ -6,6 +6,7 @@
 
 namespace lmms::config {
 
-nlohmann::json to_json(const Value& value);
+/// Maps keep the order of the file.
+nlohmann::ordered_json to_json(const Value& value);
 
 }  // namespace lmms::config

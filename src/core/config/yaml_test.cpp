@@ -87,6 +87,11 @@ TEST(Yaml, expands_anchors_and_merge_keys_with_own_keys_first) {
   EXPECT_EQ(root.find("run")->value.find("x")->at.text(), "a.yaml:2:19");
 }
 
+TEST(Yaml, becomes_json_in_the_order_of_the_file) {
+  EXPECT_EQ(to_json(to_value(parse("b: {z: 1, y: [{d: 1, c: 2}]}\na: 2\n"))).dump(),
+            R"({"b":{"z":1,"y":[{"d":1,"c":2}]},"a":2})");
+}
+
 TEST(Yaml, names_the_likely_cause_of_a_broken_file) {
   EXPECT_THAT(faults_of("a:\n\tb: 1\n"), testing::HasSubstr("with blanks, not with tabs"));
   EXPECT_THAT(faults_of("a:\n  b: 1\n   c: 2\n"), testing::HasSubstr("a.yaml:3:5: no YAML"));

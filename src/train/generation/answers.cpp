@@ -48,16 +48,21 @@ Prompting prompting_of(const LoadedConfig& loaded, const RunProcessor& processin
 }
 
 // {image: FILE or a list of them, text: ...}; nothing for another form.
-std::optional<data::Message> short_form(const nlohmann::json& prompt) {
-  const auto text = prompt.find("text"), image = prompt.find("image");
-  if (text == prompt.end() || !text->is_string() || prompt.contains("messages")) return {};
+std::optional<data::Message> short_form(const data::Json& prompt) {
   std::vector<std::string> images;
-  if (image != prompt.end()) {
-    for (const nlohmann::json& one : image->is_array() ? *image : nlohmann::json::array({*image})) {
-      if (!one.is_string()) return {};
-      images.push_back(one);
-    }
+  const auto add = [&](const data::Json& image) {
+    if (image.is_string()) images.push_back(image);
+    return image.is_string();
+  };
+  for (const auto& [key, value] : prompt.items()) {
+    const bool fits = key == "text"      ? value.is_string()
+                      : key != "image"   ? false
+                      : value.is_array() ? std::ranges::all_of(value, add)
+                                         : add(value);
+    if (!fits) return {};
   }
+  const auto text = prompt.find("text");
+  if (text == prompt.end()) return {};
   return user_message(*text, images);
 }
 
@@ -70,7 +75,7 @@ Conversation conversation_of(const EvalPrompt& prompt, int64_t number,
     out.messages.push_back(text_message("user", *text));
     return out;
   }
-  nlohmann::json fields = config::to_json(prompt.value);
+  data::Json fields = config::to_json(prompt.value);
   if (auto message = short_form(fields)) {
     out.messages.push_back(*std::move(message));
     return out;
