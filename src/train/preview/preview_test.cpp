@@ -223,7 +223,7 @@ TEST_F(Previewed, says_why_a_record_is_not_trained_and_what_decided) {
 
   const std::string text = show({"max_length=40"}, options);
   for (const char* part :
-       {"train.jsonl:3", "not trained, bad: not valid JSON", "(on_bad_sample: skip)",
+       {"train.jsonl:3", "not trained, bad: not valid JSON", "(on_bad_sample:\nskip)",
         "not trained, unsupervised: no token of it is trained (under every policy)",
         "not trained, empty: no token", "not trained, overlong:", "the limit is 40",
         "(on_overlong: drop)", "0 samples trained", "4 records not trained"}) {
