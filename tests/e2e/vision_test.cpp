@@ -16,7 +16,7 @@ namespace fs = std::filesystem;
 
 constexpr const char* kModel = R"(model_config.load_from_config={model_type: qwen2_5_vl, config:
   {vocab_size: 4100, hidden_size: 32, intermediate_size: 64, num_hidden_layers: 2,
-   num_attention_heads: 2, num_key_value_heads: 1, tie_word_embeddings: true,
+   num_attention_heads: 2, num_key_value_heads: 1, tie_word_embeddings: true, head_dim: null,
    image_token_id: 4098, video_token_id: 4099, vision_start_token_id: 4096,
    vision_end_token_id: 4097, rope_scaling: {type: mrope, mrope_section: [2, 3, 3]},
    vision_config: {depth: 2, hidden_size: 32, intermediate_size: 48, num_heads: 2,
@@ -186,7 +186,7 @@ TEST_F(Seeing, images_for_a_model_that_sees_none_are_refused) {
   const Ended blind = project.train({"dataset_config.processor_config.processor_name=tok",
                                      "dataset_config.processor_config.processor_type=qwen2_5_vl"});
   EXPECT_EQ(blind.exit, 2);
-  EXPECT_THAT(blind.err, HasSubstr("has no vision tower"));
+  EXPECT_THAT(blind.err, HasSubstr("prepares for model_type qwen2_5_vl, not qwen3"));
   std::string other = kModel;
   other.replace(other.find("image_token_id: 4098"), 20, "image_token_id: 4097");
   Words mixed = words();
