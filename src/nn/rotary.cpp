@@ -88,7 +88,8 @@ std::pair<at::Tensor, at::Tensor> Rotary::tables(const at::Tensor& positions,
   } else {
     TORCH_INTERNAL_ASSERT(positions.dim() == 2 && positions.size(0) == 3 && !axes_.empty(),
                           "rotary positions ", positions.sizes(), ", sections ", axes_.size());
-    of_frequency = positions.to(at::kFloat).index_select(0, device_axes_).t();
+    // selected behind the transposition, so that the tables are contiguous: kernels read them so
+    of_frequency = positions.to(at::kFloat).t().index_select(1, device_axes_);
   }
   const at::Tensor angles = of_frequency * device_inverse_.unsqueeze(0);  // [T, D / 2]
   return {(angles.cos() * scaling_).to(dtype), (angles.sin() * scaling_).to(dtype)};

@@ -37,7 +37,7 @@ class Rotary {
   double attention_scaling() const { return scaling_; }
 
   /// positions [T], or [3, T] with sections (three equal rows give what [T] gives) -> cos, sin [T,
-  /// D / 2]: angles in fp32, then cast to `dtype`.
+  /// D / 2], contiguous: angles in fp32, then cast to `dtype`.
   std::pair<at::Tensor, at::Tensor> tables(const at::Tensor& positions, at::ScalarType dtype) const;
 
  private:

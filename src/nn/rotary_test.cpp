@@ -74,6 +74,7 @@ TEST(Rotary, sections_turn_frequencies_by_their_own_axis) {
   const Rotary plain({}, 8), mrope(config, 8);
   const at::Tensor t = at::arange(3, 8, at::kInt), h = t * 2, w = t * 5;
   const auto [cos, sin] = mrope.tables(at::stack({t, h, w}), at::kFloat);
+  EXPECT_TRUE(cos.is_contiguous() && sin.is_contiguous());  // as kernels read them
   const std::vector<at::Tensor> alone = {plain.tables(t, at::kFloat).second,
                                          plain.tables(h, at::kFloat).second,
                                          plain.tables(w, at::kFloat).second};
@@ -91,6 +92,7 @@ TEST(Rotary, interleaved_sections_take_turns_and_leave_the_rest_to_time) {
   const Rotary plain({}, 16), mrope(config, 16);
   const at::Tensor t = at::arange(3, 8, at::kInt), h = t * 2, w = t * 5;
   const auto [cos, sin] = mrope.tables(at::stack({t, h, w}), at::kFloat);
+  EXPECT_TRUE(cos.is_contiguous() && sin.is_contiguous());  // as kernels read them
   const std::vector<at::Tensor> alone = {plain.tables(t, at::kFloat).second,
                                          plain.tables(h, at::kFloat).second,
                                          plain.tables(w, at::kFloat).second};

@@ -1,3 +1,5 @@
+#include <ATen/TensorOperators.h>
+#include <c10/core/GradMode.h>
 #include <gtest/gtest.h>
 #include <unistd.h>
 
@@ -49,6 +51,38 @@ TEST_F(StepOnGpu, makes_the_host_wait_for_nothing) {
     }
   }
   std::filesystem::remove_all(folder);
+}
+
+/// Whole models, not ops alone: what the kernels assume of tables and positions is made elsewhere.
+TEST_F(StepOnGpu, fused_kernels_give_the_hidden_states_of_plain_ones) {
+  using kernels::Form;
+  const nn::KernelSet plain{Form::plain, Form::plain, Form::plain, Form::plain};
+  for (const bool sees : {false, true}) {
+    SCOPED_TRACE(sees ? "seeing" : "text");
+    nlohmann::json config = sees ? small_seeing_model() : small_text_model();
+    config["initializer_range"] = 0.1;  // heads that look at some tokens more than at others
+    const data::StepBatch batch = small_step({1000, 536}, sees ? 8 : 0);
+    const auto hidden = [&](at::ScalarType dtype, const nn::KernelSet& kernels) {
+      const c10::NoGradGuard no_grad;
+      nn::MemoryOptions memory;
+      memory.device = device_;
+      memory.dtype = dtype;
+      const Network network = small_network(config, memory);
+      nn::RunContext context;
+      context.kernels = kernels;
+      const StepWork work = step_work(batch, *network.model, device_, {});
+      return network.model->language_model()
+          ->hidden(work.micro_steps.front(), context)
+          .to(at::kCPU, at::kFloat);
+    };
+    const at::Tensor exact = hidden(at::kFloat, plain);
+    const auto error_of = [&](const nn::KernelSet& kernels) {
+      return (hidden(at::kBFloat16, kernels) - exact).abs().mean().item<double>();
+    };
+    const double least = error_of(plain);
+    EXPECT_GT(least, 0);
+    EXPECT_LE(error_of({}), 2 * least);
+  }
 }
 
 }  // namespace

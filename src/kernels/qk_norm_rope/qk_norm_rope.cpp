@@ -15,6 +15,18 @@
 namespace lmms::kernels {
 namespace {
 
+// The kernels take addresses, not strides: tables in another order would turn every head by another
+// token's angle.
+void check_tables(const at::Tensor& qkv, const QkTreatment& how) {
+  for (const at::Tensor* table : {&how.cos, &how.sin}) {
+    TORCH_INTERNAL_ASSERT(table->is_contiguous() &&
+                              table->sizes() == at::IntArrayRef({qkv.size(0), how.head_dim / 2}),
+                          "rotary tables: expected contiguous [", qkv.size(0), ", ",
+                          how.head_dim / 2, "], found ", table->sizes(), " with strides ",
+                          table->strides());
+  }
+}
+
 QkNormRopeArgs args_of(const at::Tensor& qkv, const QkTreatment& how) {
   QkNormRopeArgs a;
   a.x = qkv.const_data_ptr();
@@ -54,6 +66,7 @@ bool qk_kernels_take(const at::Tensor& qkv, const QkTreatment& how) {
 void qk_forward(const at::Tensor& qkv, const QkTreatment& how, const at::Tensor& out) {
   const int64_t width = (how.heads + how.kv_heads) * how.head_dim;
   const at::Tensor treated = qkv.narrow(1, 0, width);
+  check_tables(qkv, how);
   tell_pass({treated, treated}, 0.75);
   if (!qkv.is_cuda()) return;
   QkNormRopeArgs a = args_of(qkv, how);
@@ -70,6 +83,7 @@ QkWeightGradients qk_backward(const at::Tensor& qkv, const QkTreatment& how,
   const at::Tensor partials =
       at::empty({rows.q + rows.k, how.head_dim}, qkv.options().dtype(at::kFloat));
   const at::Tensor treated = dqkv.narrow(1, 0, (how.heads + how.kv_heads) * how.head_dim);
+  check_tables(qkv, how);
   tell_pass({treated, treated, how.norms() ? treated : at::Tensor()}, 0.72);
   if (qkv.is_cuda()) {
     QkNormRopeArgs a = args_of(qkv, how);
