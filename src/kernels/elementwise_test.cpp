@@ -107,6 +107,19 @@ TEST_P(Elementwise, qk_norm_rope_norms_each_head_then_rotates) {
       {random("x", {6, 3, 16}, GetParam()), random("w", {16}, GetParam())});
 }
 
+// freeze_modules may name a single tensor.
+TEST(LayerNorm, trains_a_bias_beside_a_frozen_weight_and_the_other_way_round) {
+  for (const bool weight_trains : {false, true}) {
+    const at::Tensor x = random("x", {5, 8}), w = random("w", {8}), b = random("b", {8});
+    (weight_trains ? w : b).set_requires_grad(true);
+    norm(x, {{w, {}}, {b, {}}, kEps}).sum().backward();
+    EXPECT_EQ(w.grad().defined(), weight_trains);
+    ASSERT_EQ(b.grad().defined(), !weight_trains);
+    if (weight_trains) continue;
+    EXPECT_EQ((b.grad() - 5.0).abs().max().item<double>(), 0.0);
+  }
+}
+
 INSTANTIATE_TEST_SUITE_P(Types, Elementwise, ::testing::Values(at::kFloat, at::kBFloat16));
 
 }  // namespace

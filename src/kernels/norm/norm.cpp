@@ -173,7 +173,8 @@ struct Norm : torch::autograd::Function<Norm> {
     ctx->saved_data["fused"] = fuses(x, given.form);
     ctx->saved_data["weight_slot"] = given.weight.slot;
     ctx->saved_data["bias_slot"] = given.bias.slot;
-    ctx->saved_data["wants_weights"] = weight.requires_grad();
+    ctx->saved_data["wants_weights"] =
+        weight.requires_grad() || (bias.defined() && bias.requires_grad());
     ctx->saved_data["adds"] = residual.defined();
     return {out.y, residual.defined() ? out.sum : x};
   }
