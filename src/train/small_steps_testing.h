@@ -44,10 +44,39 @@ inline nlohmann::json small_seeing_model() {
             {"fullatt_block_indexes", {1, 3}}}}};
 }
 
+/// With LayerNorms, positions that are interpolated, features for the first layers, and axes that
+/// take turns.
+inline nlohmann::json small_deepstack_model() {
+  return {{"model_type", "qwen3_vl"},
+          {"image_token_id", 30},
+          {"video_token_id", 31},
+          {"vision_start_token_id", 29},
+          {"text_config",
+           {{"vocab_size", 512},
+            {"hidden_size", 64},
+            {"intermediate_size", 128},
+            {"num_hidden_layers", 3},
+            {"num_attention_heads", 4},
+            {"num_key_value_heads", 2},
+            {"head_dim", 32},
+            {"max_position_embeddings", 4096},
+            {"rope_scaling", {{"mrope_section", {6, 5, 5}}, {"rope_type", "default"}}}}},
+          {"vision_config",
+           {{"depth", 3},
+            {"hidden_size", 64},
+            {"intermediate_size", 128},
+            {"num_heads", 2},
+            {"out_hidden_size", 64},
+            {"patch_size", 16},
+            {"num_position_embeddings", 64},
+            {"deepstack_visual_indexes", {0, 1}}}}};
+}
+
 /// A step of one row: segments of these lengths, half of the tokens trained; `images` of 16 x 16
-/// patches (64 tokens each) stand at its front.
-inline data::StepBatch small_step(const std::vector<int64_t>& lengths, int64_t images = 0) {
-  constexpr int64_t kSide = 16, kTokens = kSide * kSide / 4, kPatchValues = 3 * 2 * 14 * 14;
+/// patches of `patch` pixels a side (64 tokens each) stand at its front.
+inline data::StepBatch small_step(const std::vector<int64_t>& lengths, int64_t images = 0,
+                                  int64_t patch = 14) {
+  constexpr int64_t kSide = 16, kTokens = kSide * kSide / 4;
   data::Batch row;
   for (const int64_t length : lengths) {
     data::Segment segment;
@@ -68,7 +97,9 @@ inline data::StepBatch small_step(const std::vector<int64_t>& lengths, int64_t i
     row.vision.grids.push_back({1, kSide, kSide});
     for (int64_t k = 0; k < kTokens; ++k) row.vision.rows.push_back(kTokens * i + k);
   }
-  row.vision.patches.assign(static_cast<size_t>(images * kSide * kSide * kPatchValues), 0.5f);
+  row.vision.patches.resize(static_cast<size_t>(images * kSide * kSide * 3 * 2 * patch * patch));
+  for (size_t k = 0; k < row.vision.patches.size(); ++k)
+    row.vision.patches[k] = static_cast<float>(k * 7919 % 2001) / 1000 - 1;
   if (images > 0) {  // three axes
     const std::vector<int32_t> one = row.position_ids;
     for (int axis = 1; axis < 3; ++axis)

@@ -1,5 +1,4 @@
 #include <ATen/TensorOperators.h>
-#include <c10/core/GradMode.h>
 #include <gtest/gtest.h>
 #include <unistd.h>
 
@@ -53,35 +52,51 @@ TEST_F(StepOnGpu, makes_the_host_wait_for_nothing) {
   std::filesystem::remove_all(folder);
 }
 
+constexpr double kBfloat16Unit = 1.0 / 256;
+
+struct SmallCase {
+  const char* name;
+  nlohmann::json model;
+  data::StepBatch step;
+};
+
 /// Whole models, not ops alone: what the kernels assume of tables and positions is made elsewhere.
-TEST_F(StepOnGpu, fused_kernels_give_the_hidden_states_of_plain_ones) {
+TEST_F(StepOnGpu, fused_kernels_give_the_loss_and_gradients_of_plain_ones) {
   using kernels::Form;
   const nn::KernelSet plain{Form::plain, Form::plain, Form::plain, Form::plain};
-  for (const bool sees : {false, true}) {
-    SCOPED_TRACE(sees ? "seeing" : "text");
-    nlohmann::json config = sees ? small_seeing_model() : small_text_model();
-    config["initializer_range"] = 0.1;  // heads that look at some tokens more than at others
-    const data::StepBatch batch = small_step({1000, 536}, sees ? 8 : 0);
-    const auto hidden = [&](at::ScalarType dtype, const nn::KernelSet& kernels) {
-      const c10::NoGradGuard no_grad;
+  for (SmallCase& c : std::vector<SmallCase>{
+           {"text", small_text_model(), small_step({1000, 536})},
+           {"windows", small_seeing_model(), small_step({1000, 536}, 8)},
+           {"deepstack", small_deepstack_model(), small_step({700, 324}, 8, 16)}}) {
+    // heads that look at some tokens more than at others
+    (c.model.contains("text_config") ? c.model["text_config"] : c.model)["initializer_range"] = 0.1;
+    // the loss, and the gradients of each bucket
+    const auto run = [&](at::ScalarType dtype, const nn::KernelSet& kernels) {
       nn::MemoryOptions memory;
       memory.device = device_;
       memory.dtype = dtype;
-      const Network network = small_network(config, memory);
+      Network network = small_network(c.model, memory);
       nn::RunContext context;
       context.kernels = kernels;
-      const StepWork work = step_work(batch, *network.model, device_, {});
-      return network.model->language_model()
-          ->hidden(work.micro_steps.front(), context)
-          .to(at::kCPU, at::kFloat);
+      const StepWork work = step_work(c.step, *network.model, device_, {});
+      std::vector<at::Tensor> out{
+          plain_runner()
+              ->run(network, *objectives::next_token(), work.micro_steps, context)
+              .to(at::kCPU, at::kFloat)};
+      for (const parallel::Bucket& bucket : network.memory.buckets)
+        out.push_back(bucket.gradients().to(at::kCPU, at::kFloat));
+      return out;
     };
-    const at::Tensor exact = hidden(at::kFloat, plain);
-    const auto error_of = [&](const nn::KernelSet& kernels) {
-      return (hidden(at::kBFloat16, kernels) - exact).abs().mean().item<double>();
-    };
-    const double least = error_of(plain);
-    EXPECT_GT(least, 0);
-    EXPECT_LE(error_of({}), 2 * least);
+    const auto exact = run(at::kFloat, plain), by_plain = run(at::kBFloat16, plain),
+               by_fused = run(at::kBFloat16, {});
+    for (size_t i = 0; i < exact.size(); ++i) {
+      const auto error = [&](const std::vector<at::Tensor>& of) {
+        return (of[i] - exact[i]).abs().mean().item<double>();
+      };
+      EXPECT_GT(exact[i].abs().mean().item<double>(), 0) << c.name << ", " << i;
+      const double most = i > 0 ? 2 * error(by_plain) : kBfloat16Unit * exact[0].item<double>();
+      EXPECT_LE(error(by_fused), most) << c.name << ", " << i;
+    }
   }
 }
 
