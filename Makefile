@@ -2,8 +2,9 @@
 # Objects and programs are CMake's and Ninja's affair (CMakePresets.json); this file only strings the steps together.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: quickstart test build test-gpu gpu-bundle format lint bench bench-gpu clean help bootstrap
+.PHONY: quickstart test build install test-gpu gpu-bundle format lint bench bench-gpu clean help bootstrap
 PRESET ?= dev
+PREFIX ?= /usr/local
 BUILD := build/$(PRESET)
 
 quickstart: configure  ## train a small model that sees on handwritten digits, in about a minute
@@ -15,6 +16,10 @@ test: build  ## build everything and run all tests that need no GPU
 
 build: configure  ## build everything: programs and tests (PRESET=dev|release|asan|tsan|gpu)
 	@cmake --build --preset $(PRESET)
+
+install: configure  ## install the programs under PREFIX (/usr/local; DESTDIR before it); a moved folder works too
+	@cmake --build $(BUILD) --target programs
+	@cmake --install $(BUILD) --strip --prefix $(abspath $(PREFIX))
 
 test-gpu: configure  ## run the tests that need a GPU
 	@cmake --build $(BUILD) --target gpu_tests

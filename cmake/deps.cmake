@@ -10,6 +10,8 @@ function(sdk_lib name file)
   get_filename_component(soname "${file}" NAME)
   set_target_properties(sdk::${name} PROPERTIES IMPORTED_LOCATION "${file}" IMPORTED_SONAME "${soname}")
   target_include_directories(sdk::${name} SYSTEM INTERFACE ${ARGN})
+  file(RELATIVE_PATH file "${SITE}" "${file}")
+  set_property(GLOBAL APPEND PROPERTY LMMS_SITE_FILES "${file}")  # what an installation takes along
 endfunction()
 
 # fmt: the copy inside torch's headers (another version beside it clashes); core/format.cpp compiles it once.
@@ -47,11 +49,12 @@ find_package(simdjson REQUIRED)
 find_package(CLI11 REQUIRED)
 find_package(Threads REQUIRED)
 find_library(PCRE2_LIBRARY pcre2-8 REQUIRED)
-# The codecs of images are linked into the program: another machine needs none of them.
+# The codecs of images: an installation brings libjpeg and libpng along, for Debian's archives of them cannot be part of a
+# shared library; libwebp's can, and every machine has zlib.
 set(MEDIA_LIBRARIES "")
-foreach(library jpeg png16 webpdemux webp z)
-  find_library(MEDIA_${library} NAMES lib${library}.a ${library} REQUIRED)
-  list(APPEND MEDIA_LIBRARIES "${MEDIA_${library}}")
+foreach(library libwebpdemux.a libwebp.a jpeg png16 z)
+  find_library(CODEC_${library} NAMES ${library} REQUIRED)
+  list(APPEND MEDIA_LIBRARIES "${CODEC_${library}}")
 endforeach()
 # FFmpeg is behind liblmms_video.so alone, which the program opens at the first video.
 set(FFMPEG_LIBRARIES "")
@@ -120,6 +123,7 @@ if(LMMS_HAS_CUDA)
   find_package(CUDAToolkit REQUIRED)
   sdk_lib(c10_cuda "${SITE}/torch/lib/libc10_cuda.so" ${torch_includes})
   sdk_lib(torch_cuda "${SITE}/torch/lib/libtorch_cuda.so" ${torch_includes})
+  set_property(GLOBAL APPEND PROPERTY LMMS_SITE_FILES torch/lib/libtorch_nvshmem.so)  # libtorch_cuda needs it
   target_link_libraries(sdk::torch_cuda INTERFACE sdk::torch_cpu sdk::c10_cuda CUDA::cudart_static)
   # libtorch_cuda registers its operators when it is loaded: it is needed even where no symbol of it is named.
   target_link_options(sdk::torch_cuda INTERFACE -Wl,--allow-shlib-undefined

@@ -1,5 +1,5 @@
-# A text file as a string in C++: cmake -DINPUT=FILE -DOUTPUT=FILE.cpp -DROOM=train -DNAME=report_page_js -P cmake/embed.cmake
-#   namespace lmms::train::embedded { extern const std::string_view report_page_js; }
+# A text file as a string in C++: cmake -DINPUT=FILE -DOUTPUT=FILE.cpp -DROOM=report -DNAME=page_js -P cmake/embed.cmake
+#   namespace lmms::report::embedded { extern const std::string_view page_js; }
 # Raw literals cannot grow without end (some compilers stop at 16 kB, all join neighbours), so the text is cut at line ends.
 file(READ "${INPUT}" text)
 string(FIND "${text}" ")embedded\"" clash)

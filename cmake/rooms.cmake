@@ -1,15 +1,16 @@
-# lmms_room(NAME DEPS ...): everything under src/NAME as one static library lmms_NAME, with its tests found beside the code.
+# lmms_room(NAME DEPS ...): everything under src/NAME as the object library lmms_NAME, with its tests found beside the code.
+# The objects of all rooms are one shared library, lmms_library(); the tests of a room are linked with the objects of that room
+# and of those below it alone, so that no room waits for one above it, nor leans on it unnoticed.
 #   *_test.cpp        one program NAME_test, run by ctest under the label unit
 #   *_gpu_test.cpp    one program NAME_gpu_test with CUDA, label gpu, built by the target gpu_tests
 #   *_testing.cpp     what both kinds of test share
 #   *_bench.cpp       one program NAME_bench, built by the target benchmarks
 #   *_gpu_bench.cpp   one program NAME_gpu_bench with CUDA and its own main in *_benching.cpp, built by the target gpu_benchmarks
-#   *_none.cpp        what a build without CUDA links for a *_cuda.cpp of the same name; in lmms_NAME_none
-#   *_cuda.cpp, *.cu  in lmms_NAME_cuda; no other object depends on CUDA, so nothing is compiled twice
+#   *_none.cpp        what a build without CUDA links for a *_cuda.cpp of the same name; in lmms_NAME_none_objects
+#   *_cuda.cpp, *.cu  in lmms_NAME_cuda_objects; no other object depends on CUDA, so nothing is compiled twice
 #   *_module.cpp      a shared library of its own that the program opens when it needs it: lmms_module()
-#   *.css *.js *.html strings inside the library: src/train/report/page.js is lmms::train::embedded::report_page_js, which a
-#                     user declares: namespace lmms::train::embedded { extern const std::string_view report_page_js; }
-set(LMMS_ROOMS "" CACHE INTERNAL "")
+#   *.css *.js *.html strings inside the library: src/report/page.js is lmms::report::embedded::page_js, which a
+#                     user declares: namespace lmms::report::embedded { extern const std::string_view page_js; }
 add_custom_target(benchmarks)
 foreach(target gpu_tests gpu_benchmarks)
   if(LMMS_HAS_CUDA)
@@ -55,7 +56,7 @@ function(lmms_room name)
   endforeach()
 
   if(sources)
-    add_library(lmms_${name} STATIC ${sources})
+    add_library(lmms_${name} OBJECT ${sources})
     target_sources(lmms_${name} INTERFACE FILE_SET HEADERS BASE_DIRS "${CMAKE_SOURCE_DIR}/src" FILES ${headers})
     target_include_directories(lmms_${name} PUBLIC "${CMAKE_SOURCE_DIR}/src")
     target_compile_options(lmms_${name} PRIVATE ${LMMS_WARNINGS})
@@ -67,15 +68,24 @@ function(lmms_room name)
     target_link_libraries(lmms_${name} INTERFACE ${ROOM_DEPS})
   endif()
   add_library(lmms::${name} ALIAS lmms_${name})
-  set(LMMS_ROOMS ${LMMS_ROOMS} ${name} CACHE INTERNAL "")
+  set(closure ${name})
+  foreach(need ${ROOM_DEPS})
+    if(need MATCHES "^lmms::(.+)$")
+      get_property(below GLOBAL PROPERTY LMMS_ROOMS_OF_${CMAKE_MATCH_1})
+      list(APPEND closure ${below})
+    else()
+      set_property(GLOBAL APPEND PROPERTY LMMS_EXTERNAL ${need})
+    endif()
+  endforeach()
+  list(REMOVE_DUPLICATES closure)
+  set_property(GLOBAL PROPERTY LMMS_ROOMS_OF_${name} ${closure})  # the room itself and those that it may use
+  set_property(GLOBAL APPEND PROPERTY LMMS_ROOMS ${name})
 
   foreach(flavour none cuda)
-    add_library(lmms_${name}_${flavour} INTERFACE)
     if(parts_${flavour} AND ("${flavour}" STREQUAL "none" OR LMMS_HAS_CUDA))
-      add_library(lmms_${name}_${flavour}_objects STATIC ${parts_${flavour}})
+      add_library(lmms_${name}_${flavour}_objects OBJECT ${parts_${flavour}})
       target_compile_options(lmms_${name}_${flavour}_objects PRIVATE ${LMMS_WARNINGS})
       target_link_libraries(lmms_${name}_${flavour}_objects PUBLIC lmms_${name})
-      target_link_libraries(lmms_${name}_${flavour} INTERFACE lmms_${name}_${flavour}_objects)
     endif()
   endforeach()
   if(TARGET lmms_${name}_cuda_objects)
@@ -83,26 +93,25 @@ function(lmms_room name)
   endif()
 
   if(LMMS_TESTS AND tests)
-    lmms_test(${name}_test unit DEPS lmms_${name} SOURCES ${tests} ${testing})
+    lmms_test(${name}_test unit ROOM ${name} SOURCES ${tests} ${testing})
   endif()
   if(LMMS_TESTS AND LMMS_HAS_CUDA AND gpu_tests)
-    lmms_test(${name}_gpu_test gpu FLAVOUR cuda DEPS lmms_${name} SOURCES ${gpu_tests} ${testing})
+    lmms_test(${name}_gpu_test gpu FLAVOUR cuda ROOM ${name} SOURCES ${gpu_tests} ${testing})
     set_target_properties(${name}_gpu_test PROPERTIES EXCLUDE_FROM_ALL ON)
     add_dependencies(gpu_tests ${name}_gpu_test)
   endif()
   if(LMMS_TESTS AND benches)
     add_executable(${name}_bench EXCLUDE_FROM_ALL ${benches})
     target_compile_options(${name}_bench PRIVATE ${LMMS_WARNINGS})
-    target_link_libraries(${name}_bench PRIVATE lmms_${name} benchmark::benchmark benchmark::benchmark_main)
+    target_link_libraries(${name}_bench PRIVATE benchmark::benchmark benchmark::benchmark_main)
     target_compile_definitions(${name}_bench PRIVATE LMMS_SOURCE_DIR="${CMAKE_SOURCE_DIR}")
-    lmms_link_flavour(${name}_bench none)
+    lmms_link_rooms(${name}_bench none ${name})
     add_dependencies(benchmarks ${name}_bench)
   endif()
   if(LMMS_TESTS AND LMMS_HAS_CUDA AND gpu_benches)
     add_executable(${name}_gpu_bench EXCLUDE_FROM_ALL ${gpu_benches})
     target_compile_options(${name}_gpu_bench PRIVATE ${LMMS_WARNINGS})
-    target_link_libraries(${name}_gpu_bench PRIVATE lmms_${name})
-    lmms_link_flavour(${name}_gpu_bench cuda)
+    lmms_link_rooms(${name}_gpu_bench cuda ${name})
     add_dependencies(gpu_benchmarks ${name}_gpu_bench)
   endif()
 endfunction()
@@ -119,7 +128,6 @@ function(lmms_module name)
   target_include_directories(lmms_${name} SYSTEM PRIVATE ${MODULE_INCLUDES})
   target_link_libraries(lmms_${name} PRIVATE ${MODULE_LIBRARIES})
   add_dependencies(lmms_${MODULE_ROOM} lmms_${name})
-  install(TARGETS lmms_${name} LIBRARY DESTINATION lib COMPONENT gpu)
 endfunction()
 
 # Sets OUT to the .cpp that holds the text of FILE, made again when the text changes.
@@ -133,23 +141,61 @@ function(lmms_embed out room file)
   set(${out} "${made}" PARENT_SCOPE)
 endfunction()
 
-# Links what stands in for CUDA (none) or CUDA itself, of every room.
-function(lmms_link_flavour target flavour)
-  foreach(room ${LMMS_ROOMS})
-    target_link_libraries(${target} PRIVATE lmms_${room}_${flavour})
+# lmms_link_rooms(TARGET FLAVOUR ROOM...): links the objects of these rooms and of all that they may use, with what stands in
+# for CUDA (none) or CUDA itself (cuda).
+function(lmms_link_rooms target flavour)
+  set(rooms "")
+  foreach(room ${ARGN})
+    get_property(closure GLOBAL PROPERTY LMMS_ROOMS_OF_${room})
+    list(APPEND rooms ${closure})
   endforeach()
+  list(REMOVE_DUPLICATES rooms)
+  foreach(room ${rooms})
+    target_link_libraries(${target} PRIVATE lmms_${room})
+    if(TARGET lmms_${room}_${flavour}_objects)
+      target_link_libraries(${target} PRIVATE lmms_${room}_${flavour}_objects)
+    endif()
+  endforeach()
+  set_target_properties(${target} PROPERTIES LINKER_LANGUAGE CXX)
 endfunction()
 
-# lmms_test(NAME LABEL [FLAVOUR cuda] DEPS ... SOURCES ...): one GoogleTest program, one line of ctest.
+# lmms_library(TARGET FLAVOUR FOLDER): liblmms.so in FOLDER, all rooms. Programs that link TARGET find the rooms' headers and
+# what those include. It shows the names of the project and of its fmt alone (cmake/liblmms.map): what it was linked with
+# statically, and templates of other libraries, stay its own. -z defs: no name may be missing.
+function(lmms_library target flavour folder)
+  get_property(rooms GLOBAL PROPERTY LMMS_ROOMS)
+  get_property(external GLOBAL PROPERTY LMMS_EXTERNAL)
+  list(REMOVE_DUPLICATES external)
+  set(map "${CMAKE_SOURCE_DIR}/cmake/liblmms.map")
+  add_library(${target} SHARED)
+  lmms_link_rooms(${target} ${flavour} ${rooms})
+  target_include_directories(${target} INTERFACE "${CMAKE_SOURCE_DIR}/src")
+  target_link_libraries(${target} PUBLIC ${external})
+  target_link_options(${target} PRIVATE "LINKER:--version-script=${map}" LINKER:-Bsymbolic-functions)
+  if(NOT LMMS_SANITIZE)
+    target_link_options(${target} PRIVATE LINKER:-z,defs)
+  endif()
+  if(flavour STREQUAL cuda)  # what libtorch_cuda needs may be absent where it is linked
+    target_link_options(${target} INTERFACE LINKER:--allow-shlib-undefined)
+  endif()
+  set_target_properties(${target} PROPERTIES OUTPUT_NAME lmms LIBRARY_OUTPUT_DIRECTORY "${folder}" LINK_DEPENDS "${map}")
+endfunction()
+
+# lmms_test(NAME LABEL [FLAVOUR cuda] [ROOM room] SOURCES ...): one GoogleTest program, one line of ctest. It is linked with the
+# objects of ROOM and of those below it, or else with liblmms.so.
 function(lmms_test name label)
-  cmake_parse_arguments(TEST "" "FLAVOUR" "DEPS;SOURCES" ${ARGN})
+  cmake_parse_arguments(TEST "" "FLAVOUR;ROOM" "SOURCES" ${ARGN})
   if(NOT TEST_FLAVOUR)
     set(TEST_FLAVOUR none)
   endif()
   add_executable(${name} ${TEST_SOURCES})
   target_compile_options(${name} PRIVATE ${LMMS_WARNINGS})
-  target_link_libraries(${name} PRIVATE ${TEST_DEPS} GTest::gtest GTest::gmock GTest::gtest_main)
-  lmms_link_flavour(${name} ${TEST_FLAVOUR})
+  target_link_libraries(${name} PRIVATE GTest::gtest GTest::gmock GTest::gtest_main)
+  if(TEST_ROOM)
+    lmms_link_rooms(${name} ${TEST_FLAVOUR} ${TEST_ROOM})
+  else()
+    target_link_libraries(${name} PRIVATE lmms_library)
+  endif()
   target_compile_definitions(${name} PRIVATE LMMS_SOURCE_DIR="${CMAKE_SOURCE_DIR}")
   add_test(NAME ${name} COMMAND ${name} --gtest_brief=1)
   # Tests run beside each other: threads that spin while they wait would starve them.

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# What pages name in code spans exists: files (`train/step.h`, `adamw.cu`, `make_*.py`) and things of our rooms (`nn::Linear`).
+# What pages name in code spans exists: files (`step/step.h`, `adamw.cu`, `make_*.py`) and things of our rooms (`nn::Linear`).
 # A page is a tracked .md file. A file is looked for from the top, below src/, beside the page, and by its last two parts; a
 # thing by its last name anywhere in the sources. Left out: names with a part in capitals (`OP.h`, `src/ROOM/x.h` stand for
 # any), and `modeling_*.py`, which are transformers'.
@@ -33,7 +33,7 @@ git ls-files | awk '
         if (span ~ /^[A-Za-z0-9_.*-][A-Za-z0-9_.*\/-]*\.(h|cpp|cu|cuh|def|cmake|sh|py|js|css|md)$/) {
           spans++
           if (!is_file(span, page)) breach(page, number, span, "file")
-        } else if (match(span, /^(lmms::)?(app|train|objectives|optim|models|nn|kernels|parallel|data|text|media|checkpoint|config)::[A-Za-z_:]+/)) {
+        } else if (match(span, /^(lmms::)?(app|train|generate|report|plan|inspect|step|objectives|optim|models|nn|kernels|parallel|data|text|media|checkpoint|config)::[A-Za-z_:]+/)) {
           spans++
           name = substr(span, 1, RLENGTH)
           sub(/.*::/, "", name)

@@ -7,7 +7,7 @@
 #include "media/image.h"
 #include "media/source.h"
 #include "media/video.h"
-#include "train/kernel_patches.h"
+#include "models/patch.h"
 
 namespace lmms::app {
 
@@ -53,21 +53,23 @@ void AnswerFlags::add_to(CLI::App& command) {
   command.add_flag("--cpu", use_cpu, "The CPU even where there is a GPU");
 }
 
-train::InferenceModel AnswerFlags::open(train::PromptForm form) const {
-  train::InferenceOptions options;
+generate::InferenceModel AnswerFlags::open(const models::ModelRegistry& models,
+                                           generate::PromptForm form) const {
+  generate::InferenceOptions options;
   if (dtype) options.dtype = *dtype == "bfloat16" ? at::kBFloat16 : at::kFloat;
-  options.use_cpu = use_cpu;
-  if (kernels == "plain") options.kernels = train::plain_kernels();
+  if (kernels == "plain") options.kernels = lmms::models::plain_kernels();
   options.prompting = {form, system};
-  return train::open_model(model, options, place());
+  const train::Place here = place();
+  options.device = here.device(use_cpu);
+  return generate::open_model(models, model, here.hub_cache, options);
 }
 
-train::GenerationOptions AnswerFlags::generation(const train::InferenceModel& model) const {
-  train::GenerationOptions options;
+generate::GenerationOptions AnswerFlags::generation(const generate::InferenceModel& model) const {
+  generate::GenerationOptions options;
   options.max_new_tokens = max_new_tokens;
   options.stop_ids = model.prompting.stop_ids();
-  train::SamplingOptions& sampling = options.sampling;
-  if (!greedy) sampling = train::sampling_of(model.generation_config);
+  generate::SamplingOptions& sampling = options.sampling;
+  if (!greedy) sampling = generate::sampling_of(model.generation_config);
   if (temperature) sampling.temperature = *temperature;
   if (top_k) sampling.top_k = *top_k;
   if (top_p) sampling.top_p = *top_p;
@@ -80,7 +82,7 @@ namespace {
 
 // The bytes of an image or video.
 std::string read_medium(const std::string& where, const std::string& source,
-                        const train::InferenceModel& model) {
+                        const generate::InferenceModel& model) {
   if (!model.sees()) {
     throw Error(where,
                 fmt::format("the model in {} ({}) takes text alone", model.folder.string(),
@@ -95,14 +97,14 @@ std::string read_medium(const std::string& where, const std::string& source,
 }  // namespace
 
 void check_image(const std::string& where, const std::string& image,
-                 const train::InferenceModel& model) {
+                 const generate::InferenceModel& model) {
   const std::string bytes = read_medium(where, image, model);
   const auto pixels = media::decode(std::as_bytes(std::span(bytes)));
   if (!pixels) throw Error(where, pixels.fault().what, pixels.fault().fix);
 }
 
 void check_video(const std::string& where, const std::string& video,
-                 const train::InferenceModel& model) {
+                 const generate::InferenceModel& model) {
   const std::string bytes = read_medium(where, video, model);
   const auto info = media::probe_video(std::as_bytes(std::span(bytes)));
   if (!info) throw Error(where, info.fault().what, info.fault().fix);

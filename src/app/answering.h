@@ -4,7 +4,7 @@
 #include <optional>
 #include <string>
 
-#include "train/generation/inference.h"
+#include "generate/inference.h"
 
 namespace lmms::app {
 
@@ -22,16 +22,17 @@ struct AnswerFlags {
   std::string kernels = "fused";
 
   void add_to(CLI::App& command);
-  train::InferenceModel open(train::PromptForm form) const;
+  generate::InferenceModel open(const models::ModelRegistry& models,
+                                generate::PromptForm form) const;
   /// The checkpoint's generation_config.json, and what the command line says over it.
-  train::GenerationOptions generation(const train::InferenceModel& model) const;
+  generate::GenerationOptions generation(const generate::InferenceModel& model) const;
 };
 
 /// Throw Error, naming `where`, for a file that cannot be read as one, or a model that sees none.
 void check_image(const std::string& where, const std::string& image,
-                 const train::InferenceModel& model);
+                 const generate::InferenceModel& model);
 void check_video(const std::string& where, const std::string& video,
-                 const train::InferenceModel& model);
+                 const generate::InferenceModel& model);
 
 /// Text of a model with control characters made visible: it must not command the terminal.
 std::string shown(const std::string& text);

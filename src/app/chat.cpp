@@ -9,6 +9,7 @@
 #include "core/error.h"
 #include "core/format.h"
 #include "text/text_stream.h"
+#include "train/registries.h"
 #include "train/signals.h"
 
 namespace lmms::app {
@@ -24,7 +25,7 @@ constexpr const char* kHelp =
 
 class Chat {
  public:
-  Chat(const train::InferenceModel& model, const train::GenerationOptions& options,
+  Chat(const generate::InferenceModel& model, const generate::GenerationOptions& options,
        std::optional<std::string> system, const std::vector<std::string>& images)
       : model_(model), options_(options), system_(std::move(system)) {
     reset();
@@ -69,7 +70,7 @@ class Chat {
     } else if (line == "/help") {
       std::fputs(kHelp, stdout);
     } else {
-      conversation_.messages.push_back(train::user_message(line, images_));
+      conversation_.messages.push_back(generate::user_message(line, images_));
       images_.clear();
       if (!try_to([&] { answer(); })) conversation_.messages.pop_back();
     }
@@ -97,7 +98,7 @@ class Chat {
     conversation_.origin = {std::make_shared<const std::string>("chat"), 1};
     conversation_.messages.clear();
     images_.clear();
-    if (system_) conversation_.messages.push_back(train::text_message("system", *system_));
+    if (system_) conversation_.messages.push_back(generate::text_message("system", *system_));
   }
 
   void again() {
@@ -111,8 +112,8 @@ class Chat {
   }
 
   void answer() {
-    const data::Sample prompt = train::prompt_of(model_, conversation_);
-    train::warn_if_too_long(model_, prompt);
+    const data::Sample prompt = generate::prompt_of(model_, conversation_);
+    generate::warn_if_too_long(model_, prompt);
     text::TextStream stream(model_.prompting.tokenizer());
     std::string text;
     const auto show = [&](const std::string& piece) {
@@ -121,32 +122,32 @@ class Chat {
       std::fflush(stdout);
     };
     const train::StopSignals signals;  // one ends the answer, not the program
-    train::GenerationHooks hooks;
+    generate::GenerationHooks hooks;
     hooks.kept = &kept_;
     hooks.token = [&](size_t, int32_t id) { show(stream.add(id)); };
     hooks.stop = [&] { return signals.received() != 0; };
-    const auto out = train::generate(model_.forward(), std::span(&prompt, 1), options_, hooks);
+    const auto out = generate::generate(model_.forward(), std::span(&prompt, 1), options_, hooks);
     show(stream.finish());
     const bool cut = !out[0].finished && signals.received() == 0;
     std::printf("%s\n", cut ? fmt::format(" [cut after {} tokens: --max-new-tokens]",
                                           options_.max_new_tokens)
                                   .c_str()
                             : "");
-    conversation_.messages.push_back(train::text_message("assistant", text));
+    conversation_.messages.push_back(generate::text_message("assistant", text));
     ++options_.sampling.seed;  // another answer draws anew
   }
 
-  const train::InferenceModel& model_;
-  train::GenerationOptions options_;
+  const generate::InferenceModel& model_;
+  generate::GenerationOptions options_;
   std::optional<std::string> system_;
-  train::Conversation conversation_;
+  generate::Conversation conversation_;
   std::vector<std::string> images_;  // of the next turn
-  train::KeptPrefix kept_;
+  generate::KeptPrefix kept_;
 };
 
 }  // namespace
 
-void add_chat(CLI::App& app, Outcome&) {
+void add_chat(CLI::App& app, const train::Registries& registries, Outcome&) {
   CLI::App* command = app.add_subcommand("chat", "Talk with a model in the terminal");
   auto flags = std::make_shared<AnswerFlags>();
   auto images = std::make_shared<std::vector<std::string>>();
@@ -155,8 +156,9 @@ void add_chat(CLI::App& app, Outcome&) {
       ->add_option("--image", *images, "An image that the first turn is about; may be given again")
       ->type_name("FILE")
       ->allow_extra_args(false);
-  command->callback([flags, images] {
-    const train::InferenceModel model = flags->open(train::PromptForm::chat);
+  command->callback([flags, images, &registries] {
+    const generate::InferenceModel model =
+        flags->open(registries.models, generate::PromptForm::chat);
     Chat(model, flags->generation(model), flags->system, *images).run();
   });
 }

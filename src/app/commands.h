@@ -1,8 +1,12 @@
 #pragma once
-/// The sub-commands of `lmms`: each file app/<name>.cpp adds one.
+/// The sub-commands of `lmms`: each file app/<name>.cpp adds one. `registries` outlive the app.
 #include <CLI/CLI.hpp>
 
 #include "core/error.h"
+
+namespace lmms::train {
+struct Registries;
+}
 
 namespace lmms::app {
 
@@ -11,14 +15,14 @@ struct Outcome {
   Exit exit = Exit::done;
 };
 
-void add_train(CLI::App& app, Outcome& outcome);
-void add_doctor(CLI::App& app, Outcome& outcome);
-void add_eval(CLI::App& app, Outcome& outcome);
-void add_generate(CLI::App& app, Outcome& outcome);
-void add_chat(CLI::App& app, Outcome& outcome);
-void add_list(CLI::App& app, Outcome& outcome);
+void add_train(CLI::App& app, const train::Registries& registries, Outcome& outcome);
+void add_doctor(CLI::App& app, const train::Registries& registries, Outcome& outcome);
+void add_eval(CLI::App& app, const train::Registries& registries, Outcome& outcome);
+void add_generate(CLI::App& app, const train::Registries& registries, Outcome& outcome);
+void add_chat(CLI::App& app, const train::Registries& registries, Outcome& outcome);
+void add_list(CLI::App& app, const train::Registries& registries, Outcome& outcome);
 void add_report(CLI::App& app, Outcome& outcome);
-void add_preview(CLI::App& app, Outcome& outcome);
-void add_plan(CLI::App& app, Outcome& outcome);
+void add_preview(CLI::App& app, const train::Registries& registries, Outcome& outcome);
+void add_plan(CLI::App& app, const train::Registries& registries, Outcome& outcome);
 
 }  // namespace lmms::app

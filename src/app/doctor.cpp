@@ -1,4 +1,4 @@
-#include "train/machine/doctor.h"
+#include "inspect/machine/doctor.h"
 
 #include <unistd.h>
 
@@ -9,10 +9,11 @@
 #include "app/environment.h"
 #include "app/usage.h"
 #include "core/terminal.h"
+#include "train/doctor_setup.h"
 
 namespace lmms::app {
 
-void add_doctor(CLI::App& app, Outcome& outcome) {
+void add_doctor(CLI::App& app, const train::Registries& registries, Outcome& outcome) {
   CLI::App* command = app.add_subcommand(
       "doctor", "Look at the machine, and at a config on it: what is wrong, and its cure");
   auto words = std::make_shared<std::vector<std::string>>();
@@ -26,17 +27,18 @@ void add_doctor(CLI::App& app, Outcome& outcome) {
   command->footer(
       "Exit codes: 0 nothing is broken (notes are no fault), 1 a run would fail or fall short, "
       "2 bad config.");
-  command->callback([words, json, no_disk, &outcome] {
-    train::DoctorRequest request;
-    request.words = *words;
-    request.place = place();
+  command->callback([words, json, no_disk, &registries, &outcome] {
+    inspect::DoctorRequest request;
+    const train::Place here = place();
+    request.run = train::check_run(*words, here, registries);
+    request.local_rank = here.local_rank;
     request.disk_speed = !*no_disk;
-    request.environment = variables(train::doctor_variables());
-    const train::Diagnosis diagnosis = train::diagnose(request);
+    request.environment = variables(inspect::doctor_variables());
+    const inspect::Diagnosis diagnosis = inspect::diagnose(request);
     const std::string text =
-        *json ? train::doctor_json(diagnosis)
-              : train::doctor_table(diagnosis,
-                                    {terminal_columns(STDOUT_FILENO, 0), wants_colour(stdout)});
+        *json ? inspect::doctor_json(diagnosis)
+              : inspect::doctor_table(diagnosis,
+                                      {terminal_columns(STDOUT_FILENO, 0), wants_colour(stdout)});
     std::fputs(text.c_str(), stdout);
     outcome.exit = diagnosis.exit;
   });

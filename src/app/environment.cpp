@@ -21,8 +21,8 @@ std::string home() {
   return home != nullptr ? home : "";
 }
 
-train::Environment variables(std::span<const char* const> names) {
-  train::Environment out;
+Environment variables(std::span<const char* const> names) {
+  Environment out;
   for (const char* name : names) {
     if (const char* value = std::getenv(name)) out[name] = value;
   }
@@ -30,14 +30,13 @@ train::Environment variables(std::span<const char* const> names) {
 }
 
 void refuse_many_ranks() {
-  if (auto fault = train::launch_fault(variables(train::launch_variables())))
-    throw Error(*std::move(fault));
+  if (auto fault = launch_fault(variables(launch_variables()))) throw Error(*std::move(fault));
 }
 
 train::Place place() {
   train::Place place;
   place.hub_cache = hub_cache();
-  place.local_rank = train::local_rank_of(variables(train::launch_variables())).take();
+  place.local_rank = local_rank_of(variables(launch_variables())).take();
   place.home = home();
   if (const char* visible = std::getenv("CUDA_VISIBLE_DEVICES")) place.visible_devices = visible;
   return place;

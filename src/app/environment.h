@@ -5,8 +5,8 @@
 #include <span>
 #include <string>
 
-#include "train/launch.h"
-#include "train/model_setup.h"
+#include "core/launch.h"
+#include "train/place.h"
 
 namespace lmms::app {
 
@@ -16,8 +16,8 @@ std::filesystem::path hub_cache();
 /// The home folder; empty if there is none.
 std::string home();
 /// Those of the variables that are set.
-train::Environment variables(std::span<const char* const> names);
-/// Throws Error if a launcher says that this process is one of many (train/launch.h).
+Environment variables(std::span<const char* const> names);
+/// Throws Error if a launcher says that this process is one of many (core/launch.h).
 void refuse_many_ranks();
 /// The hub's cache folder, the home folder, the local rank (LOCAL_RANK; throws Error if it is none)
 /// and CUDA_VISIBLE_DEVICES.

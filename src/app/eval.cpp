@@ -42,7 +42,7 @@ std::optional<std::string> take_checkpoint(std::vector<std::string>& words) {
 
 }  // namespace
 
-void add_eval(CLI::App& app, Outcome&) {
+void add_eval(CLI::App& app, const train::Registries& registries, Outcome&) {
   CLI::App* command = app.add_subcommand(
       "eval",
       "The loss of a checkpoint over the evaluation set of a config, as training counts it");
@@ -53,10 +53,10 @@ void add_eval(CLI::App& app, Outcome&) {
                    "CONFIG [CHECKPOINT] [key=value ...]")
       ->required();
   command->add_flag("--json", flags->json, "The result as a JSON object");
-  command->callback([flags] {
+  command->callback([flags, &registries] {
     refuse_many_ranks();
     const auto checkpoint = take_checkpoint(flags->words);
-    const train::LoadedConfig loaded = train::load_train_config(flags->words, home());
+    const train::LoadedConfig loaded = train::load_train_config(flags->words, home(), registries);
     const std::string& output_dir = loaded.config.trainer.output_dir;
     if (!checkpoint && !std::filesystem::exists(output_dir)) {
       throw Error(loaded.where("trainer_args.output_dir"),

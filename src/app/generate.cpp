@@ -16,6 +16,7 @@
 #include "core/terminal.h"
 #include "media/thumbnail.h"
 #include "text/text_stream.h"
+#include "train/registries.h"
 
 namespace lmms::app {
 namespace {
@@ -37,17 +38,18 @@ struct Prompt {
 };
 
 // In colour on a terminal that does not refuse it.
-std::string drawn(const train::Conversation& conversation, const GenerateFlags& flags) {
+std::string pictures_text(const generate::Conversation& conversation, const GenerateFlags& flags) {
   std::string out;
   if (!flags.draw || flags.json) return out;
   const bool colour = wants_colour(stdout);
   const int columns = std::min(terminal_columns(STDOUT_FILENO, 80) - 1, 60);
-  for (const media::Image& image : train::images_of(conversation))
+  for (const media::Image& image : generate::images_of(conversation))
     out += media::block_picture(image, columns, colour);
   return out;
 }
 
-std::vector<Prompt> read_prompts(const GenerateFlags& flags, const train::InferenceModel& model) {
+std::vector<Prompt> read_prompts(const GenerateFlags& flags,
+                                 const generate::InferenceModel& model) {
   if (flags.plain && !(flags.images.empty() && flags.videos.empty())) {
     throw Error(flags.images.empty() ? "--video" : "--image",
                 "a plain text has no place for images and videos", "leave --plain out");
@@ -62,24 +64,27 @@ std::vector<Prompt> read_prompts(const GenerateFlags& flags, const train::Infere
       out.push_back({text, "", model.prompting.prompt(text)});
       continue;
     }
-    data::Message message = train::user_message(text, flags.images);
+    data::Message message = generate::user_message(text, flags.images);
     for (const std::string& video : flags.videos) {
       const data::Part part{data::Part::Kind::video, "", video, nullptr};
       message.parts.insert(message.parts.end() - 1, part);  // before the text
     }
-    train::Conversation asked;
-    asked.origin = {origin, static_cast<int64_t>(out.size()) + 1};
-    asked.messages.push_back(std::move(message));
-    out.push_back({text, drawn(asked, flags), train::prompt_of(model, asked)});
+    generate::Conversation conversation;
+    conversation.origin = {origin, static_cast<int64_t>(out.size()) + 1};
+    conversation.messages.push_back(std::move(message));
+    out.push_back(
+        {text, pictures_text(conversation, flags), generate::prompt_of(model, conversation)});
   }
   for (const std::string& file : flags.files) {
-    for (const train::Conversation& asked : train::read_conversations(file, flags.data_folder))
-      out.push_back({asked.question(), drawn(asked, flags), train::prompt_of(model, asked)});
+    for (const generate::Conversation& conversation :
+         generate::read_conversations(file, flags.data_folder))
+      out.push_back({conversation.question(), pictures_text(conversation, flags),
+                     generate::prompt_of(model, conversation)});
   }
   return out;
 }
 
-void print_json(const Prompt& prompt, const std::string& answer, const train::Generated& out) {
+void print_json(const Prompt& prompt, const std::string& answer, const generate::Generated& out) {
   const nlohmann::ordered_json line = {{"prompt", prompt.text},
                                        {"answer", answer},
                                        {"prompt_ids", prompt.sample.text.input_ids},
@@ -90,13 +95,13 @@ void print_json(const Prompt& prompt, const std::string& answer, const train::Ge
 
 // One batch; a single prompt's answer is shown while it is written.
 void answer(std::span<const Prompt> prompts, bool heads, const GenerateFlags& flags,
-            const train::InferenceModel& model, const train::GenerationOptions& options) {
+            const generate::InferenceModel& model, const generate::GenerationOptions& options) {
   const text::Tokenizer& tokenizer = model.prompting.tokenizer();
   std::vector<data::Sample> samples;
   for (const Prompt& prompt : prompts) samples.push_back(prompt.sample);
   text::TextStream stream(tokenizer);
   const bool streams = prompts.size() == 1 && !flags.json;
-  train::GenerationHooks hooks;
+  generate::GenerationHooks hooks;
   if (streams) {
     std::fputs(prompts[0].pictures.c_str(), stdout);
     if (heads) std::printf("> %s\n", shown(prompts[0].text).c_str());
@@ -105,7 +110,7 @@ void answer(std::span<const Prompt> prompts, bool heads, const GenerateFlags& fl
       std::fflush(stdout);
     };
   }
-  const auto out = train::generate(model.forward(), samples, options, hooks);
+  const auto out = generate::generate(model.forward(), samples, options, hooks);
   for (size_t b = 0; b < out.size(); ++b) {
     const std::string text = tokenizer.decode(out[b].ids, /*skip_special=*/true);
     if (flags.json) {
@@ -122,7 +127,7 @@ void answer(std::span<const Prompt> prompts, bool heads, const GenerateFlags& fl
 
 }  // namespace
 
-void add_generate(CLI::App& app, Outcome&) {
+void add_generate(CLI::App& app, const train::Registries& registries, Outcome&) {
   CLI::App* command = app.add_subcommand("generate", "Let a model answer prompts");
   auto flags = std::make_shared<GenerateFlags>();
   flags->answers.add_to(*command);
@@ -156,18 +161,18 @@ void add_generate(CLI::App& app, Outcome&) {
       ->check(at_least(1))
       ->capture_default_str();
   command->add_flag("--json", flags->json, "An object a prompt: texts, ids, whether it finished");
-  command->callback([flags] {
+  command->callback([flags, &registries] {
     const bool seen = !flags->images.empty() || !flags->videos.empty();
     if (flags->prompts.empty() && (flags->files.empty() || seen)) {
       throw Error("lmms generate", "nothing to answer",
                   seen ? "give --prompt TEXT beside --image and --video"
                        : "give --prompt TEXT or --messages FILE");
     }
-    const auto form = flags->plain ? train::PromptForm::plain : train::PromptForm::chat;
-    const train::InferenceModel model = flags->answers.open(form);
-    train::GenerationOptions options = flags->answers.generation(model);
+    const auto form = flags->plain ? generate::PromptForm::plain : generate::PromptForm::chat;
+    const generate::InferenceModel model = flags->answers.open(registries.models, form);
+    generate::GenerationOptions options = flags->answers.generation(model);
     const std::vector<Prompt> prompts = read_prompts(*flags, model);
-    for (const Prompt& prompt : prompts) train::warn_if_too_long(model, prompt.sample);
+    for (const Prompt& prompt : prompts) generate::warn_if_too_long(model, prompt.sample);
     const auto batch = static_cast<size_t>(flags->batch_size);
     for (size_t begin = 0; begin < prompts.size(); begin += batch) {
       const size_t n = std::min(batch, prompts.size() - begin);

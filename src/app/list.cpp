@@ -3,9 +3,9 @@
 #include "app/commands.h"
 #include "core/config/names.h"
 #include "core/format.h"
-#include "models/registry.h"
 #include "optim/config.h"
 #include "train/config.h"
+#include "train/registries.h"
 
 namespace lmms::app {
 namespace {
@@ -26,14 +26,13 @@ void print(const char* title, std::span<const config::Name> names) {
 
 }  // namespace
 
-void add_list(CLI::App& app, Outcome&) {
+void add_list(CLI::App& app, const train::Registries& registries, Outcome&) {
   app.add_subcommand("list",
                      "Show every model, processor, data set type, trainer, optimiser and schedule")
-      ->callback([] {
+      ->callback([&registries] {
         std::printf("models (model_type)\n");
-        for (const models::ModelEntry& entry : models::all_models()) {
-          std::printf("  %-28s %s: %s\n", entry.model_type, entry.architecture, entry.summary);
-        }
+        for (const auto& [name, help, entry, origin] : registries.models.entries())
+          std::printf("  %-28s %s: %s\n", name.c_str(), entry.architecture, help.c_str());
         std::printf("\n");
         print("processors (dataset_config.processor_config.processor_type)",
               data::processor_type_names());

@@ -12,6 +12,7 @@
 #include "app/commands.h"
 #include "app/usage.h"
 #include "core/version.h"
+#include "train/registries.h"
 
 namespace {
 
@@ -30,15 +31,16 @@ int run(int argc, char** argv) {
   app.footer(
       "Exit codes: 0 done, 2 bad config or data, 3 interrupted after saving, 1 anything else.");
   std::signal(SIGXFSZ, SIG_IGN);  // a file too large is then an error of its write
+  const lmms::train::Registries registries = lmms::train::built_in_registries();
   lmms::app::Outcome outcome;
-  lmms::app::add_train(app, outcome);
-  lmms::app::add_preview(app, outcome);
-  lmms::app::add_plan(app, outcome);
-  lmms::app::add_doctor(app, outcome);
-  lmms::app::add_eval(app, outcome);
-  lmms::app::add_generate(app, outcome);
-  lmms::app::add_chat(app, outcome);
-  lmms::app::add_list(app, outcome);
+  lmms::app::add_train(app, registries, outcome);
+  lmms::app::add_preview(app, registries, outcome);
+  lmms::app::add_plan(app, registries, outcome);
+  lmms::app::add_doctor(app, registries, outcome);
+  lmms::app::add_eval(app, registries, outcome);
+  lmms::app::add_generate(app, registries, outcome);
+  lmms::app::add_chat(app, registries, outcome);
+  lmms::app::add_list(app, registries, outcome);
   lmms::app::add_report(app, outcome);
   if (argc < 2) {
     std::fputs(app.help().c_str(), stderr);

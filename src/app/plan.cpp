@@ -1,5 +1,3 @@
-#include "train/plan/plan.h"
-
 #include <unistd.h>
 
 #include <cstdio>
@@ -14,6 +12,7 @@
 #include "core/log.h"
 #include "core/terminal.h"
 #include "kernels/device.h"
+#include "train/plan_setup.h"
 
 namespace lmms::app {
 namespace {
@@ -25,34 +24,34 @@ struct PlanWords {
   bool json = false;
 };
 
-train::plan::Card card_of(const PlanWords& words, const train::Place& place) {
-  if (!words.card.empty()) return train::plan::card_named(words.card);
+plan::Card card_of(const PlanWords& words, const train::Place& place) {
+  if (!words.card.empty()) return plan::card_named(words.card);
   const c10::Device device = kernels::best_device(place.local_rank);
-  return device.is_cuda() ? train::plan::card_of(device) : train::plan::card_named("h100");
+  return device.is_cuda() ? plan::card_of(device) : plan::card_named("h100");
 }
 
-Exit run(const PlanWords& words) {
-  const train::LoadedConfig loaded = train::load_train_config(words.config, home());
+Exit run(const PlanWords& words, const train::Registries& registries) {
+  const train::LoadedConfig loaded = train::load_train_config(words.config, home(), registries);
   train::check_paths(loaded, hub_cache());
   const train::Place here = place();
-  const auto plan = train::plan::make_plan(loaded, here, card_of(words, here), words.steps);
-  const std::string text =
-      words.json ? train::plan::plan_json(plan).dump(2) + "\n"
-                 : train::plan::plan_table(plan, terminal_columns(STDOUT_FILENO, 120));
+  const plan::Plan plan = train::make_plan(loaded, here, card_of(words, here), words.steps);
+  const std::string text = words.json
+                               ? plan::plan_json(plan).dump(2) + "\n"
+                               : plan::plan_table(plan, terminal_columns(STDOUT_FILENO, 120));
   std::fwrite(text.data(), 1, text.size(), stdout);
   return plan.fit.fits ? Exit::done : Exit::failed;
 }
 
 }  // namespace
 
-void add_plan(CLI::App& app, Outcome& outcome) {
+void add_plan(CLI::App& app, const train::Registries& registries, Outcome& outcome) {
   CLI::App* command = app.add_subcommand(
       "plan", "Predict memory and speed of a config on a GPU, without one, and say what would fit");
   auto words = std::make_shared<PlanWords>();
   add_config_words(*command, words->config, "dataset_config.packing_length=4096");
   command
       ->add_option("--card", words->card,
-                   "The GPU: " + train::plan::card_names() +
+                   "The GPU: " + plan::card_names() +
                        ", or a MIG slice by its size, h100:3g.40gb (this machine's, else h100)")
       ->type_name("CARD");
   command
@@ -64,7 +63,7 @@ void add_plan(CLI::App& app, Outcome& outcome) {
   command->footer(
       "\nChecks config, model, tokenizer and data as lmms train does, and runs the first steps "
       "without memory. Exit codes: 0 it fits, 1 it does not, 2 bad config or data.");
-  command->callback([words, &outcome] { outcome.exit = run(*words); });
+  command->callback([words, &registries, &outcome] { outcome.exit = run(*words, registries); });
 }
 
 }  // namespace lmms::app

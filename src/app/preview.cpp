@@ -1,4 +1,4 @@
-#include "train/preview/preview.h"
+#include "inspect/preview/preview.h"
 
 #include <unistd.h>
 
@@ -15,17 +15,18 @@
 #include "core/files.h"
 #include "core/log.h"
 #include "core/terminal.h"
-#include "train/config.h"
-#include "train/preview/page.h"
-#include "train/preview/terminal.h"
+#include "inspect/preview/page.h"
+#include "inspect/preview/terminal.h"
+#include "train/preview_setup.h"
 
 namespace lmms::app {
 namespace {
 
 struct PreviewWords {
   std::vector<std::string> config;
-  train::preview::Options options;
-  train::preview::Shown shown;
+  inspect::preview::Options options;
+  inspect::preview::TerminalOptions terminal;
+  bool evaluation = false;
   bool no_colour = false, colour = false;
   std::string html;  ///< the page's file; empty: none
 };
@@ -42,19 +43,20 @@ void check_page_name(const std::filesystem::path& file) {
   }
 }
 
-void run(const PreviewWords& words) {
+void run(const PreviewWords& words, const train::Registries& registries) {
   if (!words.html.empty()) check_page_name(words.html);
-  const train::LoadedConfig loaded = train::load_train_config(words.config, home());
+  const train::LoadedConfig loaded = train::load_train_config(words.config, home(), registries);
   train::check_paths(loaded, hub_cache(), train::Reads::data);
-  train::preview::Options options = words.options;
+  inspect::preview::Options options = words.options;
   options.pictures = !words.html.empty();
-  const auto preview = train::preview::make_preview(loaded, options, hub_cache());
-  const train::preview::Screen screen{
+  const auto preview = inspect::preview::make_preview(
+      train::preview_input(loaded, words.evaluation, hub_cache()), options);
+  const inspect::preview::Screen screen{
       .colour = !words.no_colour && (words.colour || wants_colour(stdout)),
       .width = terminal_columns(STDOUT_FILENO, 100)};
   // Before the terminal: a pager that is closed early ends the program.
-  if (!words.html.empty()) write_atomically(words.html, train::preview::render_page(preview));
-  const std::string text = train::preview::render_terminal(preview, screen, words.shown);
+  if (!words.html.empty()) write_atomically(words.html, inspect::preview::render_page(preview));
+  const std::string text = inspect::preview::render_terminal(preview, screen, words.terminal);
   std::fwrite(text.data(), 1, text.size(), stdout);
   std::fflush(stdout);
   if (!words.html.empty()) log::info("written: " + words.html);
@@ -62,7 +64,7 @@ void run(const PreviewWords& words) {
 
 }  // namespace
 
-void add_preview(CLI::App& app, Outcome&) {
+void add_preview(CLI::App& app, const train::Registries& registries, Outcome&) {
   CLI::App* command = app.add_subcommand(
       "preview",
       "Show samples and packed rows as the model will see them, before anything is trained");
@@ -80,10 +82,10 @@ void add_preview(CLI::App& app, Outcome&) {
       ->allow_extra_args(false)
       ->type_name("FILE:ROW")
       ->excludes("-n");
-  command->add_flag("--eval", words->options.evaluation, "The evaluation data instead");
-  command->add_flag("--ids", words->shown.ids,
+  command->add_flag("--eval", words->evaluation, "The evaluation data instead");
+  command->add_flag("--ids", words->terminal.ids,
                     "A table with id, target and position of each token instead of the text");
-  command->add_flag("--full", words->shown.full, "Long samples whole, not without their middle");
+  command->add_flag("--full", words->terminal.full, "Long samples whole, not without their middle");
   command
       ->add_option("--html", words->html,
                    "Write a page too, with every token of every sample; opens in any browser")
@@ -94,7 +96,7 @@ void add_preview(CLI::App& app, Outcome&) {
   command->footer(
       "\nReads the data and the tokenizer that the config names; loads no weights, makes no index, "
       "and writes nothing but the page of --html.");
-  command->callback([words] { run(*words); });
+  command->callback([words, &registries] { run(*words, registries); });
 }
 
 }  // namespace lmms::app

@@ -10,14 +10,15 @@
 #include "core/files.h"
 #include "core/format.h"
 #include "core/nearest.h"
-#include "train/html/html.h"
-#include "train/report/page.h"
+#include "report/html/html.h"
+#include "report/page.h"
+#include "train/report_setup.h"
 
 namespace lmms::app {
 namespace {
 
 namespace fs = std::filesystem;
-using train::report::RunFiles;
+using report::RunFiles;
 
 /// Names of the folders in `folder` that hold a run.
 std::vector<std::string> runs_in(const fs::path& folder) {
@@ -47,7 +48,7 @@ RunFiles open_run(const std::string& word) {
                 near ? fmt::format("did you mean '{}'?", *near)
                      : "name the output folder of a run (trainer_args.output_dir)");
   }
-  RunFiles run(folder);
+  RunFiles run(folder, train::config_facts);
   run.update();
   if (!run.found()) {
     const auto inside = runs_in(folder);
@@ -64,8 +65,8 @@ void write_report(const std::vector<std::string>& folders, std::string output) {
   if (output.empty()) {
     output = folders.size() == 1 ? (fs::path(folders[0]) / "report.html").string() : "report.html";
   }
-  write_atomically(output, train::report::render(runs, {.now = unix_seconds(), .running = {}}));
-  std::printf("%s\n", train::html::file_link(output).c_str());
+  write_atomically(output, report::render(runs, {.now = unix_seconds(), .running = {}}));
+  std::printf("%s\n", report::html::file_link(output).c_str());
 }
 
 }  // namespace

@@ -11,17 +11,17 @@
 
 namespace lmms::app {
 
-void add_train(CLI::App& app, Outcome& outcome) {
+void add_train(CLI::App& app, const train::Registries& registries, Outcome& outcome) {
   CLI::App* command = app.add_subcommand(
       "train", "Train a model as a config says; the same command goes on after a stop");
   auto words = std::make_shared<std::vector<std::string>>();
   add_config_words(*command, *words, "trainer_args.learning_rate=1e-5");
   command->footer([] { return "\nKeys of the config:\n" + train::describe_fields(""); });
-  command->callback([words, &outcome] {
+  command->callback([words, &registries, &outcome] {
     // `| tee log` that was ended, a closed window: no reason to lose a run.
     std::signal(SIGPIPE, SIG_IGN);
     refuse_many_ranks();
-    const train::LoadedConfig loaded = train::load_train_config(*words, home());
+    const train::LoadedConfig loaded = train::load_train_config(*words, home(), registries);
     const train::Place here = place();
     train::check_paths(loaded, here.hub_cache);
     outcome.exit = train::train(loaded, here);

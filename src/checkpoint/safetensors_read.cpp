@@ -197,7 +197,7 @@ std::optional<uint64_t> byte_count(DType dtype, const Shape& shape) {
 
 Result<SafetensorsContent> parse_safetensors(std::span<const std::byte> file,
                                              const std::string& where) {
-  const std::string again = "the file is damaged or was cut: copy or download it again";
+  const std::string advice = "the file is damaged or was cut: copy or download it again";
   constexpr std::string_view kLfs = "version https://git-lfs";
   const std::string_view text(reinterpret_cast<const char*>(file.data()), file.size());
   if (text.starts_with(kLfs))
@@ -205,7 +205,7 @@ Result<SafetensorsContent> parse_safetensors(std::span<const std::byte> file,
                  "run `git lfs pull` in that folder"};
   if (file.size() < kLengthBytes)
     return Fault{where, fmt::format("has {} bytes; a safetensors file has at least 8", file.size()),
-                 again};
+                 advice};
   const uint64_t header_bytes = little_endian(file);
   if (header_bytes > kMaxHeaderBytes)
     return Fault{where,
@@ -216,13 +216,13 @@ Result<SafetensorsContent> parse_safetensors(std::span<const std::byte> file,
     return Fault{where,
                  fmt::format("its header should be {} bytes long, but only {} follow", header_bytes,
                              file.size() - kLengthBytes),
-                 again};
+                 advice};
   const auto header = text.substr(kLengthBytes, header_bytes);
-  if (!header.starts_with('{')) return Fault{where, "its header does not begin with '{'", again};
+  if (!header.starts_with('{')) return Fault{where, "its header does not begin with '{'", advice};
 
   HeaderReader reader;
   if (!nlohmann::json::sax_parse(header.begin(), header.end(), &reader))
-    return Fault{where, reader.complaint, again};
+    return Fault{where, reader.complaint, advice};
 
   auto& entries = reader.entries;
   std::stable_sort(entries.begin(), entries.end(),
@@ -233,7 +233,7 @@ Result<SafetensorsContent> parse_safetensors(std::span<const std::byte> file,
   uint64_t end = 0;
   for (auto& entry : entries) {
     if (const auto fault = fault_of(entry, end, data.size()); !fault.empty())
-      return Fault{where, fmt::format("tensor {}: {}", printable(entry.name), fault), again};
+      return Fault{where, fmt::format("tensor {}: {}", printable(entry.name), fault), advice};
     const uint64_t begin = end;
     end = static_cast<uint64_t>(entry.offsets[1]);
     content.tensors.push_back({.name = std::move(entry.name),
@@ -242,7 +242,7 @@ Result<SafetensorsContent> parse_safetensors(std::span<const std::byte> file,
                                .bytes = data.subspan(begin, end - begin)});
   }
   if (end != data.size())
-    return Fault{where, fmt::format("{} bytes follow the last tensor", data.size() - end), again};
+    return Fault{where, fmt::format("{} bytes follow the last tensor", data.size() - end), advice};
   return content;
 }
 

@@ -29,7 +29,10 @@ enum class Purpose : uint32_t {
   mixture = 3,
   corruption = 4,
   sampling = 5,
-  rounding = 6
+  rounding = 6,
+  time = 7,
+  noise = 8,
+  condition = 9
 };
 
 constexpr Key key(uint64_t seed, Purpose purpose) {

@@ -185,12 +185,12 @@ class ColumnProcessor final : public Processor {
 
 TEST(UnreadableValue, makes_a_record_bad_only_where_it_is_needed) {
   const auto source = open("columns.arrow");
-  const auto judged = [&](const char* key) {
-    return SampleJudge(std::make_shared<ColumnProcessor>(key), {}, {})
+  const auto outcome_of = [&](const char* key) {
+    return SampleFactory(std::make_shared<ColumnProcessor>(key), {}, {})
         .measure(source->read(1).take(), 0);
   };
-  EXPECT_TRUE(judged("binary_view").fatal);  // bytes are no text
-  const Outcome bad = judged("not_utf8");
+  EXPECT_TRUE(outcome_of("binary_view").fatal);  // bytes are no text
+  const Outcome bad = outcome_of("not_utf8");
   EXPECT_TRUE(bad.fatal);
   EXPECT_EQ(bad.fault.what, "not_utf8: not text; not_utf8: not valid UTF-8");
   EXPECT_EQ(bad.fault.where, fixture("columns.arrow") + ":2");

@@ -4,13 +4,15 @@
 #include <span>
 #include <vector>
 
+#include "core/media_kinds.h"
+
 namespace lmms::data {
 
 /// What an assignment may look at: the same on every rank.
 struct RowDescriptor {
   int64_t length = 0;
   int64_t cost = 0;
-  int64_t patches = 0;  ///< of images and videos
+  MediaCounts media{};  ///< patches of the kinds that it has
 };
 
 struct Assignment {

@@ -57,10 +57,14 @@ text::PartKind kind_of(Part::Kind kind) {
 
 Result<Measured> measured(Result<Sample> sample) {
   if (!sample) return sample.fault();
-  return measure_text(*std::move(sample));
+  return measure_sample(*std::move(sample));
 }
 
 }  // namespace
+
+Processor::TurnTokens turn_tokens_of(const text::ChatTemplate& chat) {
+  return {.start = chat.start_of_turn(), .end = chat.end_of_turn()};
+}
 
 Fault of_record(const Origin& record, const Fault& fault) {
   return {record.text(),
@@ -102,8 +106,8 @@ Result<text::Chat> chat_of(const Conversation& conversation, const MediumPads& p
   return chat;
 }
 
-void ChatNotices::look_at(const text::Chat& chat, const text::ToolLayout& layout,
-                          const Origin& record) {
+void ChatNotices::notice_layouts(const text::Chat& chat, const text::ToolLayout& layout,
+                                 const Origin& record) {
   using Form = text::ToolLayout::Form;
   if (layout.tools == Form::none && text::has_tools(chat)) {
     std::call_once(tools_, [&] {
@@ -123,7 +127,7 @@ void ChatNotices::look_at(const text::Chat& chat, const text::ToolLayout& layout
   }
 }
 
-void ChatNotices::quoted(const UnfiledTag& tag, const Origin& record) {
+void ChatNotices::notice_quoted(const UnfiledTag& tag, const Origin& record) {
   std::call_once(quoted_, [&] {
     log::notice(
         fmt::format("{}: {}: {} stands in a text, and no column of the record can hold its "
@@ -159,7 +163,7 @@ Result<Sample> ChatProcessor::process(const Record& record) const {
   const auto chat = chat_of(*conversation);
   if (!chat) return chat.fault();
   if (chat->messages.empty()) return sample_of(record, {});
-  notices_.look_at(*chat, chat_.tool_layout(), record.origin);
+  notices_.notice_layouts(*chat, chat_.tool_layout(), record.origin);
   ScratchPool::Lease scratch(scratch_);
   auto labelled = chat_.encode(*chat, *scratch);
   if (!labelled) return of_record(record.origin, labelled.fault());

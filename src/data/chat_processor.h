@@ -18,14 +18,17 @@ using MediumPads = std::function<Result<std::vector<text::PadRun>>(const Part& m
 /// A conversation as a chat template takes it. Without `pads` media are faults.
 Result<text::Chat> chat_of(const Conversation& conversation, const MediumPads& pads = {});
 
+/// Of the layout of a chat template.
+Processor::TurnTokens turn_tokens_of(const text::ChatTemplate& chat);
+
 /// The fault of a part of a record as one of the record.
 Fault of_record(const Origin& record, const Fault& fault);
 
 /// Says once what chats come to hold that a layout is chosen for, or that is left as it is.
 class ChatNotices {
  public:
-  void look_at(const text::Chat& chat, const text::ToolLayout& layout, const Origin& record);
-  void quoted(const UnfiledTag& tag, const Origin& record);
+  void notice_layouts(const text::Chat& chat, const text::ToolLayout& layout, const Origin& record);
+  void notice_quoted(const UnfiledTag& tag, const Origin& record);
 
  private:
   std::once_flag tools_, reasoning_, quoted_;
@@ -56,14 +59,15 @@ class ScratchPool {
   std::vector<std::unique_ptr<text::Tokenizer::Scratch>> free_;
 };
 
-/// processor_type `qwen2`: chat_of() a record, in the layout and with the labels of a chat
-/// template.
+/// processor_types `qwen2` and `llama3`: chat_of() a record, in the layout and with the labels of a
+/// chat template.
 class ChatProcessor final : public Processor {
  public:
   explicit ChatProcessor(text::ChatTemplate chat) : chat_(std::move(chat)) {}
   Result<Measured> measure(const Record& record) const override;
   Result<Sample> process(const Record& record) const override;
   Result<Sample> prompt(const Conversation& conversation) const override;
+  std::optional<TurnTokens> turn_tokens() const override { return turn_tokens_of(chat_); }
 
  private:
   text::ChatTemplate chat_;

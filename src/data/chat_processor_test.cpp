@@ -59,7 +59,7 @@ TEST(ChatProcessor, measures_what_it_makes) {
   const auto measured = processor.measure(chat).take();
   const auto sample = processor.process(chat).take();
   EXPECT_EQ(measured.length, sample.length());
-  EXPECT_TRUE(measured.grids.empty());
+  EXPECT_TRUE(measured.media.empty());
   EXPECT_EQ(measured.sample->text.input_ids, sample.text.input_ids);
   EXPECT_EQ(tokenizer().encode(targets(sample)).size(), static_cast<size_t>(measured.supervised));
 }

@@ -14,27 +14,50 @@ using config::Name;
 using config::Rule;
 using config::Type;
 
-bool ProcessorConfig::takes_images() const {
-  return processor_type == "qwen2_5_vl" || processor_type == "qwen3_vl" ||
-         processor_type == "llava";
-}
-
 std::span<const Name> dataset_type_names() {
-#define LMMS_DATASET_TYPE(name, built, help) Name{#name, Built::built, help},
+#define LMMS_DATASET_TYPE(name, form, help) Name{#name, Built::built, help},
+#define LMMS_DATASET_TYPE_LATER(name, help) Name{#name, Built::later, help},
   static const std::array list = {
 #include "data/dataset_types.def"
   };
 #undef LMMS_DATASET_TYPE
+#undef LMMS_DATASET_TYPE_LATER
   return list;
 }
 
 std::span<const Name> processor_type_names() {
-#define LMMS_PROCESSOR_TYPE(name, built, help) Name{#name, Built::built, help},
+#define LMMS_PROCESSOR_TYPE(name, form, help) Name{#name, Built::built, help},
+#define LMMS_PROCESSOR_TYPE_LATER(name, help) Name{#name, Built::later, help},
   static const std::array list = {
 #include "data/processor_types.def"
   };
 #undef LMMS_PROCESSOR_TYPE
+#undef LMMS_PROCESSOR_TYPE_LATER
   return list;
+}
+
+std::optional<RecordForm> dataset_form(std::string_view dataset_type) {
+#define LMMS_DATASET_TYPE(name, form, help) \
+  if (dataset_type == #name) return RecordForm::form;
+#define LMMS_DATASET_TYPE_LATER(name, help)
+#include "data/dataset_types.def"
+#undef LMMS_DATASET_TYPE
+#undef LMMS_DATASET_TYPE_LATER
+  return std::nullopt;
+}
+
+std::optional<RecordForm> processor_form(std::string_view processor_type) {
+#define LMMS_PROCESSOR_TYPE(name, form, help) \
+  if (processor_type == #name) return RecordForm::form;
+#define LMMS_PROCESSOR_TYPE_LATER(name, help)
+#include "data/processor_types.def"
+#undef LMMS_PROCESSOR_TYPE
+#undef LMMS_PROCESSOR_TYPE_LATER
+  return std::nullopt;
+}
+
+bool ProcessorConfig::takes_images() const {
+  return processor_form(processor_type) == RecordForm::media_chats;
 }
 
 std::span<const EnumName<DatasetFormat>> enum_names(DatasetFormat) {
@@ -79,7 +102,7 @@ std::span<const EnumName<PackingStrategy>> enum_names(PackingStrategy) {
 }
 
 bool DataConfig::plain_text() const {
-  return processor.processor_type == "pure_text";
+  return processor_form(processor.processor_type) == RecordForm::plain_text;
 }
 
 OnOverlong DataConfig::overlong() const {

@@ -4,6 +4,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "core/config/names.h"
@@ -27,6 +28,13 @@ enum class OnOverlong { drop, truncate, fail };
 enum class OnChangedData { fail, go_on };
 /// How samples fill rows of `packing_length` tokens.
 enum class PackingStrategy { first_fit, best_fit, balanced, sequential };
+
+/// What a data set's records are, and a processor makes samples of.
+enum class RecordForm {
+  chats,        ///< of text
+  media_chats,  ///< with images and videos
+  plain_text    ///< texts without turns
+};
 
 /// One entry of a mixture.
 struct SourceConfig {
@@ -110,6 +118,11 @@ struct DataConfig {
 
   bool operator==(const DataConfig&) const = default;
 };
+
+/// What the records of a type of dataset_types.def or processor_types.def are; nullopt: it is not
+/// built, or none of the names.
+std::optional<RecordForm> dataset_form(std::string_view dataset_type);
+std::optional<RecordForm> processor_form(std::string_view processor_type);
 
 /// The names in dataset_types.def and processor_types.def, in their order.
 std::span<const config::Name> dataset_type_names();

@@ -156,7 +156,7 @@ Result<Messages> openai_form(const Json& fields, MediaColumns& columns) {
   return read_messages(*parsed, "messages", columns);
 }
 
-Result<Messages> llava_form(const Json& fields, MediaColumns& columns) {
+Result<Messages> from_value_form(const Json& fields, MediaColumns& columns) {
   const auto& list = fields["conversations"];
   if (!list.is_array()) return fault("conversations", "expected a list of {from, value}");
   Messages messages;
@@ -278,10 +278,11 @@ std::string Part::source_name() const {
 
 Result<Conversation> conversation_of(const Record& record) {
   using Reader = Result<Messages> (*)(const Json&, MediaColumns&);
-  constexpr std::array<std::pair<const char*, Reader>, 4> forms = {{{"messages", openai_form},
-                                                                    {"conversations", llava_form},
-                                                                    {"instruction", alpaca_form},
-                                                                    {"prompt", prompt_form}}};
+  constexpr std::array<std::pair<const char*, Reader>, 4> forms = {
+      {{"messages", openai_form},
+       {"conversations", from_value_form},
+       {"instruction", alpaca_form},
+       {"prompt", prompt_form}}};
   const Json& fields = record.fields;
   const auto of_record = [&](const Fault& wrong) {
     return Fault{record.origin.text(), fmt::format("{}: {}", wrong.where, wrong.what), wrong.fix};

@@ -59,7 +59,7 @@ struct Conversation {
 /// The conversation of a record, from whichever of these forms it has (the first that is present):
 ///   messages        OpenAI's: list of {role, content: string | list of parts, ...}, or that list
 ///                   as JSON text
-///   conversations   LLaVA's: list of {from: human | gpt | system | ..., value, ...}
+///   conversations   ShareGPT's: list of {from: human | gpt | system | ..., value, ...}
 ///   instruction     Alpaca's: {instruction, input?, output, history?}
 ///   prompt          {prompt, response | completion, history?}
 /// with `tools` and `system` of the record beside any of them. What a message says elsewhere than

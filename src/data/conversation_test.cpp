@@ -135,25 +135,28 @@ TEST(Conversation, remembers_a_tag_without_a_column_and_what_may_be_meant) {
   const auto unfiled = [](const std::string& json) {
     return conversation_of(record(json)).take().unfiled;
   };
-  const auto told = [&](const std::string& more, const std::string& text) {
+  const auto unfiled_tag_of = [&](const std::string& more, const std::string& text) {
     const auto tag =
         unfiled(R"({"messages": [{"role": "user", "content": ")" + text + R"("}])" + more + "}");
     if (!tag) return std::string("none");
     return tag->where + (tag->placeholder ? " placeholder " : " ") + std::string(tag->column) +
            " " + tag->likely;
   };
-  EXPECT_EQ(told("", "no tag"), "none");
-  EXPECT_EQ(told("", "What does <image> mean?"), "messages[0].content images ");
-  EXPECT_EQ(told("", "<image>\\nWhat?"), "messages[0].content placeholder images ");
-  EXPECT_EQ(told("", "What? <video>"), "messages[0].content placeholder videos ");
-  EXPECT_EQ(told("", "<video>\\n<source></video>"), "messages[0].content videos ");
-  EXPECT_EQ(told(R"(, "imgs": ["a.png"])", "A <image> B"), "messages[0].content images imgs");
-  EXPECT_EQ(told(R"(, "image_path": "a", "image_id": 3)", "A <image> B"),
+  EXPECT_EQ(unfiled_tag_of("", "no tag"), "none");
+  EXPECT_EQ(unfiled_tag_of("", "What does <image> mean?"), "messages[0].content images ");
+  EXPECT_EQ(unfiled_tag_of("", "<image>\\nWhat?"), "messages[0].content placeholder images ");
+  EXPECT_EQ(unfiled_tag_of("", "What? <video>"), "messages[0].content placeholder videos ");
+  EXPECT_EQ(unfiled_tag_of("", "<video>\\n<source></video>"), "messages[0].content videos ");
+  EXPECT_EQ(unfiled_tag_of(R"(, "imgs": ["a.png"])", "A <image> B"),
+            "messages[0].content images imgs");
+  EXPECT_EQ(unfiled_tag_of(R"(, "image_path": "a", "image_id": 3)", "A <image> B"),
             "messages[0].content images image_path");
-  EXPECT_EQ(told(R"(, "file": "data/A.JPG")", "A <image> B"), "messages[0].content images file");
-  EXPECT_EQ(told(R"(, "image_size": [3, 4], "num_images": 2, "note": "x")", "A <image> B"),
-            "messages[0].content images ");
-  EXPECT_EQ(told(R"(, "images": ["a.png"])", "A <image> B <video> C"),
+  EXPECT_EQ(unfiled_tag_of(R"(, "file": "data/A.JPG")", "A <image> B"),
+            "messages[0].content images file");
+  EXPECT_EQ(
+      unfiled_tag_of(R"(, "image_size": [3, 4], "num_images": 2, "note": "x")", "A <image> B"),
+      "messages[0].content images ");
+  EXPECT_EQ(unfiled_tag_of(R"(, "images": ["a.png"])", "A <image> B <video> C"),
             "messages[0].content videos ");
 }
 

@@ -69,18 +69,24 @@ class MadeSource final : public RecordSource {
   Make make_;
 };
 
+/// A data set of one source, whose rows are made when they are read.
+inline std::shared_ptr<const Dataset> dataset_of(int64_t rows, MadeSource::Make make,
+                                                 bool shuffle = false, uint64_t seed = 1) {
+  std::vector<Dataset::Part> parts(1);
+  parts[0].summary = {
+      .path = "made", .format = "made", .weight = 1.0, .rows = rows, .samples_per_epoch = rows};
+  parts[0].source = std::make_unique<MadeSource>("made", rows, std::move(make));
+  return std::make_shared<const Dataset>(std::move(parts), shuffle, seed);
+}
+
 /// Row r of `lengths.size()` rows is a sample of lengths[r] tokens, each with id r.
 inline std::shared_ptr<const Dataset> made_dataset(const std::vector<int64_t>& lengths,
                                                    bool shuffle = true, uint64_t seed = 42) {
-  std::vector<Dataset::Part> parts(1);
-  const auto rows = static_cast<int64_t>(lengths.size());
-  parts[0].summary = {
-      .path = "made", .format = "made", .weight = 1.0, .rows = rows, .samples_per_epoch = rows};
-  parts[0].source = std::make_unique<MadeSource>("made", rows, [lengths](int64_t row) {
+  const auto make = [lengths](int64_t row) {
     return Result<nlohmann::json>(
         nlohmann::json{{"id", row}, {"length", lengths[static_cast<size_t>(row)]}});
-  });
-  return std::make_shared<const Dataset>(std::move(parts), shuffle, seed);
+  };
+  return dataset_of(static_cast<int64_t>(lengths.size()), make, shuffle, seed);
 }
 
 /// {id, length} -> `length` tokens `id`; the last has no target. A length of 1 is unsupervised, 0
@@ -93,7 +99,7 @@ class MadeProcessor final : public Processor {
   Result<Measured> measure(const Record& record) const override {
     auto sample = process(record);
     if (!sample) return sample.fault();
-    auto measured = measure_text(*std::move(sample));
+    auto measured = measure_sample(*std::move(sample));
     if (!keeps_) measured.sample = nullptr;
     return measured;
   }
@@ -107,7 +113,7 @@ class MadeProcessor final : public Processor {
     sample.text.labels.assign(static_cast<size_t>(length), id);
     if (length > 0) sample.text.labels.back() = kIgnore;
     if (const auto patches = record.fields.value("patches", int64_t{0}); patches > 0)
-      sample.vision.grids = {{1, 1, patches}};
+      sample.media[kVision].grids = {{1, 1, patches}};
     const auto supervised = record.fields.value("supervised", length);
     for (int64_t t = 0; t + 1 < length - supervised; ++t) {
       sample.text.labels[static_cast<size_t>(t)] = kIgnore;

@@ -2,16 +2,19 @@
 
 #include <algorithm>
 #include <atomic>
+#include <deque>
 #include <exception>
 #include <future>
 #include <mutex>
 #include <thread>
 #include <unordered_map>
 
+#include "core/hash.h"
 #include "core/threads.h"
 #include "data/assign.h"
 #include "data/collate.h"
 #include "data/loader_state.h"
+#include "data/outcome_exchange.h"
 #include "data/planner.h"
 #include "data/sample_reader.h"
 
@@ -20,9 +23,9 @@ namespace {
 
 /// Samples that measuring made, kept until their row is laid out, up to a number of bytes. Those
 /// beyond it are made again.
-class KeptSamples {
+class SampleCache {
  public:
-  explicit KeptSamples(int64_t limit) : limit_(limit) {}
+  explicit SampleCache(int64_t limit) : limit_(limit) {}
 
   void put(int64_t ordinal, std::shared_ptr<const Sample> sample) {
     const int64_t bytes = bytes_of(*sample);
@@ -67,7 +70,8 @@ Policies policies_of(const LoaderOptions& options) {
   };
   if (options.packing) {
     lower(policies.max_length, options.packing->length);
-    lower(policies.max_patches, options.packing->patches);
+    for (const MediaCount& limit : options.packing->media)
+      lower(policies.max_media[limit.kind].patches, limit.patches);
   }
   return policies;
 }
@@ -75,7 +79,7 @@ Policies policies_of(const LoaderOptions& options) {
 /// This rank's share of a micro-step.
 struct MicroStep {
   std::vector<Bin> rows;
-  bool vision_somewhere = false;  ///< on any rank
+  MediaCounts media;  ///< of all ranks
 };
 
 /// A step on its way: all but its batches is known.
@@ -104,7 +108,8 @@ class Loader::Engine {
          LoaderOptions options)
       : dataset_(std::move(dataset)),
         options_(std::move(options)),
-        reader_(dataset_, std::move(processor), policies_of(options_), options_.costs),
+        reader_(dataset_, std::move(processor), policies_of(options_), options_.costs,
+                options_.draws),
         extent_(extent_of(dataset_->rows_per_epoch(), options_)) {
     start_.order = std::make_shared<const nlohmann::json>(order_of(*dataset_, options_));
   }
@@ -144,8 +149,9 @@ class Loader::Engine {
   /// The threads of a run from start_ on. Ending it joins them: what is queued returns at once.
   struct Run {
     explicit Run(Engine& engine)
-        : steps(steps_ahead_of(engine.options_)),
-          kept(engine.options_.kept_text_bytes),
+        : ranks(engine.options_.ranks ? engine.options_.ranks->open_channel("loader") : nullptr),
+          steps(engine.several_ranks() ? 1 : steps_ahead_of(engine.options_)),
+          cache(engine.options_.kept_text_bytes),
           pool(loader_threads(engine.options_.threads), "data"),
           planner([this, &engine] {
             name_this_thread("data planner");
@@ -154,27 +160,29 @@ class Loader::Engine {
     ~Run() {
       stopping = true;
       steps.close();
+      if (ranks) ranks->close();
       planner.join();
     }
     std::atomic<bool> stopping = false;
+    std::unique_ptr<Ranks> ranks;
     BoundedQueue<PendingStep> steps;
-    KeptSamples kept;
+    SampleCache cache;
     ThreadPool pool;
     std::jthread planner;
   };
 
   void stop() { run_.reset(); }
 
+  bool several_ranks() const { return ranks() > 1; }
+  int32_t ranks() const { return options_.ranks ? options_.ranks->count() : 1; }
+  int32_t rank() const { return options_.ranks ? options_.ranks->rank() : 0; }
+
   void plan(Run& run) {
     try {
-      const auto window = static_cast<int64_t>(16 * run.pool.size());
-      const auto measure = [this, &run](int64_t ordinal) {
-        return run.pool.submit([this, &run, ordinal] { return this->measure(run, ordinal); });
-      };
-      auto planner = make_planner(dataset_->rows_per_epoch(), options_, start_, measure, window);
-      while (!run.stopping) {
-        auto plan = planner->next();
-        if (!plan || !run.steps.push(pending(run, *std::move(plan)))) break;
+      if (several_ranks()) {
+        plan_with_others(run);
+      } else {
+        plan_alone(run);
       }
     } catch (...) {  // surfaces in next(), at the step it belongs to
       PendingStep failed;
@@ -184,10 +192,100 @@ class Loader::Engine {
     run.steps.close();
   }
 
+  void plan_alone(Run& run) {
+    const auto window = static_cast<int64_t>(16 * run.pool.size());
+    const auto measure = [this, &run](int64_t ordinal, int64_t) {
+      return this->begin_measuring(run, ordinal);
+    };
+    auto planner = make_planner(dataset_->rows_per_epoch(), options_, start_, measure, window);
+    while (!run.stopping) {
+      auto plan = planner->next();
+      if (!plan || !run.steps.push(pending(run, *std::move(plan)))) break;
+    }
+  }
+
+  /// The same plan on every rank, which outcomes of all of them make. Steps are handed over when
+  /// every rank has its batches or one has failed; until then `steps_ahead` of them are under way.
+  void plan_with_others(Run& run) {
+    OutcomeExchange exchange(
+        *run.ranks, [this, &run](int64_t ordinal) { return begin_measuring(run, ordinal); });
+    const auto measure = [&](int64_t ordinal, int64_t lane) {
+      return exchange.ask(ordinal, static_cast<int32_t>(lane % ranks()));
+    };
+    const Ahead ahead = common_ahead(*run.ranks, run.pool.size());
+    auto planner =
+        make_planner(dataset_->rows_per_epoch(), options_, start_, measure, ahead.samples);
+    std::deque<PendingStep> under_way;
+    std::exception_ptr failure;
+    for (bool ended = false; !run.stopping && !(ended && under_way.empty());) {
+      try {
+        std::optional<StepPlan> plan;
+        if (!ended) plan = planner->next();
+        ended = !plan;
+        if (plan) under_way.push_back(pending(run, *std::move(plan)));
+      } catch (...) {  // behind the steps that were planned before it
+        ended = true;
+        failure = std::current_exception();
+      }
+      if (under_way.empty() || (!ended && under_way.size() < ahead.steps)) continue;
+      PendingStep step = std::move(under_way.front());
+      under_way.pop_front();
+      finish(*run.ranks, step);
+      const bool failed = step.error != nullptr;
+      if (!run.steps.push(std::move(step)) || failed) return;
+    }
+    if (failure) std::rethrow_exception(failure);
+  }
+
+  struct Ahead {
+    int64_t samples = 0;  ///< measured
+    size_t steps = 0;     ///< whose batches are made
+  };
+
+  /// The same on every rank, whose order of gathers it decides: enough for the threads of all, and
+  /// for a step to come out of few exchanges. Throws Error if the ranks would not plan the same.
+  Ahead common_ahead(Ranks& ranks, size_t threads) const {
+    struct Start {
+      int64_t threads = 0, steps = 0;
+      uint64_t hash = 0;
+    };
+    const Start mine{static_cast<int64_t>(threads), static_cast<int64_t>(steps_ahead_of(options_)),
+                     hash64(start_.text())};
+    int64_t all_threads = 0;
+    Ahead ahead;
+    for (const Start& other : gather_values(ranks, mine)) {
+      all_threads += other.threads;
+      ahead.steps = std::max(ahead.steps, static_cast<size_t>(other.steps));
+      if (other.hash == mine.hash) continue;
+      throw Error("data", "the ranks do not read the same data in the same order",
+                  "give every rank the same config, data files and checkpoint");
+    }
+    ahead.samples = std::max(16 * all_threads, 8 * options_.global_rows);
+    return ahead;
+  }
+
+  /// Waits for a step's batches, here and on the other ranks.
+  static void finish(Ranks& ranks, PendingStep& pending) {
+    std::exception_ptr failure;
+    for (auto& batch : pending.micro_steps) {
+      try {
+        pending.step.micro_steps.push_back(batch.get());
+      } catch (...) {
+        if (!failure) failure = std::current_exception();
+      }
+    }
+    pending.micro_steps.clear();
+    pending.error = agree_on_failure(ranks, failure);
+  }
+
+  std::future<Outcome> begin_measuring(Run& run, int64_t ordinal) const {
+    return run.pool.submit([this, &run, ordinal] { return this->measure(run, ordinal); });
+  }
+
   Outcome measure(Run& run, int64_t ordinal) const {
     if (run.stopping) return {};
     auto outcome = reader_.measure(ordinal);
-    if (outcome.item && outcome.sample) run.kept.put(ordinal, std::move(outcome.sample));
+    if (outcome.item && outcome.sample) run.cache.put(ordinal, std::move(outcome.sample));
     return outcome;
   }
 
@@ -202,46 +300,55 @@ class Loader::Engine {
     step.snapshot = std::move(plan.after);
     std::vector<RowDescriptor> descriptors;
     for (const auto& row : plan.rows) {
-      descriptors.push_back({row.length, row.cost, row.patches});
+      descriptors.push_back({row.length, row.cost, row.media});
       step.tokens += row.length;
       step.samples += static_cast<int64_t>(row.items.size());
       step.rows += !row.items.empty();
-      for (const auto& item : row.items) step.supervised_tokens += item.supervised;
-    }
-    const auto count = micro_steps_of(static_cast<int64_t>(plan.rows.size()), options_.ranks,
-                                      options_.rows_per_micro_step);
-    std::vector<MicroStep> micro_steps(static_cast<size_t>(count));
-    const auto places = assign(descriptors, options_.ranks, options_.rows_per_micro_step);
-    for (size_t i = 0; i < places.size(); ++i) {
-      MicroStep& micro_step = micro_steps[static_cast<size_t>(places[i].micro_step)];
-      micro_step.vision_somewhere = micro_step.vision_somewhere || descriptors[i].patches > 0;
-      if (places[i].rank == options_.rank) {
-        micro_step.rows.push_back(std::move(plan.rows[i]));
-      } else {
-        for (const auto& item : plan.rows[i].items) run.kept.take(item.ordinal);
+      for (const auto& item : row.items) {
+        step.supervised_tokens += item.supervised;
+        for (const auto& [term, count] : item.counts) step.counts[term] += count;
       }
     }
-    for (auto& micro_step : micro_steps) {
-      pending.micro_steps.push_back(
-          run.pool.submit([this, &run, one = std::move(micro_step)] { return lay_out(run, one); }));
+    for (auto& micro_step : micro_steps_of_this_rank(run, plan, descriptors)) {
+      pending.micro_steps.push_back(run.pool.submit(
+          [this, &run, one = std::move(micro_step)] { return make_batch(run, one); }));
     }
     return pending;
   }
 
-  Batch lay_out(Run& run, const MicroStep& micro_step) const {
+  std::vector<MicroStep> micro_steps_of_this_rank(
+      Run& run, StepPlan& plan, const std::vector<RowDescriptor>& descriptors) const {
+    const auto count = micro_steps_of(static_cast<int64_t>(plan.rows.size()), ranks(),
+                                      options_.rows_per_micro_step);
+    std::vector<MicroStep> micro_steps(static_cast<size_t>(count));
+    const auto places = assign(descriptors, ranks(), options_.rows_per_micro_step);
+    for (size_t i = 0; i < places.size(); ++i) {
+      MicroStep& micro_step = micro_steps[static_cast<size_t>(places[i].micro_step)];
+      for (const MediaCount& part : descriptors[i].media)
+        micro_step.media[part.kind].patches += part.patches;
+      if (places[i].rank == rank()) {
+        micro_step.rows.push_back(std::move(plan.rows[i]));
+      } else {
+        for (const auto& item : plan.rows[i].items) run.cache.take(item.ordinal);
+      }
+    }
+    return micro_steps;
+  }
+
+  Batch make_batch(Run& run, const MicroStep& micro_step) const {
     if (run.stopping) return {};
     const std::vector<Bin>& rows = micro_step.rows;
     std::vector<RowSamples> samples(rows.size());
     for (size_t r = 0; r < rows.size(); ++r) {
       for (const auto& item : rows[r].items) {
-        auto sample = run.kept.take(item.ordinal);
+        auto sample = run.cache.take(item.ordinal);
         samples[r].push_back(sample ? std::move(sample) : reader_.make(item));
       }
     }
     Batch batch = collate(samples, options_.pad_multiple, options_.pad_id);
-    if (batch.tokens() == 0 && options_.ranks > 1)
+    if (batch.tokens() == 0 && several_ranks())
       batch = dummy_batch(options_.pad_multiple, options_.pad_id);
-    batch.vision_somewhere = micro_step.vision_somewhere || !batch.vision.grids.empty();
+    for (const MediaCount& part : micro_step.media) batch.media[part.kind];  // empty: of others
     return batch;
   }
 

@@ -8,12 +8,14 @@
 #include <string>
 #include <vector>
 
+#include "core/ranks.h"
 #include "data/batch.h"
 #include "data/cost.h"
 #include "data/dataset.h"
 #include "data/packer.h"
 #include "data/policy.h"
 #include "data/processor.h"
+#include "data/sample_reader.h"
 
 namespace lmms::data {
 
@@ -26,8 +28,10 @@ struct LoaderOptions {
   double epochs = 3.0;              ///< may be fractional; not read if max_steps > 0
   int64_t max_steps = -1;           ///< > 0: that many steps, the data repeated as often as needed
   bool drop_last = false;           ///< leave out smaller batches (dataloader_drop_last)
-  int32_t rank = 0;
-  int32_t ranks = 1;
+  /// The ranks that share a step's rows; null: this process trains them all. The loader opens
+  /// channels of its own. All ranks need the same data and options, but threads, kept_text_bytes.
+  std::shared_ptr<Ranks> ranks{};
+  SeededDrawing draws{};     ///< what the objective draws for every sample
   int threads = 0;           ///< read and tokenise (dataloader_num_workers); 0: by the machine
   int64_t steps_ahead = 2;   ///< steps that are ready before they are asked for; 0: as many as
                              ///< there are threads
@@ -48,10 +52,11 @@ struct LoaderSnapshot;
 /// of steps counts rows before drops): tokens is 0, and the batches are dummies.
 struct StepBatch {
   int64_t step = 0;                ///< from 1
-  std::vector<Batch> micro_steps;  ///< of this rank, at least one; rows == 0: a dummy, which has a
-                                   ///< token where there are several ranks
+  std::vector<Batch> micro_steps;  ///< of this rank, as many on every rank, at least one; rows ==
+                                   ///< 0: a dummy, which has a token where there are several ranks
   int64_t tokens = 0;              ///< over all ranks, pad not counted
   int64_t supervised_tokens = 0;   ///< over all ranks: the denominator of the token loss
+  TermCounts counts;               ///< over all ranks: the denominators of other terms
   int64_t samples = 0;             ///< over all ranks
   int64_t rows = 0;                ///< over all ranks, empty ones not counted
   double epoch = 0.0;              ///< epochs trained when this step is done
@@ -73,6 +78,11 @@ struct StepBatch {
 /// is smaller, or left out under drop_last; a skipped sample leaves its place empty. With packing
 /// lane l of L reads samples l, l+L, ... of the order that runs through all epochs, and every step
 /// takes one row of each lane; at the end of training open bins are flushed.
+///
+/// Several ranks make the same plan. Lane l is measured by rank l % ranks alone, which trains its
+/// rows too (save at the end of training), and what it found is exchanged a step ahead; media are
+/// decoded by the rank that trains them. What is wrong with a record of one rank, found when it is
+/// measured or when it is decoded, ends all ranks at the same step with the same Error.
 class Loader {
  public:
   /// Throws Error if the options cannot make a step (drop_last with fewer rows than L, ...).

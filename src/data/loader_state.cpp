@@ -1,5 +1,6 @@
 #include "data/loader_state.h"
 
+#include <algorithm>
 #include <limits>
 
 #include "core/format.h"
@@ -27,12 +28,44 @@ std::string_view strategy_name(PackingStrategy strategy) {
   return "?";
 }
 
+/// [ordinal, length, supervised, cost, patches of images and videos], and where there is more, an
+/// object of it.
+json item_json(const PackItem& item) {
+  json fields = {item.ordinal, item.length, item.supervised, item.cost,
+                 item.media.of(kVision).patches};
+  json more = json::object();
+  for (const MediaCount& part : item.media)
+    if (part.kind != kVision) more["media"][part.kind] = part.patches;
+  if (!item.counts.empty()) more["counts"] = item.counts;
+  if (!more.empty()) fields.push_back(std::move(more));
+  return fields;
+}
+
+/// Reads item_json, and that of a time when there were four numbers. Throws json::exception.
+PackItem item_from(const json& fields) {
+  PackItem item{.ordinal = fields.at(0).get<int64_t>(),
+                .length = fields.at(1).get<int64_t>(),
+                .supervised = fields.at(2).get<int64_t>(),
+                .cost = fields.at(3).get<int64_t>(),
+                .media = {},
+                .counts = {}};
+  const auto add = [&](std::string_view kind, const json& patches) {
+    if (const auto n = patches.get<int64_t>(); n != 0) item.media[kind].patches = n;
+  };
+  if (fields.size() > 4) add(kVision, fields[4]);
+  if (fields.size() <= 5) return item;
+  const json media = fields[5].value("media", json::object());
+  for (const auto& [kind, patches] : media.items()) add(kind, patches);
+  item.counts = fields[5].value("counts", TermCounts());
+  return item;
+}
+
 json bins_json(const std::deque<Bin>& bins) {
   auto list = json::array();
   for (const auto& bin : bins) {
     auto items = json::array();
     for (const auto& item : bin.items) {
-      items.push_back({item.ordinal, item.length, item.supervised, item.cost, item.patches});
+      items.push_back(item_json(item));
     }
     list.push_back(std::move(items));
   }
@@ -41,8 +74,26 @@ json bins_json(const std::deque<Bin>& bins) {
 
 /// Of a row.
 struct Capacity {
-  int64_t tokens = 0, patches = 0;
+  int64_t tokens = 0;
+  MediaCounts media;  ///< of kinds that have a limit
+
+  int64_t patches(const std::string& kind) const {
+    const MediaCount* limit = media.find(kind);
+    return limit ? limit->patches : std::numeric_limits<int64_t>::max();
+  }
 };
+
+/// Whether an item could be measured, and joins the bin.
+bool belongs(const PackItem& item, const Bin& bin, const Capacity& capacity) {
+  if (item.length < 1 || item.length > capacity.tokens - bin.length || item.supervised < 0 ||
+      item.supervised > item.length || item.cost < 0) {
+    return false;
+  }
+  return std::ranges::all_of(item.media, [&](const MediaCount& part) {
+    return part.patches >= 0 &&
+           part.patches <= capacity.patches(part.kind) - bin.media.of(part.kind).patches;
+  });
+}
 
 /// Rows of a lane whose samples have one of its ordinals and fit; throws json::exception or Error.
 std::deque<Bin> bins_from(const json& list, int64_t lane, int64_t lanes, int64_t read,
@@ -51,18 +102,10 @@ std::deque<Bin> bins_from(const json& list, int64_t lane, int64_t lanes, int64_t
   for (const auto& items : list) {
     Bin bin;
     for (const auto& fields : items) {
-      const auto numbers = fields.get<std::vector<int64_t>>();
-      // without patches: of a time when rows had no limit of them
-      if (numbers.size() != 4 && numbers.size() != 5) throw Error(kWhere, kNotAState);
-      const PackItem item{numbers[0], numbers[1], numbers[2], numbers[3],
-                          numbers.size() == 5 ? numbers[4] : 0};
+      const PackItem item = item_from(fields);
       const bool of_lane =
           item.ordinal >= 0 && item.ordinal % lanes == lane && item.ordinal / lanes < read;
-      if (!of_lane || item.length < 1 || item.length > capacity.tokens - bin.length ||
-          item.supervised < 1 || item.supervised > item.length || item.cost < 0 ||
-          item.patches < 0 || item.patches > capacity.patches - bin.patches) {
-        throw Error(kWhere, kNotAState);
-      }
+      if (!of_lane || !belongs(item, bin, capacity)) throw Error(kWhere, kNotAState);
       bin.add(item);
     }
     if (bin.items.empty()) throw Error(kWhere, kNotAState);
@@ -76,8 +119,12 @@ std::vector<LaneState> lanes_from(const json& list, const json& order) {
   if (order.at("packing").is_null()) return lanes;
   const auto count = order.at("global_rows").get<int64_t>();
   const json& packing = order.at("packing");
-  const Capacity capacity{packing.at("length").get<int64_t>(),
-                          packing.value("patches", std::numeric_limits<int64_t>::max())};
+  Capacity capacity{packing.at("length").get<int64_t>(), {}};
+  if (packing.contains("patches")) capacity.media[kVision].patches = packing["patches"];
+  if (packing.contains("media")) {
+    for (const auto& [kind, patches] : packing["media"].items())
+      capacity.media[kind].patches = patches;
+  }
   if (static_cast<int64_t>(list.size()) != count) throw Error(kWhere, kNotAState);
   for (const auto& fields : list) {
     const auto lane = static_cast<int64_t>(lanes.size());
@@ -100,6 +147,9 @@ std::string differences(const json& then, const json& now) {
     text += fmt::format("{}{}: {} in the checkpoint, {} now", text.empty() ? "" : "; ", key,
                         old.dump(), value.dump());
   }
+  if (const char* key = "draws"; then.contains(key) && !now.contains(key))
+    text += fmt::format("{}{}: {} in the checkpoint, none now", text.empty() ? "" : "; ", key,
+                        then[key].dump());
   return text;
 }
 
@@ -119,10 +169,18 @@ json order_of(const Dataset& dataset, const LoaderOptions& options) {
     order["packing"] = {{"strategy", strategy_name(options.packing->strategy)},
                         {"length", options.packing->length},
                         {"num_open_bins", options.packing->num_open_bins}};
-    if (options.packing->patches > 0) order["packing"]["patches"] = options.packing->patches;
+    for (const MediaCount& limit : options.packing->media) {
+      if (limit.kind == kVision) {
+        order["packing"]["patches"] = limit.patches;
+      } else {
+        order["packing"]["media"][limit.kind] = limit.patches;
+      }
+    }
   } else {
     order["dataloader_drop_last"] = options.drop_last;  // it moves the borders of epochs
   }
+  if (options.draws.drawing)
+    order["draws"] = {{"name", options.draws.drawing->name()}, {"seed", options.draws.seed}};
   return order;
 }
 

@@ -12,75 +12,13 @@
 
 #include "data/assign.h"
 #include "data/collate.h"
-#include "data/data_testing.h"
+#include "data/loader_testing.h"
 
 namespace lmms::data {
 namespace {
 
 using testing::ElementsAre;
 using testing::HasSubstr;
-
-std::vector<int64_t> random_lengths(int64_t rows, int64_t longest, uint32_t seed = 1) {
-  std::mt19937 random(seed);
-  std::vector<int64_t> lengths;
-  for (int64_t i = 0; i < rows; ++i) {
-    lengths.push_back(2 + static_cast<int64_t>(random() % static_cast<uint32_t>(longest - 1)));
-  }
-  return lengths;
-}
-
-PackingOptions packing(int64_t length, PackingStrategy strategy = PackingStrategy::first_fit,
-                       int bins = 3) {
-  return {.strategy = strategy, .length = length, .num_open_bins = bins};
-}
-
-Loader make_loader(std::shared_ptr<const Dataset> data, const LoaderOptions& options) {
-  return {std::move(data), std::make_shared<MadeProcessor>(), options};
-}
-
-std::vector<StepBatch> run(const std::shared_ptr<const Dataset>& data,
-                           const LoaderOptions& options) {
-  auto loader = make_loader(data, options);
-  std::vector<StepBatch> steps;
-  while (auto step = loader.next()) steps.push_back(*std::move(step));
-  return steps;
-}
-
-/// Ids of the samples of a step, in order.
-std::vector<int32_t> samples_of(const StepBatch& step) {
-  std::vector<int32_t> ids;
-  for (const auto& batch : step.micro_steps) {
-    for (const auto& segment : batch.segments) {
-      if (segment.sample >= 0) ids.push_back(batch.input_ids[static_cast<size_t>(segment.start)]);
-    }
-  }
-  return ids;
-}
-
-void expect_equal(const Batch& a, const Batch& b) {
-  EXPECT_EQ(a.input_ids, b.input_ids);
-  EXPECT_EQ(a.labels, b.labels);
-  EXPECT_EQ(a.weights, b.weights);
-  EXPECT_EQ(a.position_ids, b.position_ids);
-  EXPECT_EQ(a.segments.size(), b.segments.size());
-  EXPECT_EQ(a.rows, b.rows);
-  EXPECT_EQ(a.samples, b.samples);
-}
-
-void expect_equal(const StepBatch& a, const StepBatch& b) {
-  EXPECT_EQ(a.step, b.step);
-  EXPECT_EQ(a.tokens, b.tokens);
-  EXPECT_EQ(a.supervised_tokens, b.supervised_tokens);
-  EXPECT_EQ(a.samples, b.samples);
-  EXPECT_EQ(a.epoch, b.epoch);
-  EXPECT_EQ(a.progress_before, b.progress_before);
-  EXPECT_EQ(a.progress, b.progress);
-  EXPECT_EQ(a.skipped.text(), b.skipped.text());
-  EXPECT_EQ(a.state(), b.state());
-  ASSERT_EQ(a.micro_steps.size(), b.micro_steps.size());
-  for (size_t m = 0; m < a.micro_steps.size(); ++m)
-    expect_equal(a.micro_steps[m], b.micro_steps[m]);
-}
 
 TEST(Unpacked, step_k_trains_samples_kL_to_kL_plus_L_minus_1_of_each_epochs_order) {
   const auto data = made_dataset(random_lengths(10, 9));
@@ -367,36 +305,6 @@ TEST(Loader, refuses_options_that_make_no_step) {
   EXPECT_THROW(make_loader(data, options), Error);
 }
 
-/// Every kind of run that determinism and resuming are tested on.
-std::vector<LoaderOptions> kinds_of_runs() {
-  std::vector<LoaderOptions> kinds;
-  for (const auto strategy : {PackingStrategy::first_fit, PackingStrategy::best_fit,
-                              PackingStrategy::balanced, PackingStrategy::sequential}) {
-    kinds.push_back({.packing = packing(32, strategy), .policies = {}, .global_rows = 3});
-  }
-  kinds.push_back({.packing = {}, .policies = {}, .global_rows = 7});
-  kinds.push_back(kinds.back());
-  kinds.back().drop_last = true;
-  kinds.push_back(kinds[0]);
-  kinds.back().max_steps = 60;
-  for (auto& kind : kinds) {
-    kind.epochs = 2.5;
-    kind.rows_per_micro_step = 2;
-    kind.policies = {
-        .on_bad_sample = OnBadSample::skip, .on_overlong = OnOverlong::drop, .max_length = 28};
-    kind.pad_multiple = 16;
-  }
-  return kinds;
-}
-
-std::shared_ptr<const Dataset> rough_data() {
-  auto lengths = random_lengths(60, 32);
-  lengths[5] = -1;
-  lengths[17] = 0;
-  lengths[40] = 1;
-  return made_dataset(lengths);
-}
-
 TEST(Loader, gives_the_same_bits_for_every_number_of_threads) {
   const auto data = rough_data();
   for (auto options : kinds_of_runs()) {
@@ -454,54 +362,9 @@ TEST(Loader, makes_samples_again_that_measuring_did_not_keep) {
   for (const auto& step : expected) expect_equal(*again.next(), step);
 }
 
-TEST(Loader, several_ranks_share_the_rows_of_one_rank) {
-  const auto data = rough_data();
-  auto options = kinds_of_runs()[0];
-  options.global_rows = 5;
-  options.rows_per_micro_step = 1;
-  const auto alone = run(data, options);
-  options.ranks = 2;
-  std::vector<std::vector<StepBatch>> ranks;
-  for (options.rank = 0; options.rank < 2; ++options.rank) ranks.push_back(run(data, options));
-  for (size_t k = 0; k < alone.size(); ++k) {
-    const auto& rows = alone[k].micro_steps;
-    ASSERT_EQ(ranks[0][k].micro_steps.size(), ranks[1][k].micro_steps.size());
-    EXPECT_EQ(ranks[0][k].supervised_tokens, alone[k].supervised_tokens);
-    EXPECT_EQ(ranks[1][k].state(), alone[k].state());
-    for (size_t m = 0; m < ranks[0][k].micro_steps.size(); ++m) {
-      for (size_t rank = 0; rank < 2; ++rank) {
-        const size_t row = 2 * m + rank;
-        const auto& batch = ranks[rank][k].micro_steps[m];
-        if (row < rows.size()) {
-          expect_equal(batch, rows[row]);
-        } else {
-          EXPECT_EQ(batch.rows, 0);
-          EXPECT_EQ(batch.tokens(), options.pad_multiple)
-              << "it takes part in what ranks do together";
-          EXPECT_EQ(batch.valid_tokens, 0);
-          EXPECT_EQ(batch.supervised_tokens, 0);
-        }
-      }
-    }
-  }
-}
-
-/// A row is a sample of a few tokens with an image of patches[r] patches.
-std::shared_ptr<const Dataset> images_dataset(const std::vector<int64_t>& patches) {
-  std::vector<Dataset::Part> parts(1);
-  const auto rows = static_cast<int64_t>(patches.size());
-  parts[0].summary = {
-      .path = "made", .format = "made", .weight = 1.0, .rows = rows, .samples_per_epoch = rows};
-  parts[0].source = std::make_unique<MadeSource>("made", rows, [patches](int64_t row) {
-    return Result<nlohmann::json>(
-        nlohmann::json{{"id", row}, {"length", 4}, {"patches", patches[static_cast<size_t>(row)]}});
-  });
-  return std::make_shared<const Dataset>(std::move(parts), false, 1);
-}
-
 LoaderOptions with_patches(int64_t patches) {
   LoaderOptions options{.packing = packing(100), .policies = {}, .global_rows = 1, .epochs = 1};
-  options.packing->patches = patches;
+  options.packing->media = {{kVision, patches}};
   return options;
 }
 
@@ -548,28 +411,8 @@ TEST(Patches, are_kept_in_the_state_and_limit_the_bins_that_go_on) {
       expect_equal(*loader.next(), whole[k + 1]);
     }
     auto other = options;
-    other.packing->patches = 99;
+    other.packing->media[kVision].patches = 99;
     EXPECT_THROW(make_loader(data, other).restore(whole[0].state()), Error);
-  }
-}
-
-TEST(Patches, of_any_rank_have_every_rank_run_the_tower_in_that_micro_step) {
-  const std::vector<int64_t> patches{0, 6, 0, 0, 0, 0, 3, 0, 0, 0, 0};  // rows 1 and 6 have images
-  const auto data = images_dataset(patches);
-  for (const bool packed : {false, true}) {
-    LoaderOptions options{.packing = {}, .policies = {}, .global_rows = 6, .epochs = 1};
-    if (packed) options.packing = packing(4);  // a row is a sample all the same
-    options.ranks = 2;
-    std::vector<std::vector<bool>> seen;
-    for (options.rank = 0; options.rank < 2; ++options.rank) {
-      auto& ran = seen.emplace_back();
-      for (const auto& step : run(data, options)) {
-        for (const auto& batch : step.micro_steps) ran.push_back(batch.vision_somewhere);
-      }
-    }
-    // two rows a micro-step, one of each rank; the last step has five rows
-    EXPECT_THAT(seen[0], ElementsAre(true, false, false, true, false, false));
-    EXPECT_EQ(seen[1], seen[0]);
   }
 }
 

@@ -30,16 +30,16 @@ struct Medium {
 };
 
 /// A frame, tile or whole image as the tower sees it.
-struct Sight {
+struct TowerView {
   media::Image picture;
   int64_t rows = 0, columns = 0;  ///< of the cells that become a token each; 0: none do
   std::string label;              ///< what it is among several: its time, its place
 };
 
-/// An image or video and what the tower sees of it.
+/// An image or video and what the tower sees of it, for people to look at.
 struct MediumView {
   Medium medium;
-  std::vector<Sight> sights;
+  std::vector<TowerView> views;
 };
 
 /// What is known of a record when one of its media is opened.
@@ -63,7 +63,8 @@ class MediaFormat {
   virtual std::optional<Fault> check_pixels(const Medium& medium) const = 0;
 
   /// For people to look at: the pixels behind the values of `write`.
-  virtual std::vector<Sight> sights(const Medium& medium, std::span<const float> values) const {
+  virtual std::vector<TowerView> tower_views(const Medium& medium,
+                                             std::span<const float> values) const {
     (void)medium, (void)values;
     return {};
   }

@@ -5,7 +5,9 @@
 #include <optional>
 #include <vector>
 
+#include "core/media_kinds.h"
 #include "data/config.h"
+#include "data/sample.h"
 
 namespace lmms::data {
 
@@ -21,7 +23,7 @@ struct PackingOptions {
   PackingStrategy strategy = PackingStrategy::first_fit;
   int64_t length = 32000;  ///< tokens of a row at most
   int num_open_bins = 8;   ///< of one lane; `sequential` has one
-  int64_t patches = 0;     ///< patches of images and videos of a row at most; 0: as many as come
+  MediaCounts media{};     ///< patches of a row at most, of kinds that have a limit
 };
 
 /// A sample in a row: its place in the order of samples and what was measured of it; never the
@@ -31,7 +33,8 @@ struct PackItem {
   int64_t length = 0;
   int64_t supervised = 0;
   int64_t cost = 0;     ///< CostModel::cost
-  int64_t patches = 0;  ///< of its images and videos
+  MediaCounts media{};  ///< patches of the kinds that it has
+  TermCounts counts{};  ///< Sample::counts
 
   bool operator==(const PackItem&) const = default;
 };
@@ -41,15 +44,15 @@ struct Bin {
   std::vector<PackItem> items;
   int64_t length = 0;
   int64_t cost = 0;
-  int64_t patches = 0;
-  void add(const PackItem& item);
+  MediaCounts media{};
+  void add(PackItem item);
 
   bool operator==(const Bin&) const = default;
 };
 
 /// Rows come out when their bin closes. A bin closes when a sample fills its tokens exactly
 /// (nothing could join it), or when a sample fits nowhere and all bins are open: then the fullest,
-/// by tokens or patches, whichever is nearer to its limit
+/// by tokens or the patches of a kind, whichever is nearer to its limit
 /// (ties: the oldest; balanced: of the bins within 1/64 of the fullest the one whose sample waits
 /// longest). Deterministic: the same items give the same rows. O(num_open_bins) an item; balanced
 /// sorts the items of the open bins for each row.
@@ -57,7 +60,7 @@ class Packer {
  public:
   explicit Packer(const PackingOptions& options) : options_(options) {}
   /// Adds an item that fits a row by itself, 0 < length; returns the rows that closed.
-  std::vector<Bin> add(const PackItem& item);
+  std::vector<Bin> add(PackItem item);
   /// Closes the oldest open bin; nullopt when none is open.
   std::optional<Bin> flush_one();
 
@@ -69,8 +72,8 @@ class Packer {
   bool fits(const Bin& bin, const PackItem& item) const;
   int64_t fill(const Bin& bin) const;
   size_t most_open() const;
-  void place(const PackItem& item, std::vector<Bin>& closed);
-  void deal_again(const PackItem& item, std::vector<Bin>& closed);
+  void place(PackItem item, std::vector<Bin>& closed);
+  void redistribute(PackItem item, std::vector<Bin>& closed);
   void close(std::deque<Bin>::iterator bin, std::vector<Bin>& closed);
   void close_fullest(std::vector<Bin>& closed);
   void close_oldest_full(std::vector<Bin>& closed);

@@ -197,7 +197,8 @@ TEST_P(EveryStrategy, keeps_both_limits_and_loses_nothing) {
     const PackingOptions options{.strategy = GetParam(),
                                  .length = 1 + below(60),
                                  .num_open_bins = 1 + static_cast<int>(below(9)),
-                                 .patches = 1 + below(90)};
+                                 .media = {{kVision, 1 + below(90)}}};
+    const int64_t patches = options.media.of(kVision).patches;
     Packer packer(options);
     std::map<int64_t, int> seen;
     const auto check = [&](const Bin& bin) {
@@ -208,12 +209,12 @@ TEST_P(EveryStrategy, keeps_both_limits_and_loses_nothing) {
       }
       EXPECT_EQ(sum, bin);
       EXPECT_LE(bin.length, options.length);
-      EXPECT_LE(bin.patches, options.patches);
+      EXPECT_LE(bin.media.of(kVision).patches, patches);
       EXPECT_FALSE(bin.items.empty());
     };
     for (int64_t i = 0; i < 200; ++i) {
       auto one = item(i, 1 + below(options.length));
-      if (below(3) > 0) one.patches = below(options.patches + 1);
+      if (below(3) > 0) one.media[kVision].patches = below(patches + 1);
       for (const auto& bin : packer.add(one)) check(bin);
       EXPECT_LE(packer.open_bins().size(), static_cast<size_t>(options.num_open_bins));
     }
@@ -226,21 +227,25 @@ TEST_P(EveryStrategy, keeps_both_limits_and_loses_nothing) {
 TEST_P(EveryStrategy, makes_the_same_rows_under_a_limit_of_patches_that_nothing_reaches) {
   std::mt19937 random(8);
   Packer without({.strategy = GetParam(), .length = 40, .num_open_bins = 4});
-  Packer with({.strategy = GetParam(), .length = 40, .num_open_bins = 4, .patches = 1 << 30});
+  Packer with(
+      {.strategy = GetParam(), .length = 40, .num_open_bins = 4, .media = {{kVision, 1 << 30}}});
   for (int64_t i = 0; i < 300; ++i) {
     auto one = item(i, 1 + static_cast<int64_t>(random() % 40));
-    one.patches = static_cast<int64_t>(random() % 50);
+    one.media[kVision].patches = static_cast<int64_t>(random() % 50);
     EXPECT_EQ(without.add(one), with.add(one));
   }
 }
 
 TEST(Packer, closes_the_bin_that_is_nearest_to_either_limit) {
-  Packer packer({.length = 100, .num_open_bins = 2, .patches = 1000});
-  packer.add({.ordinal = 0, .length = 50, .supervised = 1, .cost = 1, .patches = 0});
-  packer.add({.ordinal = 1, .length = 60, .supervised = 1, .cost = 1, .patches = 900});
+  Packer packer({.length = 100, .num_open_bins = 2, .media = {{kVision, 1000}}});
+  packer.add(item(0, 50));
+  PackItem large = item(1, 60);
+  large.media[kVision].patches = 900;
+  packer.add(large);
   // no bin has room; the second is at 90 % of its patches, more than the first of anything
-  const auto closed =
-      packer.add({.ordinal = 2, .length = 60, .supervised = 1, .cost = 1, .patches = 200});
+  PackItem next = item(2, 60);
+  next.media[kVision].patches = 200;
+  const auto closed = packer.add(next);
   ASSERT_EQ(closed.size(), 1u);
   EXPECT_EQ(closed[0].items[0].ordinal, 1);
 }
@@ -263,24 +268,26 @@ PackItem chat(std::mt19937& random, int64_t ordinal) {
 /// Qwen2.5-VL-3B's shape.
 PackItem chat_with_images(std::mt19937& random, int64_t ordinal) {
   static const CostModel kCosts{
-      .token = 16.6e6, .pair = 0.44e3, .target = 1.87e6, .patch = 4.0e6, .patch_pair = 0.062e3};
+      .token = 16.6e6, .pair = 0.44e3, .target = 1.87e6, .media = {{kVision, 4.0e6, 0.062e3}}};
   PackItem out = chat(random, ordinal);
   std::vector<PatchGrid> grids(random() % 2 == 0 ? 0 : 1 + random() % 4);
   for (PatchGrid& grid : grids) {
     std::uniform_real_distribution<double> megapixels(0.1, 2.0);
     grid.h = grid.w = 2 * static_cast<int64_t>(std::sqrt(megapixels(random) * 1e6) / 28);
-    out.patches += grid.patches();
+    out.media[kVision].patches += grid.patches();
     out.length += grid.tokens(2);
   }
   out.supervised = out.length / 4;
-  out.cost = kCosts.cost(out.length, out.supervised, grids);
+  out.cost = kCosts.cost(out.length, out.supervised, {{kVision, grids}});
   return out;
 }
 
 Quality quality_of(PackingStrategy strategy, const Draw& draw = chat, int64_t patches = 0) {
   constexpr int64_t kLength = 32768;
   std::mt19937 random(9);
-  Packer packer({.strategy = strategy, .length = kLength, .num_open_bins = 8, .patches = patches});
+  PackingOptions options{.strategy = strategy, .length = kLength, .num_open_bins = 8};
+  if (patches > 0) options.media[kVision].patches = patches;
+  Packer packer(options);
   Quality quality;
   double rows = 0, tokens = 0, cost = 0, square = 0;
   for (int64_t i = 0; i < 20000; ++i) {

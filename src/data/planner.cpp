@@ -28,7 +28,7 @@ class Account {
 
   /// The item to train, or nullopt. Throws Error if the outcome is fatal.
   std::optional<PackItem> settle(const Outcome& outcome, SkipCounts& counts) {
-    if (outcome.fatal) throw Error(outcome.fault);
+    if (outcome.fatal) throw Error(outcome.fault, outcome.exit);
     if (outcome.truncated) counts.truncated.add(outcome.fault);
     if (outcome.item) {
       skipped_in_a_row_ = 0;
@@ -72,7 +72,7 @@ class UnpackedPlanner final : public Planner {
     plan.progress_before = static_cast<double>(state_.step) / static_cast<double>(total);
     const int64_t begin = first_position(state_.step), end = end_position(state_.step);
     for (int64_t position = begin; position < end; ++position) {
-      look_ahead();
+      measure_ahead();
       const Outcome outcome = ahead_.front().get();
       ahead_.pop_front();
       Bin row;
@@ -95,9 +95,11 @@ class UnpackedPlanner final : public Planner {
     return std::min(first_position(step) + lanes_, rows_);
   }
 
-  void look_ahead() {
+  void measure_ahead() {
     while (ahead_.size() < window_ && next_step_ < *extent_.total_steps) {
-      ahead_.push_back(measure_(next_step_ / extent_.steps_per_epoch * rows_ + next_position_));
+      const int64_t epoch_start = next_step_ / extent_.steps_per_epoch * rows_;
+      ahead_.push_back(
+          measure_(epoch_start + next_position_, next_position_ - first_position(next_step_)));
       if (++next_position_ == end_position(next_step_)) {
         next_position_ = first_position(++next_step_);
       }
@@ -223,16 +225,16 @@ class PackedPlanner final : public Planner {
       if (waiting.empty()) return;
       const auto depth =
           static_cast<size_t>(std::max<int64_t>(1, window_ / static_cast<int64_t>(waiting.size())));
-      for (auto* lane : waiting) look_ahead(*lane, depth);
+      for (auto* lane : waiting) measure_ahead(*lane, depth);
       for (auto* lane : waiting) read_one(*lane);
     }
   }
 
-  void look_ahead(Lane& lane, size_t depth) {
+  void measure_ahead(Lane& lane, size_t depth) {
     while (lane.ahead.size() < depth) {
       const int64_t next = ordinal(lane, lane.read + static_cast<int64_t>(lane.ahead.size()));
       if (!in_training(next)) return;
-      lane.ahead.push_back(measure_(next));
+      lane.ahead.push_back(measure_(next, lane.index));
     }
   }
 
@@ -270,7 +272,7 @@ class PackedPlanner final : public Planner {
 
 Extent extent_of(int64_t rows_per_epoch, const LoaderOptions& options) {
   const int64_t lanes = options.global_rows;
-  if (lanes < 1 || options.rows_per_micro_step < 1 || options.ranks < 1) {
+  if (lanes < 1 || options.rows_per_micro_step < 1) {
     throw Error("trainer_args", "a step needs at least one row", "");
   }
   if (options.packing && (options.packing->length < 1 || options.packing->num_open_bins < 1)) {

@@ -32,8 +32,9 @@ struct StepPlan {
 
 class Planner {
  public:
-  /// Starts reading and measuring the sample at an ordinal; called well before it is needed.
-  using Measure = std::function<std::future<Outcome>(int64_t ordinal)>;
+  /// Starts reading and measuring the sample at an ordinal, for a lane in [0, global_rows); called
+  /// well before it is needed.
+  using Measure = std::function<std::future<Outcome>(int64_t ordinal, int64_t lane)>;
 
   virtual ~Planner() = default;
   /// nullopt at the end. Throws Error where an outcome is fatal.

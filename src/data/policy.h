@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "core/error.h"
+#include "core/media_kinds.h"
 #include "data/config.h"
 
 namespace lmms::data {
@@ -16,12 +17,15 @@ struct Policies {
   OnOverlong on_overlong = OnOverlong::drop;
   /// Tokens of the longest sample; 0: no limit. With packing the row's length limits it too.
   int64_t max_length = 0;
-  /// Patches of images and videos of the largest sample; 0: no limit.
-  int64_t max_patches = 0;
+  /// Patches of the largest sample, of kinds that have a limit. With packing a row's limits too.
+  MediaCounts max_media{};
+  /// Whether a record is trained for the targets of its text (next token); else one without a
+  /// trained token, or without any text, is trained all the same, for its media.
+  bool needs_targets = true;
 };
 
-/// Why a record was not trained. `empty` (no token) and `unsupervised` (no target that is trained)
-/// are skipped under every policy: they could not change a gradient.
+/// Why a record was not trained. `empty` (no token) and `unsupervised` (no target that is trained,
+/// where the objective needs one) are skipped under every policy: they could not change a gradient.
 enum class SkipReason { bad, overlong, empty, unsupervised };
 inline constexpr std::array kSkipReasons = {SkipReason::bad, SkipReason::overlong,
                                             SkipReason::empty, SkipReason::unsupervised};

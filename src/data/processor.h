@@ -2,10 +2,11 @@
 /// Record -> Sample: what a model family makes of a raw example.
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "core/error.h"
-#include "core/patch_grid.h"
+#include "core/media_kinds.h"
 #include "data/record.h"
 #include "data/sample.h"
 
@@ -13,11 +14,13 @@ namespace lmms::data {
 
 /// What packing must know of a record before its media is decoded.
 struct Measured {
-  int64_t length = 0;            ///< tokens of the sample
-  int64_t supervised = 0;        ///< targets that are trained
-  std::vector<PatchGrid> grids;  ///< of its images and videos
-  /// The sample itself where measuring had to make it (text); null where it is made later (media).
+  int64_t length = 0;           ///< Sample::length
+  int64_t supervised = 0;       ///< targets that are trained
+  MediaList<MediaGrids> media;  ///< of the kinds that it has
+  /// The sample, where measuring had to make it; null where it is made later.
   std::shared_ptr<const Sample> sample;
+  /// Whether `sample` is whole; else the values of its media are still to be decoded.
+  bool decoded = true;
 };
 
 struct MediumView;  // media_format.h
@@ -34,13 +37,18 @@ class Processor {
   virtual Result<Sample> process(const Record& record) const = 0;
   /// A chat followed by the header of the assistant's turn, for generation. Nothing is a target.
   virtual Result<Sample> prompt(const Conversation& conversation) const = 0;
+  /// The tokens that open and end a turn of a chat; nullopt: its samples have no turns.
+  struct TurnTokens {
+    int32_t start = 0, end = 0;
+  };
+  virtual std::optional<TurnTokens> turn_tokens() const { return std::nullopt; }
   /// The images and videos of a record, in the order of their tokens, for people to look at;
-  /// without pixels `sights` stay empty. None of what cannot be read.
-  virtual std::vector<MediumView> look(const Record& record, Pixels pixels) const;
+  /// without pixels their `views` stay empty. None of what cannot be read.
+  virtual std::vector<MediumView> view_media(const Record& record, Pixels pixels) const;
 };
 
-/// Measures a sample of text that is already made, and keeps it.
-Measured measure_text(Sample sample);
+/// Measures a sample that is already made, and keeps it; `decoded`: with the values of its media.
+Measured measure_sample(Sample sample, bool decoded = true);
 
 /// Cuts a sample of text to its first `limit` tokens. The last kept position keeps its target: the
 /// token that followed it.

@@ -75,7 +75,11 @@ std::string video_class(const ProcessorSection& section, std::string_view of_mod
   std::string name = name_under(section.values, "image_processor_type");
   if (const size_t at = name.find(kImage); at != std::string::npos)
     name.replace(at, kImage.size(), "VideoProcessor");
-  constexpr std::array kClasses = {kQwen2VideoClass, kQwen3VideoClass, kLlavaVideoClass};
+#define LMMS_VIDEO_PROCESSOR(name) std::string_view(#name),
+  constexpr std::array kClasses = {
+#include "data/video_processors.def"
+  };
+#undef LMMS_VIDEO_PROCESSOR
   const bool is_known = std::ranges::find(kClasses, name) != kClasses.end();
   return is_known ? name : std::string(of_model);
 }

@@ -10,13 +10,6 @@
 
 namespace lmms::data {
 
-/// The classes of transformers whose preparation is built.
-inline constexpr std::string_view kQwenImageClass = "Qwen2VLImageProcessor",
-                                  kQwen2VideoClass = "Qwen2VLVideoProcessor",
-                                  kQwen3VideoClass = "Qwen3VLVideoProcessor",
-                                  kLlavaImageClass = "LlavaOnevisionImageProcessor",
-                                  kLlavaVideoClass = "LlavaOnevisionVideoProcessor";
-
 inline constexpr const char* kProcessorFile = "processor_config.json";
 inline constexpr const char* kImageFile = "preprocessor_config.json";
 inline constexpr const char* kVideoFile = "video_preprocessor_config.json";
@@ -47,7 +40,7 @@ Result<ProcessorSection> video_section(const ProcessorFiles& files);
 std::optional<Fault> check_image_class(const ProcessorSection& section, std::string_view of_model);
 
 /// The class for videos: as the section names it; where that is an image processor's, the video
-/// processor of the same name, if there is one; else `of_model`.
+/// processor of the same name, if it is one of video_processors.def; else `of_model`.
 std::string video_class(const ProcessorSection& section, std::string_view of_model);
 
 }  // namespace lmms::data

@@ -6,6 +6,8 @@
 #include <string>
 #include <vector>
 
+#include "core/attention_mode.h"
+#include "core/media_kinds.h"
 #include "core/patch_grid.h"
 
 namespace lmms::data {
@@ -22,32 +24,51 @@ struct Origin {
   std::string text() const { return (file ? *file : std::string("?")) + ":" + std::to_string(row); }
 };
 
+/// Empty where a record has no text at all.
 struct TextPart {
   std::vector<int32_t> input_ids;  ///< [n]
   /// [3, n] time, height, width (M-RoPE); empty: 0, 1, 2, ... on every axis.
   std::vector<int32_t> position_ids;
   std::vector<int32_t>
       labels;  ///< [n], already shifted: labels[t] is the target of position t, or kIgnore
+  std::vector<float> weights;  ///< [n] of each target in the loss, 0: not trained; empty: 1 for all
 };
 
-/// Images and videos of a sample as a vision tower takes them, one after another in the order of
-/// their tokens.
-struct SampleVision {
-  std::vector<float> patches;    ///< [P, values of a patch] `pixel_values`, `pixel_values_videos`
-  std::vector<PatchGrid> grids;  ///< `image_grid_thw`, `video_grid_thw`; together P patches
+/// Media of one kind of a sample as their tower takes them, one after another in the order of their
+/// tokens (images and videos: kVision).
+struct MediaPart {
+  std::string kind;
+  std::vector<float> values;        ///< [P, values of a patch] `pixel_values`, say
+  std::vector<PatchGrid> grids;     ///< `image_grid_thw`, `video_grid_thw`; together P patches
   std::vector<ViewLayout> layouts;  ///< one for each grid where the family needs it, else none
   std::vector<int32_t> tokens;  ///< [M] positions in the sample that take the features, ascending
+
+  bool operator==(const MediaPart&) const = default;
 };
 
-/// One training example. Parts of other modalities join it as they are built; `extras` is for
-/// plugins.
+/// A run of a sample's tokens that see each other in one way.
+struct SampleSegment {
+  int32_t length = 0;
+  AttentionMode mode = AttentionMode::causal;
+  int32_t role = 0;  ///< kernels/attention/attention_plan.h
+};
+
+/// What a sample adds to the denominators of loss terms, by the term's name.
+using TermCounts = std::map<std::string, double>;
+
+/// One training example. `extras` is for plugins.
 struct Sample {
   Origin origin;
   TextPart text;
-  SampleVision vision;
+  MediaList<MediaPart> media;
+  std::vector<SampleSegment> segments;  ///< together its length; empty: one, causal
   std::map<std::string, std::vector<float>> extras;
+  TermCounts counts;  ///< beside its supervised tokens
 
-  int64_t length() const { return static_cast<int64_t>(text.input_ids.size()); }
+  /// Positions: tokens of its text, media among them; without a text the tokens of its media.
+  int64_t length() const;
+  /// Targets that are trained.
+  int64_t supervised() const;
 };
 
 }  // namespace lmms::data

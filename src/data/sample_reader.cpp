@@ -4,13 +4,22 @@
 #include "data/unreadable.h"
 
 namespace lmms::data {
+namespace {
+
+int64_t patches_of(const std::vector<PatchGrid>& grids) {
+  int64_t patches = 0;
+  for (const PatchGrid& grid : grids) patches += grid.patches();
+  return patches;
+}
+
+}  // namespace
 
 Result<Record> SampleReader::record(int64_t ordinal) const {
   const int64_t rows = dataset_->rows_per_epoch();
   return dataset_->read(dataset_->place(ordinal / rows, ordinal % rows));
 }
 
-Outcome SampleJudge::bad(Fault fault) const {
+Outcome SampleFactory::bad(Fault fault) const {
   const bool fatal = policies_.on_bad_sample == OnBadSample::fail;
   if (fatal && fault.fix.find("on_bad_sample") == fault.fix.npos) {
     constexpr auto kSkip = "set dataset_config.on_bad_sample: skip";
@@ -24,7 +33,7 @@ Outcome SampleJudge::bad(Fault fault) const {
   return outcome;
 }
 
-std::optional<Outcome> SampleJudge::overlong(Fault fault) const {
+std::optional<Outcome> SampleFactory::overlong(Fault fault) const {
   Outcome outcome;
   outcome.reason = SkipReason::overlong;
   outcome.fault = std::move(fault);
@@ -41,33 +50,70 @@ std::optional<Outcome> SampleJudge::overlong(Fault fault) const {
   return std::nullopt;
 }
 
-std::optional<Outcome> SampleJudge::limit_length(Measured& measured, const Origin& origin) const {
+std::optional<Outcome> SampleFactory::limit_length(Measured& measured, const Origin& origin) const {
   if (auto stopped = overlong(
           {origin.text(),
            fmt::format("{} tokens, the limit is {}", measured.length, policies_.max_length),
            "raise dataset_config.max_length (packing_length with packing), or set "
            "dataset_config.on_overlong: drop or truncate"}))
     return stopped;
-  if (!measured.sample || !measured.grids.empty())
+  if (!measured.sample || !measured.media.empty())
     return bad({origin.text(), "too long, and media cannot be cut", ""});
   Sample cut = *measured.sample;
   truncate(cut, policies_.max_length);
-  measured = measure_text(std::move(cut));
+  measured = measure_sample(std::move(cut));
   return std::nullopt;
 }
 
-std::optional<Outcome> SampleJudge::limit_patches(int64_t patches, const Origin& origin) const {
-  const Fault fault{origin.text(),
-                    fmt::format("{} patches of images and videos, a row takes {}", patches,
-                                policies_.max_patches),
-                    "raise dataset_config.packing_patches, make images smaller "
-                    "(processor_config.extra_kwargs: {image_max_pixels: ...}), or set "
-                    "dataset_config.on_overlong: drop"};
-  if (auto stopped = overlong(fault)) return stopped;
-  return bad({fault.where, fault.what + ", and media cannot be cut", ""});
+std::optional<Outcome> SampleFactory::limit_media(const Measured& measured,
+                                                  const Origin& origin) const {
+  for (const MediaCount& limit : policies_.max_media) {
+    const int64_t patches = patches_of(measured.media.of(limit.kind).grids);
+    if (patches <= limit.patches) continue;
+    const bool vision = limit.kind == kVision;
+    const Fault fault{origin.text(),
+                      fmt::format("{} patches of {}, a row takes {}", patches,
+                                  vision ? "images and videos" : limit.kind, limit.patches),
+                      vision ? "raise dataset_config.packing_patches, make images smaller "
+                               "(processor_config.extra_kwargs: {image_max_pixels: ...}), or set "
+                               "dataset_config.on_overlong: drop"
+                             : "make its media smaller, or set dataset_config.on_overlong: drop"};
+    if (auto stopped = overlong(fault)) return stopped;
+    return bad({fault.where, fault.what + ", and media cannot be cut", ""});
+  }
+  return std::nullopt;
 }
 
-Outcome SampleJudge::measure(const Result<Record>& record, int64_t ordinal) const {
+void SampleFactory::draw(Sample& sample, int64_t ordinal) const {
+  const int64_t length = sample.length();
+  draws_.drawing->draw(sample, DrawKey(draws_.seed, ordinal));
+  if (sample.length() == length) return;
+  throw Error(sample.origin.text(),
+              fmt::format("the objective's draw ({}) made {} tokens of {}", draws_.drawing->name(),
+                          sample.length(), length),
+              "a draw must keep the length of a sample", Exit::failed);
+}
+
+std::optional<Fault> SampleFactory::draw(Measured& measured, const Record& record,
+                                         int64_t ordinal) const {
+  if (!draws_.drawing) return std::nullopt;
+  Sample sample;
+  if (measured.sample) {
+    sample = *measured.sample;
+  } else {
+    auto made = processor_->process(record);
+    if (!made) return made.fault();
+    sample = *std::move(made);
+  }
+  draw(sample, ordinal);
+  const bool keeps = measured.sample && measured.decoded;
+  measured.supervised = sample.supervised();
+  measured.sample = std::make_shared<const Sample>(std::move(sample));
+  measured.decoded = keeps;
+  return std::nullopt;
+}
+
+Outcome SampleFactory::measure(const Result<Record>& record, int64_t ordinal) const {
   if (!record) return bad(record.fault());
   auto measured = processor_->measure(*record);
   if (!measured) return bad(with_reasons(measured.fault(), record->fields));
@@ -85,11 +131,9 @@ Outcome SampleJudge::measure(const Result<Record>& record, int64_t ordinal) cons
     outcome.truncated = true;
     outcome.fault = {origin.text(), fmt::format("{} tokens cut to {}", length, limit), ""};
   }
-  int64_t patches = 0;
-  for (const PatchGrid& grid : measured->grids) patches += grid.patches();
-  if (policies_.max_patches > 0 && patches > policies_.max_patches)
-    return *limit_patches(patches, origin);
-  if (measured->supervised == 0) {
+  if (auto stopped = limit_media(*measured, origin)) return *std::move(stopped);
+  if (auto fault = draw(*measured, *record, ordinal)) return bad(*std::move(fault));
+  if (measured->supervised == 0 && policies_.needs_targets) {
     outcome.truncated = false;
     outcome.reason = SkipReason::unsupervised;
     outcome.fault = {origin.text(), "no token of it is trained", ""};
@@ -99,16 +143,22 @@ Outcome SampleJudge::measure(const Result<Record>& record, int64_t ordinal) cons
       PackItem{.ordinal = ordinal,
                .length = measured->length,
                .supervised = measured->supervised,
-               .cost = costs_.cost(measured->length, measured->supervised, measured->grids),
-               .patches = patches};
-  outcome.sample = std::move(measured->sample);
+               .cost = costs_.cost(measured->length, measured->supervised, measured->media),
+               .media = {},
+               .counts = {}};
+  for (const MediaGrids& part : measured->media)
+    outcome.item->media[part.kind].patches = patches_of(part.grids);
+  if (measured->sample) outcome.item->counts = measured->sample->counts;
+  if (measured->decoded) outcome.sample = std::move(measured->sample);
   return outcome;
 }
 
-std::shared_ptr<const Sample> SampleJudge::make(const Record& record, const PackItem& item) const {
+std::shared_ptr<const Sample> SampleFactory::make(const Record& record,
+                                                  const PackItem& item) const {
   auto sample = processor_->process(record).take();
   if (policies_.on_overlong == OnOverlong::truncate && policies_.max_length > 0)
     truncate(sample, policies_.max_length);
+  if (draws_.drawing && sample.length() == item.length) draw(sample, item.ordinal);
   if (sample.length() != item.length) {
     throw Error(record.origin.text(),
                 fmt::format("now has {} tokens, but had {} when its row was planned",

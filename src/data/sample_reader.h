@@ -7,6 +7,7 @@
 #include "core/error.h"
 #include "data/cost.h"
 #include "data/dataset.h"
+#include "data/draws.h"
 #include "data/packer.h"
 #include "data/policy.h"
 #include "data/processor.h"
@@ -18,17 +19,27 @@ struct Outcome {
   std::optional<PackItem> item;          ///< to be trained; absent: skipped, for `reason`
   std::shared_ptr<const Sample> sample;  ///< of the item, where measuring had to make it
   SkipReason reason = SkipReason::bad;
-  Fault fault;             ///< why it was skipped, or that it was cut
-  bool fatal = false;      ///< a policy wants the run to end with `fault`
-  bool truncated = false;  ///< trained, but cut
+  Fault fault;         ///< why it was skipped, or that it was cut
+  bool fatal = false;  ///< the run ends with `fault`: a policy wants it, or measuring failed
+  Exit exit = Exit::bad_input;  ///< of a fatal one
+  bool truncated = false;       ///< trained, but cut
+};
+
+/// What an objective draws, and from which seed.
+struct SeededDrawing {
+  std::shared_ptr<const Drawing> drawing{};  ///< null: nothing is drawn
+  uint64_t seed = 0;
 };
 
 /// What the policies make of a record, wherever it was read. Thread-safe.
-class SampleJudge {
+class SampleFactory {
  public:
-  SampleJudge(std::shared_ptr<const Processor> processor, const Policies& policies,
-              const CostModel& costs = {})
-      : processor_(std::move(processor)), policies_(policies), costs_(costs) {}
+  SampleFactory(std::shared_ptr<const Processor> processor, const Policies& policies,
+                const CostModel& costs = {}, SeededDrawing draws = {})
+      : processor_(std::move(processor)),
+        policies_(policies),
+        costs_(costs),
+        draws_(std::move(draws)) {}
 
   /// Measures a record, or says what becomes of one that could not be read. `ordinal`: of the item.
   Outcome measure(const Result<Record>& record, int64_t ordinal) const;
@@ -41,11 +52,16 @@ class SampleJudge {
   std::optional<Outcome> overlong(Fault fault) const;
   /// Cuts a sample that is too long, where the policy says so; else says what becomes of it.
   std::optional<Outcome> limit_length(Measured& measured, const Origin& origin) const;
-  std::optional<Outcome> limit_patches(int64_t patches, const Origin& origin) const;
+  /// Says what becomes of a sample whose media are beyond a limit.
+  std::optional<Outcome> limit_media(const Measured& measured, const Origin& origin) const;
+  /// Draws for the measured sample. A fault where it can't be made.
+  std::optional<Fault> draw(Measured& measured, const Record& record, int64_t ordinal) const;
+  void draw(Sample& sample, int64_t ordinal) const;
 
   std::shared_ptr<const Processor> processor_;
   Policies policies_;
   CostModel costs_;
+  SeededDrawing draws_;
 };
 
 /// Samples of a data set by their place in its order. Thread-safe; results depend on the ordinal
@@ -53,21 +69,22 @@ class SampleJudge {
 class SampleReader {
  public:
   SampleReader(std::shared_ptr<const Dataset> dataset, std::shared_ptr<const Processor> processor,
-               const Policies& policies, const CostModel& costs = {})
-      : dataset_(std::move(dataset)), judge_(std::move(processor), policies, costs) {}
+               const Policies& policies, const CostModel& costs = {}, SeededDrawing draws = {})
+      : dataset_(std::move(dataset)),
+        factory_(std::move(processor), policies, costs, std::move(draws)) {}
 
   /// Reads and measures the sample at an ordinal: epoch * rows_per_epoch + position.
-  Outcome measure(int64_t ordinal) const { return judge_.measure(record(ordinal), ordinal); }
+  Outcome measure(int64_t ordinal) const { return factory_.measure(record(ordinal), ordinal); }
   /// Makes the sample of a measured item again. Throws Error if the record has changed since.
   std::shared_ptr<const Sample> make(const PackItem& item) const {
-    return judge_.make(record(item.ordinal).take(), item);
+    return factory_.make(record(item.ordinal).take(), item);
   }
 
  private:
   Result<Record> record(int64_t ordinal) const;
 
   std::shared_ptr<const Dataset> dataset_;
-  SampleJudge judge_;
+  SampleFactory factory_;
 };
 
 }  // namespace lmms::data

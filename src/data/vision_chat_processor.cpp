@@ -43,8 +43,8 @@ void take_out_of_text(std::vector<Part>& parts, size_t at) {
                std::move(medium));
 }
 
-/// Images, then videos, then texts, as the checkpoint's template takes parts. Of tags in texts
-/// LLaVA puts a single one in front; several stay where they stand.
+/// TurnLayout::media_first: images, then videos, then texts. Of tags in texts a single one goes in
+/// front; several stay where they stand.
 void put_media_first(std::vector<Part>& parts) {
   const auto inside = [](const Part& part) {
     return part.in_text && part.kind != Part::Kind::text;
@@ -60,25 +60,25 @@ void put_media_first(std::vector<Part>& parts) {
 
 }  // namespace
 
-struct VisionChatProcessor::Laid {
+struct VisionChatProcessor::Undecoded {
   Sample sample;
   std::vector<Medium> media;
 };
 
-Result<VisionChatProcessor::Laid> VisionChatProcessor::lay_out(const Record& record) const {
+Result<VisionChatProcessor::Undecoded> VisionChatProcessor::lay_out(const Record& record) const {
   auto conversation = conversation_of(record);
   if (!conversation) return conversation.fault();
   return lay_out(*std::move(conversation), Form::training);
 }
 
-Result<VisionChatProcessor::Laid> VisionChatProcessor::lay_out(Conversation conversation,
-                                                               Form form) const {
-  Laid laid;
-  laid.sample.origin = conversation.origin;
+Result<VisionChatProcessor::Undecoded> VisionChatProcessor::lay_out(Conversation conversation,
+                                                                    Form form) const {
+  Undecoded made;
+  made.sample.origin = conversation.origin;
   if (conversation.unfiled) {
     if (auto fault = without_file(*conversation.unfiled, conversation.origin))
       return *std::move(fault);
-    notices_.quoted(*conversation.unfiled, conversation.origin);
+    notices_.notice_quoted(*conversation.unfiled, conversation.origin);
   }
   MediaContext context;
   if (conversation.data_folder) context.data_folder = *conversation.data_folder;
@@ -93,14 +93,14 @@ Result<VisionChatProcessor::Laid> VisionChatProcessor::lay_out(Conversation conv
       chat_of(conversation, [&](const Part& part) -> Result<std::vector<text::PadRun>> {
         auto medium = format_->open(part, context);
         if (!medium) return medium.fault();
-        laid.media.push_back(*std::move(medium));
-        return laid.media.back().pads;
+        made.media.push_back(*std::move(medium));
+        return made.media.back().pads;
       });
   if (!chat) return chat.fault();
-  if (chat->messages.empty()) return laid;
-  notices_.look_at(*chat, chat_.tool_layout(), conversation.origin);
+  if (chat->messages.empty()) return made;
+  notices_.notice_layouts(*chat, chat_.tool_layout(), conversation.origin);
   ScratchPool::Lease scratch(scratch_);
-  TextPart& text = laid.sample.text;
+  TextPart& text = made.sample.text;
   if (form == Form::training) {
     const auto labelled = chat_.encode(*chat, *scratch);
     if (!labelled) return of_record(conversation.origin, labelled.fault());
@@ -112,46 +112,45 @@ Result<VisionChatProcessor::Laid> VisionChatProcessor::lay_out(Conversation conv
     text.input_ids = *std::move(ids);
     text.labels.assign(text.input_ids.size(), kIgnore);
   }
-  text.position_ids = format_->positions(text.input_ids, laid.media, conversation.origin.text());
-  SampleVision& vision = laid.sample.vision;
-  for (const Medium& medium : laid.media) {
+  text.position_ids = format_->positions(text.input_ids, made.media, conversation.origin.text());
+  if (made.media.empty()) return made;
+  MediaPart& vision = made.sample.media[kVision];
+  for (const Medium& medium : made.media) {
     vision.grids.push_back(medium.grid);
     if (medium.layout) vision.layouts.push_back(*medium.layout);
   }
-  for (size_t t = 0; t < text.input_ids.size() && !laid.media.empty(); ++t) {
+  for (size_t t = 0; t < text.input_ids.size(); ++t) {
     if (format_->is_pad(text.input_ids[t])) vision.tokens.push_back(static_cast<int32_t>(t));
   }
-  return laid;
+  return made;
 }
 
-Result<Sample> VisionChatProcessor::with_pixels(Result<Laid> laid) const {
-  if (!laid) return laid.fault();
+Result<Sample> VisionChatProcessor::with_pixels(Result<Undecoded> made) const {
+  if (!made) return made.fault();
+  if (made->media.empty()) return std::move(made->sample);
   const auto values = static_cast<size_t>(format_->patch_values());
   size_t patches = 0;
-  for (const Medium& medium : laid->media) patches += static_cast<size_t>(medium.grid.patches());
-  std::vector<float>& out = laid->sample.vision.patches;
+  for (const Medium& medium : made->media) patches += static_cast<size_t>(medium.grid.patches());
+  std::vector<float>& out = made->sample.media[kVision].values;
   out.resize(patches * values);
   size_t begin = 0;
-  for (const Medium& medium : laid->media) {
+  for (const Medium& medium : made->media) {
     const size_t count = static_cast<size_t>(medium.grid.patches()) * values;
     const auto fault = format_->write(medium, std::span(out).subspan(begin, count));
-    if (fault) return of_record(laid->sample.origin, *fault);
+    if (fault) return of_record(made->sample.origin, *fault);
     begin += count;
   }
-  return std::move(laid->sample);
+  return std::move(made->sample);
 }
 
 Result<Measured> VisionChatProcessor::measure(const Record& record) const {
-  auto laid = lay_out(record);
-  if (!laid) return laid.fault();
-  Measured measured = measure_text(std::move(laid->sample));
-  if (laid->media.empty()) return measured;
-  measured.sample = nullptr;  // its pixels come later
-  for (const Medium& medium : laid->media) {
+  auto made = lay_out(record);
+  if (!made) return made.fault();
+  for (const Medium& medium : made->media) {
     if (!measure_pixels_) break;
     if (const auto fault = format_->check_pixels(medium)) return of_record(record.origin, *fault);
   }
-  return measured;
+  return measure_sample(std::move(made->sample), /*decoded=*/made->media.empty());
 }
 
 Result<Sample> VisionChatProcessor::process(const Record& record) const {
@@ -162,16 +161,17 @@ Result<Sample> VisionChatProcessor::prompt(const Conversation& conversation) con
   return with_pixels(lay_out(conversation, Form::prompt));
 }
 
-std::vector<MediumView> VisionChatProcessor::look(const Record& record, Pixels pixels) const {
-  auto laid = lay_out(record);
+std::vector<MediumView> VisionChatProcessor::view_media(const Record& record, Pixels pixels) const {
+  auto made = lay_out(record);
   std::vector<MediumView> out;
-  if (!laid) return out;
+  if (!made) return out;
   const auto values = static_cast<size_t>(format_->patch_values());
-  for (Medium& medium : laid->media) {
+  for (Medium& medium : made->media) {
     MediumView& view = out.emplace_back(MediumView{std::move(medium), {}});
     if (pixels == Pixels::none) continue;
     std::vector<float> patches(static_cast<size_t>(view.medium.grid.patches()) * values);
-    if (!format_->write(view.medium, patches)) view.sights = format_->sights(view.medium, patches);
+    if (!format_->write(view.medium, patches))
+      view.views = format_->tower_views(view.medium, patches);
   }
   return out;
 }

@@ -19,14 +19,15 @@ class VisionChatProcessor final : public Processor {
   Result<Measured> measure(const Record& record) const override;
   Result<Sample> process(const Record& record) const override;
   Result<Sample> prompt(const Conversation& conversation) const override;
-  std::vector<MediumView> look(const Record& record, Pixels pixels) const override;
+  std::optional<TurnTokens> turn_tokens() const override { return turn_tokens_of(chat_); }
+  std::vector<MediumView> view_media(const Record& record, Pixels pixels) const override;
 
  private:
-  struct Laid;  // a sample without pixels, and the files of its media
+  struct Undecoded;  // a sample without pixels, and the files of its media
   enum class Form { training, prompt };
-  Result<Laid> lay_out(const Record& record) const;
-  Result<Laid> lay_out(Conversation conversation, Form form) const;
-  Result<Sample> with_pixels(Result<Laid> laid) const;
+  Result<Undecoded> lay_out(const Record& record) const;
+  Result<Undecoded> lay_out(Conversation conversation, Form form) const;
+  Result<Sample> with_pixels(Result<Undecoded> made) const;
 
   text::ChatTemplate chat_;
   std::shared_ptr<const MediaFormat> format_;

@@ -85,6 +85,10 @@ double gemm_rate() {
   return rate;
 }
 
+std::string sizes(const std::string& what, int64_t T, int64_t D) {
+  return what + " T=" + std::to_string(T) + " D=" + std::to_string(D) + " bf16";
+}
+
 void report_bytes(const std::string& what, const Timing& timing, double bytes) {
   const double rate = bytes / (timing.median * 1e-3);
   std::printf("%-58s %s  %5.2f TB/s  %3.0f %% of copy\n", what.c_str(),

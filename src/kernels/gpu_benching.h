@@ -23,6 +23,8 @@ double copy_rate();
 /// FLOPs a second of a product of [8192, 8192] bf16 matrices of random numbers.
 double gemm_rate();
 
+/// "rms_norm T=32768 D=4096 bf16".
+std::string sizes(const std::string& what, int64_t T, int64_t D);
 /// "rms_norm T=32768 D=4096 bf16  0.131 ms (0.130-0.132)  4.10 TB/s  96 % of copy"
 void report_bytes(const std::string& what, const Timing& timing, double bytes);
 /// "linear_loss N=20000 V=151936  38.1 ms (38.0-38.3)  652 TFLOP/s  83 % of GEMM"; `ceiling`: FLOPs

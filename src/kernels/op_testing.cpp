@@ -24,6 +24,14 @@ at::Tensor random(const std::string& name, at::IntArrayRef shape, at::ScalarType
   return t.to(dtype);
 }
 
+Op on(at::Device device, const Op& op) {
+  return [device, op](const Tensors& host) {
+    Tensors moved;
+    for (const at::Tensor& t : host) moved.push_back(t.to(device));
+    return op(moved).to(at::kCPU);
+  };
+}
+
 Outcome run(const Op& op, const Tensors& inputs) {
   Tensors leaves;
   Tensors wanted;

@@ -16,6 +16,9 @@ using Op = std::function<at::Tensor(const Tensors&)>;
 at::Tensor random(const std::string& name, at::IntArrayRef shape,
                   at::ScalarType dtype = at::kFloat);
 
+/// `op` computed on `device`: takes its inputs from the host, and gives its result back to it.
+Op on(at::Device device, const Op& op);
+
 /// The op's value and the gradients of sum(value * d) for every input, with a fixed random d.
 struct Outcome {
   at::Tensor value;

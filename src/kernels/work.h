@@ -43,13 +43,13 @@ class WorkListener {
 inline thread_local WorkListener* work_listener = nullptr;
 
 /// For products that ATen has no form of on meta tensors.
-inline void tell_product(const Product& product) {
+inline void record_product(const Product& product) {
   if (work_listener != nullptr) work_listener->product(product);
 }
 
 /// A kernel reads or writes each of `tensors` (undefined ones do not count) once, at this share of
 /// the copy bandwidth (docs/performance.md has the measurements).
-inline void tell_pass(std::initializer_list<at::Tensor> tensors, double share) {
+inline void record_pass(std::initializer_list<at::Tensor> tensors, double share) {
   if (work_listener == nullptr) return;
   Pass pass{0, share};
   for (const at::Tensor& t : tensors)

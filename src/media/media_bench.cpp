@@ -11,6 +11,7 @@
 #include <filesystem>
 
 #include "core/files.h"
+#include "media/clips_testing.h"
 #include "media/patches.h"
 #include "media/resize_float.h"
 #include "media/video.h"
@@ -183,7 +184,7 @@ int64_t film_to_patches(const std::string& film, const ClipOptions& options,
 
 /// As the Python project has it: qwen_vl_utils' resize, then the processor.
 void film_by_loader(benchmark::State& state) {
-  ClipOptions options = qwen2_vl_clip();
+  ClipOptions options = testing::qwen2_vl_clip();
   options.loader = FrameLimits{};
   static std::vector<float> values;
   over_films(state,
@@ -192,7 +193,7 @@ void film_by_loader(benchmark::State& state) {
 
 /// As Hugging Face's processor has it by itself.
 void film_by_processor(benchmark::State& state) {
-  const ClipOptions options = qwen2_vl_clip();
+  const ClipOptions options = testing::qwen2_vl_clip();
   static std::vector<float> values;
   over_films(state,
              [&](const std::string& film) { return film_to_patches(film, options, values); });

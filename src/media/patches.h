@@ -1,7 +1,7 @@
 #pragma once
-/// Pixels -> what a vision tower takes: flat patches (Qwen2-VL, Qwen2.5-VL, Qwen3-VL) or tiles
-/// (LLaVA-OneVision, SigLIP), equal to Hugging Face's image processors on torchvision. Sizes and
-/// token counts need the header of an image alone.
+/// Pixels -> what a vision tower takes: flat patches (Qwen2-VL, Qwen2.5-VL, Qwen3-VL), tiles, or
+/// planes (SigLIP), equal to Hugging Face's image processors on torchvision. Sizes and token counts
+/// need the header of an image alone.
 #include <array>
 #include <cstdint>
 #include <span>
@@ -21,8 +21,7 @@ struct Extent {
 /// (value * rescale - mean) / std for each channel, in float32 in the processors' order of
 /// operations.
 struct Normalisation {
-  std::array<double, 3> mean{0.48145466, 0.4578275,
-                             0.40821073};  ///< OpenAI CLIP's: Qwen2-VL, Qwen2.5-VL, LLaVA-OneVision
+  std::array<double, 3> mean{0.48145466, 0.4578275, 0.40821073};  ///< OpenAI CLIP's
   std::array<double, 3> std{0.26862954, 0.26130258, 0.27577711};
   double rescale = 1.0 / 255;
 };
@@ -55,47 +54,19 @@ int64_t patch_values(const PatchOptions& options);
 void write_patches(const Image& image, const PatchGrid& grid, const PatchOptions& options,
                    std::span<float> out);
 
-/// Tiles of LLaVA-OneVision. Defaults are the class defaults of LlavaOnevisionImageProcessor.
-struct TileOptions {
-  int tile = 384;
-  std::vector<Extent> pinpoints{};  ///< empty: all multiples of `tile` up to 6 x 6
-  Filter filter = Filter::bicubic;
-  Normalisation normalisation{};
-  /// Side of the tower's patches: a view is written as flat patches [features_per_side^2, 3 * patch
-  /// * patch], row by row, without the pixels at its right and lower border that fill no patch. 0:
-  /// as planes [3, tile, tile].
-  int patch = 0;
-  int features_per_side = 27;  ///< of a tile: tile / the tower's patch size
-  int most_tiles = 9;          ///< of "anyres_max_9": beyond it features are shrunk
-};
+/// `image` on a ground of one colour and another size, its corner at (top, left).
+Image padded(const Image& image, Extent size, int top, int left,
+             const std::array<uint8_t, 3>& colour);
 
-/// How one image is cut.
-struct Tiling {
-  Extent best;   ///< the pinpoint
-  Extent inner;  ///< the resized image, centred on it; the rest is black before normalising
-  int rows = 0, columns = 0;
-  /// Of the features of all tiles side by side, what is image and no padding, in the middle; the
-  /// size to which it is shrunk, the same where it is small enough.
-  Extent unpadded, shrunk;
-  int64_t tokens = 0;  ///< base view, shrunk features of the tiles, one newline a row
-  int tiles() const { return 1 + rows * columns; }  ///< with the base view
-};
+/// float32 values of a tile that write_tiles makes.
+int64_t tile_values(Extent tile, int patch);
 
-Result<Tiling> plan_tiles(Extent size, const TileOptions& options);
-
-/// float32 values of one view.
-int64_t view_values(const TileOptions& options);
-
-/// Writes [tiling.tiles(), view_values]: the base view (the whole image, its aspect lost), then
-/// tiles row by row.
-void write_tiles(const Image& image, const Tiling& tiling, const TileOptions& options,
+/// An image of whole tiles, normalised, tiles row by row: each as planes [3, height, width]; or
+/// with `patch` > 0 as flat patches [height / patch * width / patch, 3 * patch * patch], row by
+/// row, without the pixels at its right and lower border that fill no patch. `out` has exactly as
+/// many values.
+void write_tiles(const Image& image, const Normalisation& normalisation, Extent tile, int patch,
                  std::span<float> out);
-
-/// One view of an image that has company: padded to a square with the mean colour.
-void write_square(const Image& image, const TileOptions& options, std::span<float> out);
-
-/// One view: the whole image, its aspect lost.
-void write_view(const Image& image, const TileOptions& options, std::span<float> out);
 
 /// [3, height, width], normalised (SigLIP's whole preparation after resize()).
 void write_planes(const Image& image, const Normalisation& normalisation, std::span<float> out);

@@ -55,20 +55,6 @@ void expect_patches(const Image& image, const json& c) {
   expect_equal(values, c);
 }
 
-void expect_tiles(const Image& image, const json& c) {
-  TileOptions options{.tile = c["tile"]};
-  const int most = c["most"];
-  for (int rows = 1; rows <= most; ++rows)
-    for (int columns = 1; columns <= most; ++columns)
-      options.pinpoints.push_back({rows * options.tile, columns * options.tile});
-  const Tiling tiling = plan_tiles(extent(image), options).take();
-  EXPECT_EQ(tiling.tokens, c["tokens"].get<int64_t>());
-  ASSERT_EQ(json({tiling.tiles(), 3, options.tile, options.tile}), c["shape"]);
-  std::vector<float> values(count(c["shape"]));
-  write_tiles(image, tiling, options, values);
-  expect_equal(values, c);
-}
-
 TEST(PatchesParity, values_grids_and_tokens_equal_qwen_image_processors_bit_for_bit) {
   for (const json& c : cases("patches")) {
     SCOPED_TRACE(c.dump());
@@ -76,29 +62,12 @@ TEST(PatchesParity, values_grids_and_tokens_equal_qwen_image_processors_bit_for_
   }
 }
 
-TEST(TilesParity, values_and_tokens_equal_llava_onevision_bit_for_bit) {
-  for (const json& c : cases("tiles")) {
-    SCOPED_TRACE(c.dump());
-    expect_tiles(stored(c), c);
-  }
-}
-
-TEST(OddSizesParity, two_hundred_images_equal_the_processors_of_all_families_bit_for_bit) {
+TEST(OddSizesParity, two_hundred_images_equal_qwen_image_processors_bit_for_bit) {
   ASSERT_GE(testing::odd_sizes().size(), 200u);
   for (const json& c : testing::odd_sizes()) {
     SCOPED_TRACE(c.dump());
     const Image image = testing::drawn(c["width"], c["height"], c["kind"]);
     for (const json& made : c["patches"]) expect_patches(image, made);
-    for (const json& made : c["tiles"]) expect_tiles(image, made);
-  }
-}
-
-TEST(TilesParity, an_image_in_company_is_one_padded_square) {
-  for (const json& c : cases("square")) {
-    SCOPED_TRACE(c.dump());
-    std::vector<float> values(count(c["shape"]));
-    write_square(stored(c), {.tile = c["tile"]}, values);
-    expect_equal(values, c);
   }
 }
 
@@ -126,12 +95,6 @@ TEST(SmartResize, refuses_what_no_grid_can_hold_and_says_why) {
               HasSubstr("2001 x 10 pixels: its sides are in a ratio above 200"));
   EXPECT_THAT(smart_resize({9, 9}, 28, 0, 1003520).fault().text(),
               HasSubstr("raise image_min_pixels to 784"));
-}
-
-TEST(Tiles, pinpoints_that_are_no_whole_tiles_are_refused) {
-  EXPECT_THAT(plan_tiles({100, 100}, {.tile = 384, .pinpoints = {{400, 400}}}).fault().text(),
-              HasSubstr("correct image_grid_pinpoints"));
-  EXPECT_EQ(plan_tiles({900, 700}, {}).take().best, (Extent{1152, 768}));
 }
 
 TEST(PlaneKernels, vector_code_equals_the_plain_one) {
@@ -167,6 +130,32 @@ TEST(PlaneKernels, vector_code_equals_the_plain_one) {
       EXPECT_TRUE(std::equal(stored.begin() + long(shift), stored.end(), a.begin())) << shift;
     }
   }
+}
+
+TEST(Tiles, are_cut_row_by_row_and_a_border_that_fills_no_patch_is_left_out) {
+  Image image(10, 5);  // two tiles of 5 x 5
+  for (size_t i = 0; i < image.pixels().size(); ++i) image.pixels()[i] = uint8_t(i);
+  const Normalisation none{.mean = {0, 0, 0}, .std = {1, 1, 1}, .rescale = 1};
+  std::vector<float> planes(2 * size_t(tile_values({5, 5}, 0)));
+  write_tiles(image, none, {5, 5}, 0, planes);
+  std::vector<float> patches(2 * size_t(tile_values({5, 5}, 2)));
+  EXPECT_EQ(patches.size(), 2u * 4 * 3 * 2 * 2);
+  write_tiles(image, none, {5, 5}, 2, patches);
+  const auto pixel = [&](int x, int y, int c) { return float(image.row(y)[3 * x + c]); };
+  for (int tile = 0; tile < 2; ++tile) {
+    for (int c = 0; c < 3; ++c) {
+      for (int y = 0; y < 5; ++y)
+        for (int x = 0; x < 5; ++x)
+          EXPECT_EQ(planes[size_t(((tile * 3 + c) * 5 + y) * 5 + x)], pixel(5 * tile + x, y, c));
+      for (int y = 0; y < 4; ++y)
+        for (int x = 0; x < 4; ++x)
+          EXPECT_EQ(
+              patches[size_t((((tile * 4 + y / 2 * 2 + x / 2) * 3 + c) * 2 + y % 2) * 2 + x % 2)],
+              pixel(5 * tile + x, y, c));
+    }
+  }
+  planes.pop_back();
+  EXPECT_THROW(write_tiles(image, none, {5, 5}, 0, planes), Error);
 }
 
 TEST(Patches, room_of_the_wrong_size_is_our_own_mistake_and_throws) {

@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "core/format.h"
 #include "media/container.h"
@@ -18,13 +19,27 @@ namespace fs = std::filesystem;
 
 constexpr const char* kLibrary = "liblmms_video.so";
 
-/// Where it is built, where it is installed, and beside the folder of the CUDA program.
+// The module lies beside liblmms.so (or the test program that holds this code), or in the folder
+// above: bin/cuda/ and lib/lmms/cuda/ share one with the CPU's.
+std::vector<fs::path> folders_of_module() {
+  std::vector<fs::path> folders;
+  const auto add = [&](const fs::path& file) {
+    if (file.has_parent_path())
+      folders.insert(folders.end(), {file.parent_path(), file.parent_path() / ".."});
+  };
+  Dl_info library{};
+  if (dladdr(reinterpret_cast<const void*>(&folders_of_module), &library) != 0)
+    add(library.dli_fname);
+  std::error_code error;
+  add(fs::read_symlink("/proc/self/exe", error));
+  return folders;
+}
+
 const LmmsVideoApi& api() {
   static const LmmsVideoApi* const loaded = [] {
     std::error_code error;
-    const fs::path here = fs::read_symlink("/proc/self/exe", error).parent_path();
     std::string seen;
-    for (const fs::path& folder : {here, here / ".." / "lib", here / ".."}) {
+    for (const fs::path& folder : folders_of_module()) {
       const fs::path path = folder / kLibrary;
       if (!fs::exists(path, error)) continue;
       void* library = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
@@ -39,8 +54,8 @@ const LmmsVideoApi& api() {
       seen = fmt::format("{} is of another build", path.string());
     }
     if (seen.empty())
-      throw Error("video", fmt::format("{} is neither beside the program nor in ../lib", kLibrary),
-                  "build the target lmms_video, or copy the library to the program", Exit::failed);
+      throw Error("video", fmt::format("{} is not beside liblmms.so", kLibrary),
+                  "build the target lmms_video, or copy the library there", Exit::failed);
     throw Error("video", fmt::format("FFmpeg cannot be loaded: {}", seen),
                 "install FFmpeg's libraries in the version that is named there (Debian 12 and its "
                 "like: apt-get install libavformat59 libswscale6; Ubuntu 24.04: libavformat60 "

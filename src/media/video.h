@@ -1,7 +1,7 @@
 #pragma once
 /// Bytes of a video file -> what it is, and the frames that are asked for. MP4, MOV, WebM,
 /// Matroska, AVI and animated GIF, whatever this machine's FFmpeg decodes. FFmpeg stands in
-/// liblmms_video.so beside the program, opened by the first call here: without it everything but
+/// liblmms_video.so beside liblmms.so, opened by the first call here: without it everything but
 /// video works.
 ///
 /// A frame's index is its place in the order in which frames are shown, counted from 0 over all

@@ -89,18 +89,6 @@ Prepared prepare(const Image& frame, const ClipPlan& plan, const ClipOptions& op
 
 }  // namespace
 
-ClipOptions qwen2_vl_clip() {
-  return {.patches = {.min_pixels = 128 * 28 * 28, .max_pixels = 28 * 28 * 768}};
-}
-
-ClipOptions qwen3_vl_clip() {
-  return {.patches = {.patch = 16,
-                      .min_pixels = 128 * 32 * 32,
-                      .max_pixels = 32 * 32 * 768,
-                      .normalisation = {.mean = {0.5, 0.5, 0.5}, .std = {0.5, 0.5, 0.5}}},
-          .budget = PixelBudget::clip};
-}
-
 Result<ClipPlan> plan_clip(Extent frame, int64_t frames, const ClipOptions& options) {
   PatchOptions patches = options.patches;
   const int factor = patches.patch * patches.merge;
@@ -153,10 +141,6 @@ void write_video_patches(std::span<const Image> frames, const ClipPlan& plan,
         "", Exit::failed);
   for (size_t i = 0; i < frames.size(); ++i)
     write_clip_frame(frames[i], int64_t(i), plan, options, out);
-}
-
-void write_llava_frame(const Image& frame, const TileOptions& options, std::span<float> out) {
-  write_view(frame, options, out);
 }
 
 }  // namespace lmms::media

@@ -1,6 +1,5 @@
 #pragma once
-/// Frames of a video -> the flat patches of a tower (Qwen2-VL to Qwen3-VL), or planes
-/// (LLaVA-OneVision).
+/// Frames of a video -> the flat patches of a tower (Qwen2-VL to Qwen3-VL).
 #include <optional>
 #include <span>
 
@@ -32,10 +31,6 @@ struct ClipOptions {
   std::optional<FrameLimits> loader{};
 };
 
-/// The class defaults of Qwen2VLVideoProcessor and Qwen3VLVideoProcessor.
-ClipOptions qwen2_vl_clip();
-ClipOptions qwen3_vl_clip();
-
 /// Sizes of one video; needs the header of its file and the number of frames alone.
 struct ClipPlan {
   int64_t frames = 0;
@@ -57,9 +52,5 @@ void write_clip_frame(const Image& frame, int64_t index, const ClipPlan& plan,
 /// All frames of a clip.
 void write_video_patches(std::span<const Image> frames, const ClipPlan& plan,
                          const ClipOptions& options, std::span<float> out);
-
-/// One frame of a video for LLaVA-OneVision, as a view: resized whole, its aspect lost
-/// (LlavaOnevisionVideoProcessor). A video of n frames is n of these.
-void write_llava_frame(const Image& frame, const TileOptions& options, std::span<float> out);
 
 }  // namespace lmms::media

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "media/clips_testing.h"
 #include "media/images_testing.h"
 #include "media/resize_float.h"
 #include "media/videos_testing.h"
@@ -12,6 +13,8 @@ namespace {
 
 using nlohmann::json;
 using ::testing::HasSubstr;
+using testing::qwen2_vl_clip;
+using testing::qwen3_vl_clip;
 using testing::video_cases;
 
 uint32_t crc(std::span<const float> values) {
@@ -52,17 +55,6 @@ TEST(VideoPatchesParity, values_equal_both_ways_of_both_families_bit_for_bit) {
     EXPECT_EQ(crc(values), c["crc"].get<uint32_t>());
   }
   EXPECT_GT(resized_twice, 5);
-}
-
-TEST(VideoPatchesParity, frames_of_llava_onevision_equal_its_video_processor) {
-  const json& c = video_cases().at("planes");
-  const std::vector<Image> frames = frames_of(c);
-  const TileOptions options{.tile = c["side"]};
-  const size_t one = size_t(3 * options.tile * options.tile);
-  std::vector<float> values(one * frames.size());
-  for (size_t i = 0; i < frames.size(); ++i)
-    write_llava_frame(frames[i], options, std::span(values).subspan(i * one, one));
-  EXPECT_EQ(crc(values), c["crc"].get<uint32_t>());
 }
 
 TEST(VideoPatchesParity, sizes_of_clips_are_those_of_qwen3_vl) {

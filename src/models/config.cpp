@@ -13,11 +13,13 @@ using config::Rule;
 using config::Type;
 
 std::span<const Name> patch_names() {
-#define LMMS_PATCH(name, built, help) Name{#name, Built::built, help},
+#define LMMS_PATCH(name, entry, help) Name{#name, Built::built, help},
+#define LMMS_PATCH_LATER(name, help) Name{#name, Built::later, help},
   static const std::array list = {
 #include "models/patches.def"
   };
 #undef LMMS_PATCH
+#undef LMMS_PATCH_LATER
   return list;
 }
 

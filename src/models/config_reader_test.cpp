@@ -99,8 +99,15 @@ TEST(RopeConfig, refuses_what_is_not_built_and_what_makes_no_sense) {
   const auto scaled = [](json scaling) {
     return message([&] { rope({{"rope_scaling", scaling}}); });
   };
+  EXPECT_THAT(scaled({{"rope_type", "longrope"}, {"factor", 8}}),
+              HasSubstr("m/config.json: rope_scaling: not built yet: rope_type 'longrope'"));
   EXPECT_THAT(scaled({{"rope_type", "llama3"}, {"factor", 8}}),
-              HasSubstr("m/config.json: rope_scaling: not built yet: rope_type 'llama3'"));
+              HasSubstr("low_freq_factor: is missing: rope_type llama3 needs it"));
+  EXPECT_THAT(scaled({{"rope_type", "llama3"},
+                      {"factor", 8},
+                      {"low_freq_factor", 4},
+                      {"high_freq_factor", 4}}),
+              HasSubstr("high_freq_factor: expected a number above low_freq_factor"));
   EXPECT_THAT(scaled(json::array({1})), HasSubstr("rope_scaling: expected a map, got [1]"));
   EXPECT_THAT(scaled({{"type", "linear"}, {"factor", 0.5}}),
               HasSubstr("factor: expected a number of at least 1"));
@@ -137,25 +144,6 @@ TEST(Registry, refuses_quantised_weights) {
   const json config = {{"model_type", "qwen3"}, {"quantization_config", {{"quant_method", "awq"}}}};
   EXPECT_THAT(message([&] { model_entry(config, "c"); }),
               HasSubstr("quantization_config: not built"));
-}
-
-TEST(Registry, finds_every_model_by_its_type) {
-  EXPECT_FALSE(all_models().empty());
-  for (const ModelEntry& entry : all_models()) {
-    const ModelEntry& found = model_entry({{"model_type", entry.model_type}}, "here");
-    EXPECT_STREQ(found.architecture, entry.architecture);
-  }
-}
-
-TEST(Registry, names_the_nearest_type_of_an_unknown_one) {
-  const auto of = [](json config) { return message([&] { model_entry(config, "a.yaml:2:3"); }); };
-  EXPECT_THAT(of({{"model_type", "qwen33"}}),
-              HasSubstr("a.yaml:2:3: not built yet: model_type 'qwen33'; did you mean 'qwen3'?"));
-  const std::string far = of({{"model_type", "mamba"}});
-  EXPECT_THAT(far, HasSubstr("not built yet: model_type 'mamba'"));
-  EXPECT_EQ(far.find("did you mean"), std::string::npos);
-  EXPECT_THAT(of(json::object()), HasSubstr("no model_type"));
-  EXPECT_THAT(of({{"model_type", 3}}), HasSubstr("no model_type"));
 }
 
 }  // namespace

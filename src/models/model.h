@@ -1,6 +1,6 @@
 #pragma once
-/// What the engine knows of a model: its parameters, its capabilities, its cost. No model computes
-/// a loss.
+/// What the engine knows of a model: its parameters, its capabilities, its cost. No model knows
+/// what is minimised.
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
@@ -8,31 +8,66 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
+#include <vector>
 
-#include "core/patch_grid.h"
+#include "core/media_kinds.h"
 #include "models/config_reader.h"
 #include "nn/batch.h"
+#include "nn/head.h"
+#include "nn/hidden.h"
 #include "nn/param.h"
 #include "nn/run.h"
 
 namespace lmms::models {
 
-/// A capability: hidden states of every position, and the head that turns them into logits.
+/// A capability: hidden states of every position, and what a head makes of them. h [N, H]: hidden
+/// states of some positions; targets [N] int64 in [0, vocab_size).
 class LanguageModel {
  public:
   virtual ~LanguageModel() = default;
-  /// [T, H], after the final norm.
-  virtual at::Tensor hidden(const nn::Batch& batch, const nn::RunContext& context) const = 0;
-  /// [V, H]; the embedding itself where the two are tied.
-  virtual const nn::Param& head() const = 0;
+  virtual nn::Hidden hidden(const nn::Batch& batch, const nn::RunContext& context) const = 0;
+  /// Weighted cross entropy, an fp32 scalar (kernels::linear_loss); weights [N] fp32 carry every
+  /// factor: it must reach backward unscaled.
+  virtual at::Tensor loss(const at::Tensor& h, const at::Tensor& targets, const at::Tensor& weights,
+                          const kernels::LinearLossOptions& options,
+                          const nn::RunContext& context) const = 0;
+  /// log p(targets[n]), [N] fp32, without a gradient.
+  virtual at::Tensor log_probabilities(const at::Tensor& h, const at::Tensor& targets,
+                                       const nn::RunContext& context) const = 0;
+  /// [N, V] in the dtype of h.
+  virtual at::Tensor logits(const at::Tensor& h, const nn::RunContext& context) const = 0;
   virtual int64_t vocab_size() const = 0;
+};
+
+/// One whose head is a matrix: a family sets it when it is made.
+class LinearHeadModel : public LanguageModel {
+ public:
+  at::Tensor loss(const at::Tensor& h, const at::Tensor& targets, const at::Tensor& weights,
+                  const kernels::LinearLossOptions& options,
+                  const nn::RunContext& context) const override {
+    return head_.loss(h, targets, weights, options, context);
+  }
+  at::Tensor log_probabilities(const at::Tensor& h, const at::Tensor& targets,
+                               const nn::RunContext& context) const override {
+    return head_.log_probabilities(h, targets, context);
+  }
+  at::Tensor logits(const at::Tensor& h, const nn::RunContext& context) const override {
+    return head_.logits(h, context);
+  }
+  int64_t vocab_size() const override { return head_.weight->shape[0]; }
+
+ protected:
+  nn::Head head_;
 };
 
 /// What of a micro-step costs time.
 struct Workload {
-  std::span<const int64_t> lengths;       ///< of the segments
-  int64_t supervised = 0;                 ///< positions whose logits are computed
-  std::span<const PatchGrid> grids = {};  ///< of images and videos
+  std::span<const int64_t> lengths;  ///< of the segments
+  int64_t supervised = 0;            ///< positions whose logits are computed
+  MediaList<MediaGrids> media = {};  ///< of the kinds that it has
+
+  std::span<const PatchGrid> grids(std::string_view kind) const { return media.of(kind).grids; }
 };
 
 class Model {
@@ -50,6 +85,10 @@ class Model {
   /// The token of whose embeddings the features of images take the place; nullopt: a model that
   /// sees no images.
   virtual std::optional<int32_t> image_token() const { return std::nullopt; }
+  /// Kinds of media that it has a tower for.
+  virtual std::vector<std::string> media_kinds() const {
+    return image_token() ? std::vector{std::string(kVision)} : std::vector<std::string>();
+  }
 
   /// FLOPs of forward and backward, causal attention counted half, recompute not at all.
   virtual double train_flops(const Workload& work) const = 0;

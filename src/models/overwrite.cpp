@@ -143,18 +143,18 @@ class KeyCheck {
     }
     if (place.find("rope_") == string::npos)
       names.insert(names.end(), kWithoutUse.begin(), kWithoutUse.end());
-    auto near = nearest_name(key, names);
+    auto nearest = nearest_name(key, names);
     for (const string& other : places()) {  // a mistyped key of another section
-      if (near) break;
+      if (nearest) break;
       names.clear();
       for (const string& path : read_) {
         if (path.starts_with(other) && path.find('.', other.size()) == string::npos)
           names.push_back(path.substr(other.size()));
       }
-      if (near = nearest_name(key, names); near) near = other + *near;
+      if (nearest = nearest_name(key, names); nearest) nearest = other + *nearest;
     }
     faults_.push_back({fmt::format("{}{}: unknown key{}", place, key,
-                                   near ? "; did you mean '" + *near + "'?" : ""),
+                                   nearest ? "; did you mean '" + *nearest + "'?" : ""),
                        /*unknown=*/true});
   }
 

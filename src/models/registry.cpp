@@ -1,10 +1,6 @@
 #include "models/registry.h"
 
-#include <array>
-#include <vector>
-
 #include "core/error.h"
-#include "core/nearest.h"
 
 namespace lmms::models {
 
@@ -15,13 +11,33 @@ namespace lmms::models {
 #include "models/models.def"
 #undef LMMS_MODEL
 
-std::span<const ModelEntry> all_models() {
-  static const std::array list = {
+void register_models(ModelRegistry& registry) {
+  const ModelEntry entries[] = {
 #define LMMS_MODEL(name) name::entry(),
 #include "models/models.def"
 #undef LMMS_MODEL
   };
-  return list;
+  for (const ModelEntry& entry : entries) registry.add(entry.model_type, entry.summary, entry);
+}
+
+void register_processors(ProcessorRegistry& registry, const ModelRegistry& models) {
+  const auto add = [&](const ProcessorEntry& entry, const std::string& origin) {
+    const ProcessorEntry* other = registry.find(entry.processor_type);
+    if (other == nullptr || other->make != entry.make)  // siblings share theirs
+      registry.add(entry.processor_type, "", entry, origin);
+  };
+  add(chat_processor(), std::string(kBuiltIn));
+  add(plain_text_processor(), std::string(kBuiltIn));
+  for (const auto& model : models.entries()) add(model.value.processor(), model.origin);
+}
+
+const ModelRegistry& built_in_models() {
+  static const ModelRegistry registry = [] {
+    ModelRegistry made("model_type");
+    register_models(made);
+    return made;
+  }();
+  return registry;
 }
 
 std::string_view general_type(const ModelEntry& entry) {
@@ -30,7 +46,8 @@ std::string_view general_type(const ModelEntry& entry) {
                                                                        : "image_text_to_text";
 }
 
-const ModelEntry& model_entry(const nlohmann::json& config, const std::string& where) {
+const ModelEntry& model_entry(const ModelRegistry& registry, const nlohmann::json& config,
+                              const std::string& where) {
   const auto found = config.find("model_type");
   if (found == config.end() || !found->is_string()) {
     throw Error(where, "no model_type in the model's config",
@@ -42,16 +59,16 @@ const ModelEntry& model_entry(const nlohmann::json& config, const std::string& w
                 "take the checkpoint in bf16, fp16 or fp32");
   }
   const auto type = found->get<std::string>();
-  std::vector<std::string> names;
-  for (const ModelEntry& entry : all_models()) {
-    if (type == entry.model_type) return entry;
-    names.emplace_back(entry.model_type);
-  }
-  const auto near = nearest_name(type, names);
+  if (const ModelEntry* entry = registry.find(type)) return *entry;
+  const auto near = registry.nearest(type);
   throw Error(
       where,
       "not built yet: model_type '" + type + "'" + (near ? "; did you mean '" + *near + "'?" : ""),
       "`lmms list` shows the models that can be trained");
+}
+
+const ModelEntry& model_entry(const nlohmann::json& config, const std::string& where) {
+  return model_entry(built_in_models(), config, where);
 }
 
 }  // namespace lmms::models

@@ -1,12 +1,13 @@
 #pragma once
-/// Model types by name.
+/// Model types by name: what a family brings.
 #include <memory>
 #include <nlohmann/json.hpp>
-#include <span>
 #include <string>
 #include <string_view>
 
+#include "core/registry.h"
 #include "models/model.h"
+#include "models/processor_entry.h"
 
 namespace lmms::models {
 
@@ -17,13 +18,28 @@ struct ModelEntry {
   /// Makes the structure, without memory. `where` names the source of the config in errors. Throws
   /// Error.
   std::unique_ptr<Model> (*make)(const nlohmann::json& config, const std::string& where);
+  /// The processor of its chats: what lays out its prompts.
+  const ProcessorEntry& (*processor)();
 };
 
-std::span<const ModelEntry> all_models();
+/// By model_type.
+using ModelRegistry = Registry<ModelEntry>;
+
+/// Adds every model of models.def, in its order.
+void register_models(ModelRegistry& registry);
+/// Adds the processors of plain text and of chats, and those that the models bring, each once.
+void register_processors(ProcessorRegistry& registry, const ModelRegistry& models);
+
+/// The models that the program itself brings.
+const ModelRegistry& built_in_models();
+
 /// `model_general_type` of the head that the model has: causal_lm or image_text_to_text.
 std::string_view general_type(const ModelEntry& entry);
 /// The entry of config["model_type"]; throws Error naming the nearest known type, and for quantised
 /// weights, which no family reads.
+const ModelEntry& model_entry(const ModelRegistry& registry, const nlohmann::json& config,
+                              const std::string& where);
+/// The same among built_in_models(), for tests.
 const ModelEntry& model_entry(const nlohmann::json& config, const std::string& where);
 
 }  // namespace lmms::models

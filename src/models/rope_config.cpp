@@ -73,6 +73,48 @@ double read_attention_factor(const ConfigReader& rope, double factor) {
   return ratio;
 }
 
+// Positions of the pretraining: as in transformers, beside the section it wins over inside.
+double read_original_positions(const ConfigReader& config, const ConfigReader& rope,
+                               int64_t max_positions) {
+  constexpr const char* kOriginal = "original_max_position_embeddings";
+  const ConfigReader& reader = config.has(kOriginal) ? config : rope;
+  return reader.number(kOriginal, static_cast<double>(max_positions));
+}
+
+void read_yarn(const ConfigReader& config, const ConfigReader& rope, int64_t max_positions,
+               nn::RopeConfig& out) {
+  out.kind = nn::RopeConfig::Kind::yarn;
+  out.original_positions = read_original_positions(config, rope, max_positions);
+  out.factor = read_factor(rope, static_cast<double>(max_positions) / out.original_positions);
+  out.attention_factor = read_attention_factor(rope, out.factor);
+  const double fast = rope.number("beta_fast", 0), slow = rope.number("beta_slow", 0);
+  if (fast != 0) out.beta_fast = fast;  // 0 is the default in transformers
+  if (slow != 0) out.beta_slow = slow;
+  out.truncate = rope.boolean("truncate", true);
+  if (!(out.original_positions > 0) || !(out.beta_fast > 0) || !(out.beta_slow > 0)) {
+    config.fail(rope_key(config.whole()),
+                "original_max_position_embeddings, beta_fast and beta_slow must be above 0");
+  }
+}
+
+void read_llama3(const ConfigReader& config, const ConfigReader& rope, int64_t max_positions,
+                 nn::RopeConfig& out) {
+  out.kind = nn::RopeConfig::Kind::llama3;
+  out.original_positions = read_original_positions(config, rope, max_positions);
+  out.factor = read_factor(rope, 0);
+  for (const auto& [key, value] : {std::pair{"low_freq_factor", &out.low_freq_factor},
+                                   std::pair{"high_freq_factor", &out.high_freq_factor}}) {
+    if (!rope.has(key)) rope.fail(key, "is missing: rope_type llama3 needs it");
+    *value = rope.number(key, 0);
+    if (!(*value > 0)) rope.fail(key, "expected a number above 0");
+  }
+  if (!(out.high_freq_factor > out.low_freq_factor))
+    rope.fail("high_freq_factor", "expected a number above low_freq_factor");
+  if (!(out.original_positions > 0)) {
+    config.fail(rope_key(config.whole()), "original_max_position_embeddings must be above 0");
+  }
+}
+
 void warn_of_lost_theta(const ConfigReader& config, double theta) {
   const json beside = config.whole().value(kParameters, json());
   const json lost = beside.is_object() ? beside.value("rope_theta", json()) : json();
@@ -113,27 +155,15 @@ nn::RopeConfig read_rope(const ConfigReader& config, double default_theta, int64
   out.sections = read_sections(rope);
   out.interleaved = rope.boolean("mrope_interleaved", false);
   if (type == "default" || (type == "mrope" && !out.sections.empty())) return out;
-  if (type != "linear" && type != "yarn")
-    config.fail(key, "not built yet: rope_type '" + type + "' (default, linear, yarn are)");
   if (type == "linear") {
     out.kind = nn::RopeConfig::Kind::linear;
     out.factor = read_factor(rope, 0);
-    return out;
-  }
-  out.kind = nn::RopeConfig::Kind::yarn;
-  // as in transformers: beside the section it wins over inside
-  constexpr const char* kOriginal = "original_max_position_embeddings";
-  const auto longest = static_cast<double>(max_positions);
-  out.original_positions =
-      config.has(kOriginal) ? config.number(kOriginal, longest) : rope.number(kOriginal, longest);
-  out.factor = read_factor(rope, longest / out.original_positions);
-  out.attention_factor = read_attention_factor(rope, out.factor);
-  const double fast = rope.number("beta_fast", 0), slow = rope.number("beta_slow", 0);
-  if (fast != 0) out.beta_fast = fast;  // 0 is the default in transformers
-  if (slow != 0) out.beta_slow = slow;
-  out.truncate = rope.boolean("truncate", true);
-  if (!(out.original_positions > 0) || !(out.beta_fast > 0) || !(out.beta_slow > 0)) {
-    config.fail(key, "original_max_position_embeddings, beta_fast and beta_slow must be above 0");
+  } else if (type == "yarn") {
+    read_yarn(config, rope, max_positions, out);
+  } else if (type == "llama3") {
+    read_llama3(config, rope, max_positions, out);
+  } else {
+    config.fail(key, "not built yet: rope_type '" + type + "' (default, linear, yarn, llama3 are)");
   }
   return out;
 }

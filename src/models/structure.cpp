@@ -3,7 +3,6 @@
 #include "checkpoint/hf_folder.h"
 #include "core/format.h"
 #include "core/log.h"
-#include "models/registry.h"
 #include "models/tensor_io.h"
 
 namespace lmms::models {
@@ -20,9 +19,10 @@ nlohmann::json untied(nlohmann::json config) {
 
 }  // namespace
 
-std::unique_ptr<Model> make_structure(const nlohmann::json& config, const std::string& where,
+std::unique_ptr<Model> make_structure(const ModelRegistry& models, const nlohmann::json& config,
+                                      const std::string& where,
                                       const checkpoint::TensorIndex* weights) {
-  const ModelEntry& entry = model_entry(config, where);
+  const ModelEntry& entry = model_entry(models, config, where);
   std::unique_ptr<Model> model = entry.make(config, where);
   if (weights == nullptr || !unties_head(model->params(), *weights)) return model;
   log::warn_once(fmt::format(

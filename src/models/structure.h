@@ -4,7 +4,7 @@
 #include <nlohmann/json.hpp>
 #include <string>
 
-#include "models/model.h"
+#include "models/registry.h"
 
 namespace lmms::checkpoint {
 class TensorIndex;
@@ -16,7 +16,8 @@ namespace lmms::models {
 /// the embedding is the head, even if the config ties the two; that is told as a warning, and the
 /// model's own config says tie_word_embeddings: false. `weights`: nullptr if there are none.
 /// `where` names the source of the config in errors. Throws Error.
-std::unique_ptr<Model> make_structure(const nlohmann::json& config, const std::string& where,
+std::unique_ptr<Model> make_structure(const ModelRegistry& models, const nlohmann::json& config,
+                                      const std::string& where,
                                       const checkpoint::TensorIndex* weights);
 
 }  // namespace lmms::models

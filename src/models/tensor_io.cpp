@@ -82,21 +82,40 @@ std::string fix_of(const nn::ParamTable& params, const checkpoint::TensorIndex& 
   return "check that model_config.load_from_pretrained_path and overwrite_config belong together";
 }
 
-// Calls f(part, its rows of `flat`) for every part of every Param whose bucket has such a tensor.
-template <class F>
-void for_each_part(const nn::ParamTable& params, const nn::ModelMemory& memory, const FlatOf& flat,
-                   F f) {
-  for (size_t i = 0; i < params.all().size(); ++i) {
-    const nn::Placement place = memory.placements[i];
-    const at::Tensor all = flat(place.bucket);
-    if (!all.defined()) continue;
-    const at::Tensor whole = memory.buckets[place.bucket].view(all, place.segment);
-    for (const nn::Part& part : params.all()[i].parts) f(part, part.in(whole));
+// What `flat` holds on this rank, of every part of every Param whose bucket has such a tensor.
+struct HeldPart {
+  nn::LocalPart place;
+  at::Tensor flat;
+};
+
+std::vector<HeldPart> held_parts(const nn::ParamTable& params, const nn::ModelMemory& memory,
+                                 const FlatOf& flat) {
+  std::vector<std::optional<at::Tensor>> flats(memory.buckets.size());
+  std::vector<HeldPart> out;
+  for (nn::LocalPart part : nn::local_parts(params, memory)) {
+    std::optional<at::Tensor>& numbers = flats[part.bucket];
+    if (!numbers) numbers = flat(part.bucket);
+    if (numbers->defined()) out.push_back({std::move(part), *numbers});
   }
+  return out;
 }
 
-void hand_over(const at::Tensor& rows, at::ScalarType type, const checkpoint::ByteSink& sink) {
-  const at::Tensor host = rows.to(at::kCPU, type).contiguous();
+// Those bytes of a whole tensor of the checkpoint that this rank holds.
+struct UploadedPart {
+  at::Tensor numbers;  // one-dimensional
+  int64_t offset = 0;  // of its first element in the whole tensor
+};
+
+UploadedPart uploaded(const nn::LocalPart& held, std::span<const std::byte> bytes,
+                      at::ScalarType type, at::Device device) {
+  const parallel::Range range = parallel::hub_range(held.regions);
+  const auto element = static_cast<int64_t>(c10::elementSize(type));
+  return {upload(bytes.data() + range.offset * element, {range.length}, type, device),
+          range.offset};
+}
+
+void hand_over(const HeldPart& held, at::ScalarType type, const checkpoint::ByteSink& sink) {
+  const at::Tensor host = held.place.read(held.flat).to(at::kCPU, type).contiguous();
   sink({static_cast<const std::byte*>(host.const_data_ptr()), host.nbytes()});
 }
 
@@ -156,23 +175,19 @@ std::vector<std::string> load_weights(const nn::ParamTable& params, nn::ModelMem
   std::set<std::string_view> used;
   const TensorView* tied = params.tied() ? find(params, files, params.head()->name) : nullptr;
   if (tied != nullptr) used.insert(tied->name);
-  for (size_t i = 0; i < params.all().size(); ++i) {
-    const nn::Param& p = params.all()[i];
-    const nn::Placement place = memory.placements[i];
-    const parallel::Bucket& bucket = memory.buckets[place.bucket];
-    for (const nn::Part& part : p.parts) {
-      const TensorView* found = find(params, files, part.hub_name);
-      if (found == nullptr && tied != nullptr && part.hub_name == params.head()->embedding)
-        found = tied;
-      if (found != nullptr) used.insert(found->name);
-      const TensorView* view = checked(found, part.hub_name, part.hub_shape, complaints);
-      if (view == nullptr) continue;
-      const at::Tensor t = to_tensor(*view, where, bucket.weights().device());
-      part.in(bucket.weight(place.segment)).copy_(t);
-      if (bucket.masters().defined() && !bucket.masters().is_same(bucket.weights())) {
-        part.in(bucket.master(place.segment)).copy_(t);
-      }
-    }
+  for (const nn::LocalPart& held : nn::local_parts(params, memory)) {
+    const nn::Part& part = *held.part;
+    const TensorView* found = find(params, files, part.hub_name);
+    if (found == nullptr && tied != nullptr && part.hub_name == params.head()->embedding)
+      found = tied;
+    if (found != nullptr) used.insert(found->name);
+    const TensorView* view = checked(found, part.hub_name, part.hub_shape, complaints);
+    if (view == nullptr || held.regions.empty()) continue;
+    const parallel::Local& local = memory.buckets[held.bucket].local();
+    const at::ScalarType type = scalar_type_of(view->dtype, where + ": " + view->name);
+    const UploadedPart t = uploaded(held, view->bytes, type, local.weights.device());
+    parallel::write(local.weights, held.regions, t.numbers, t.offset);
+    if (local.masters.defined()) parallel::write(local.masters, held.regions, t.numbers, t.offset);
   }
   complaints.raise(where, fix_of(params, files, complaints.count()));
   std::vector<std::string> unused;
@@ -185,26 +200,31 @@ std::vector<std::string> load_weights(const nn::ParamTable& params, nn::ModelMem
 std::vector<TensorSource> sources(const nn::ParamTable& params, const nn::ModelMemory& memory,
                                   const FlatOf& flat, at::ScalarType saved_as) {
   std::vector<TensorSource> out;
-  for_each_part(params, memory, flat, [&](const nn::Part& part, const at::Tensor& rows) {
-    out.push_back(
-        {part.hub_name, dtype_of(saved_as), part.hub_shape,
-         [rows, saved_as](const checkpoint::ByteSink& sink) { hand_over(rows, saved_as, sink); }});
-  });
+  for (HeldPart& held : held_parts(params, memory, flat)) {
+    const nn::Part& part = *held.place.part;
+    out.push_back({part.hub_name, dtype_of(saved_as), part.hub_shape,
+                   [held = std::move(held), saved_as](const checkpoint::ByteSink& sink) {
+                     hand_over(held, saved_as, sink);
+                   }});
+  }
   return out;
 }
 
 std::vector<checkpoint::TensorSlot> slots(const nn::ParamTable& params,
                                           const nn::ModelMemory& memory, const FlatOf& flat) {
   std::vector<checkpoint::TensorSlot> out;
-  for_each_part(params, memory, flat, [&](const nn::Part& part, const at::Tensor& rows) {
-    const at::ScalarType type = rows.scalar_type();
+  for (const HeldPart& held : held_parts(params, memory, flat)) {
+    const nn::Part& part = *held.place.part;
+    const at::ScalarType type = held.flat.scalar_type();
     checkpoint::TensorSlot slot{part.hub_name, dtype_of(type), part.hub_shape, {}, {}};
-    slot.save = [rows, type](const checkpoint::ByteSink& sink) { hand_over(rows, type, sink); };
-    slot.load = [rows, type](std::span<const std::byte> bytes) {
-      rows.copy_(upload(bytes.data(), rows.sizes(), type, rows.device()));
+    slot.save = [held, type](const checkpoint::ByteSink& sink) { hand_over(held, type, sink); };
+    slot.load = [held, type](std::span<const std::byte> bytes) {
+      if (held.place.regions.empty()) return;
+      const UploadedPart t = uploaded(held.place, bytes, type, held.flat.device());
+      parallel::write(held.flat, held.place.regions, t.numbers, t.offset);
     };
     out.push_back(std::move(slot));
-  });
+  }
   return out;
 }
 
@@ -213,11 +233,14 @@ std::optional<std::string> first_not_finite(const nn::ParamTable& params,
                                             at::ScalarType saved_as) {
   std::vector<std::string> names;
   std::vector<at::Tensor> ends;  // [2]: the least and the largest number, both NaN if one is
-  for_each_part(params, memory, flat, [&](const nn::Part& part, const at::Tensor& rows) {
-    const auto [least, largest] = at::aminmax(rows);
-    names.push_back(part.hub_name);
-    ends.push_back(at::stack({least, largest}).to(saved_as));
-  });
+  for (const HeldPart& held : held_parts(params, memory, flat)) {
+    for (const parallel::Region& region : held.place.regions) {
+      const auto [least, largest] = at::aminmax(parallel::inner_view(held.flat, region));
+      names.push_back(held.place.part->hub_name);
+      ends.push_back(at::stack({least, largest}).to(saved_as));
+    }
+  }
+  if (ends.empty()) return std::nullopt;
   const at::Tensor finite = at::isfinite(at::stack(ends)).all(1).to(at::kCPU);  // [names]
   for (size_t i = 0; i < names.size(); ++i) {
     if (!finite.const_data_ptr<bool>()[i]) return names[i];

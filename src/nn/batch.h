@@ -2,15 +2,24 @@
 /// A micro-step on the device: data::Batch moved there, with what the host worked out from it.
 #include <ATen/core/Tensor.h>
 
+#include <cstdint>
+#include <map>
+#include <string>
 #include <vector>
 
 #include "kernels/attention/attention.h"
 #include "kernels/embedding/embedding.h"
-#include "nn/vision_input.h"
+#include "nn/media_input.h"
 
 namespace lmms::nn {
 
-class KvCache;
+class MixerCache;
+
+/// Numbers of which every sample of a batch has a count of its own, perhaps 0.
+struct RaggedInput {
+  at::Tensor values;             ///< [sum of lengths] fp32, one sample after another
+  std::vector<int64_t> lengths;  ///< of each sample, on the host
+};
 
 struct Batch {
   at::Tensor input_ids;              ///< [T] int32
@@ -21,14 +30,15 @@ struct Batch {
   at::Tensor targets;     ///< [N] int64: their targets
   at::Tensor weights;     ///< [N] fp32: their weights, already divided by the term's denominator
 
-  VisionInput vision;  ///< images and videos, or nothing
-  /// Every tower of the model runs, on a minimal grid where the batch has nothing for it, so that
-  /// ranks whose batches differ run the same modules in the same order. Loss and gradients are the
-  /// same bits either way.
-  bool run_every_tower = false;
+  /// Of each kind that any rank has in this micro-step. The tower of a kind runs if its part is
+  /// there, on a smallest medium if the part is empty, so that ranks whose batches differ run the
+  /// same modules in the same order. Loss and gradients are the same bits either way.
+  MediaList<MediaInput> media;
+  /// What samples carry for plugins, by name.
+  std::map<std::string, RaggedInput> extras;
 
   /// Generation: what the layers keep of the tokens before these, and of these. Not owned.
-  KvCache* cache = nullptr;
+  MixerCache* cache = nullptr;
 };
 
 }  // namespace lmms::nn

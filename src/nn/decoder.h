@@ -1,71 +1,64 @@
 #pragma once
-/// The dense causal decoder that text models and the language halves of multimodal ones share. A
-/// family is a DecoderConfig.
+/// The causal decoder that text models and the language halves of multimodal ones share. A family
+/// is a DecoderConfig.
 #include <ATen/core/Tensor.h>
 
+#include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <string>
 #include <vector>
 
 #include "nn/batch.h"
-#include "nn/cache.h"
-#include "nn/glu_mlp.h"
+#include "nn/decoder_state.h"
+#include "nn/hidden.h"
 #include "nn/linear.h"
+#include "nn/mixer.h"
+#include "nn/mlp.h"
 #include "nn/param.h"
-#include "nn/residual.h"
 #include "nn/rotary.h"
 #include "nn/run.h"
 
 namespace lmms::nn {
 
+/// What one layer is made of. A new kind is a value here, a class (nn/mixer.h, nn/mlp.h), and a
+/// line where the decoder makes its layers.
+enum class MixerKind { attention };
+enum class MlpKind { dense };
+struct LayerConfig {
+  MixerKind mixer = MixerKind::attention;
+  int64_t window = 0;  ///< attention: keys that a query sees; 0: all before it
+  MlpKind mlp = MlpKind::dense;
+};
+
 struct DecoderConfig {
-  int64_t vocab_size = 0, hidden_size = 0, intermediate_size = 0, layers = 0;
+  int64_t vocab_size = 0, hidden_size = 0, intermediate_size = 0;
+  std::vector<LayerConfig> layers;  ///< from the input on
   int64_t heads = 0, kv_heads = 0, head_dim = 0;
   double rms_norm_eps = 1e-6;
   bool qkv_bias = false, output_bias = false;  ///< of the attention's projections
   bool qk_norm = false;                        ///< RMSNorm of queries and keys over head_dim
+  bool mlp_bias = false;                       ///< of all three projections
   RopeConfig rope;
-  std::vector<int64_t> windows;  ///< of each layer: keys that a query sees, 0: all before it
   double initializer_range = 0.02;
   int64_t pad_token_id = -1;  ///< its embedding starts at 0
+
+  int64_t layer_count() const { return static_cast<int64_t>(layers.size()); }
 };
 
-/// What crosses the units of a decoder: the residual stream, and
-struct DecoderState : Residual {
-  at::Tensor cos, sin;  ///< [T, D / 2]
-  const kernels::AttentionPlan* attention = nullptr;
-  KvCache* cache = nullptr;  ///< generation: of the sequences that the tokens belong to
-  UnitRun how;
-
-  template <class F>
-  void each(F f) {
-    f(hidden);
-    f(delta);
-    f(cos);
-    f(sin);
-  }
-};
-
-/// Grouped-query attention with rotary positions.
-struct Attention {
-  Linear qkv, output;
-  const Param *q_norm = nullptr, *k_norm = nullptr;
-  int64_t heads = 0, kv_heads = 0, head_dim = 0, window = 0;
-  double eps = 1e-6;
-  size_t slot = 0;  ///< of this layer in a cache
-
-  /// x [T, H] -> [T, H].
-  at::Tensor operator()(const kernels::Normed& x, const DecoderState& state) const;
-};
-
-/// x += attention(norm(x)); x += mlp(norm(x)).
+/// x += mixer(norm(x)); x += mlp(norm(x)). A unit.
 struct DecoderLayer {
   std::string name;
+  size_t index = 0;
   Norm input_norm, post_attention_norm;
-  Attention attention;
-  GluMlp mlp;
+  std::unique_ptr<Mixer> mixer;
+  std::unique_ptr<Mlp> mlp;
+
   DecoderState operator()(const DecoderState& state) const;
+  bool trains() const;
+  /// Of segments of these lengths.
+  void count(ChainFlops& chain, std::span<const int64_t> lengths) const;
 };
 
 /// What is added to some rows of the residual stream behind the first layers (features of images in
@@ -75,20 +68,31 @@ struct Injection {
   std::vector<at::Tensor> after_layer;  ///< [M, H], for layers 0, 1, ...
 };
 
-/// Embedding, layers, final norm. Every layer is a unit; so is the embedding with what stands
-/// outside of layers.
+/// Embedding, layers, final norm. Every layer is a unit; so are embedding and norm together, the
+/// root. Called whole, or in the steps that it consists of: embed, enter, run_layers, leave.
 class Decoder {
  public:
   /// Adds its Params below `prefix` ("model."), under their hub names.
   Decoder(ParamTable& params, const DecoderConfig& config, const std::string& prefix);
 
-  /// batch of T tokens -> [T, H] after the final norm.
-  at::Tensor operator()(const Batch& batch, const RunContext& context) const {
-    return from_embeddings(embedding_(batch.input_ids, batch.embedding), batch, context);
+  /// A batch of T tokens -> [T, H] after the final norm.
+  Hidden operator()(const Batch& batch, const RunContext& context) const {
+    return from_embeddings(embed(batch, context), batch, context);
   }
   /// The same, where some rows of the embeddings [T, H] come from elsewhere (features of images).
-  at::Tensor from_embeddings(at::Tensor embeddings, const Batch& batch, const RunContext& context,
-                             const Injection& injection = {}) const;
+  Hidden from_embeddings(at::Tensor embeddings, const Batch& batch, const RunContext& context,
+                         const Injection& injection = {}) const;
+
+  /// [T, H] of the batch's ids.
+  at::Tensor embed(const Batch& batch, const RunContext& context) const;
+  /// What enters layer 0. Reads no weight; the batch outlives the state.
+  DecoderState enter(at::Tensor embeddings, const Batch& batch,
+                     const Injection& injection = {}) const;
+  /// Through layers [first, last).
+  DecoderState run_layers(DecoderState state, size_t first, size_t last,
+                          const RunContext& context) const;
+  /// The final norm of what left the last layer.
+  Hidden leave(const DecoderState& state, const RunContext& context) const;
 
   const Embedding& embedding() const { return embedding_; }
   const DecoderConfig& config() const { return config_; }
@@ -103,6 +107,7 @@ class Decoder {
 
  private:
   DecoderConfig config_;
+  std::string root_;  // the unit of embedding and final norm
   Embedding embedding_;
   std::vector<DecoderLayer> layers_;
   Norm norm_;

@@ -21,7 +21,7 @@ at::Tensor Linear::operator()(const at::Tensor& x) const {
 
 at::Tensor Linear::operator()(const kernels::Normed& x, const UnitRun& how) const {
   return kernels::linear(x.y, weights_of(*this),
-                         how.keep == Keep::everything ? kernels::Remake{} : x.again);
+                         how.keep == Keep::everything ? kernels::Recompute{} : x.recompute);
 }
 
 at::Tensor Linear::after(kernels::Activation kind, const at::Tensor& u, const UnitRun& how) const {
@@ -29,8 +29,9 @@ at::Tensor Linear::after(kernels::Activation kind, const at::Tensor& u, const Un
 }
 
 at::Tensor Embedding::operator()(const at::Tensor& ids, const kernels::EmbeddingPlan& plan) const {
-  if (!plan.order.defined()) return at::embedding(weight->value, ids);
-  return kernels::embedding(weight->value, ids, plan, weight->handle().slot);
+  if (!plan.order.defined()) return at::embedding(weight->value(), ids);
+  const kernels::Weight table = weight->handle();
+  return kernels::embedding(table.value, ids, plan, table.slot);
 }
 
 kernels::Normed Norm::operator()(const at::Tensor& hidden, const at::Tensor& delta,

@@ -2,6 +2,7 @@
 
 #include <ATen/Parallel.h>
 #include <ATen/ops/empty.h>
+#include <c10/util/Exception.h>
 
 #include <array>
 #include <cmath>
@@ -72,15 +73,19 @@ ModelMemory allocate(ParamTable& params, const MemoryOptions& options) {
     std::vector<parallel::BucketEntry> entries;
   };
   std::vector<Group> groups;
-  std::map<std::pair<std::string, bool>, size_t> index;
+  std::map<parallel::BucketKey, size_t> index;
   std::vector<size_t> group_of;
   for (const Param& p : params.all()) {
-    const auto [at, fresh] = index.try_emplace({p.unit, p.trainable}, groups.size());
-    if (fresh) {
-      groups.push_back(
-          {{p.unit, options.dtype, options.gradient_dtype, p.trainable, options.masters}, {}});
+    const parallel::BucketKey key{p.unit, options.dtype, p.trainable, p.mesh};
+    const auto [at, fresh] = index.try_emplace(key, groups.size());
+    if (fresh)
+      groups.push_back({{key, options.gradient_dtype, options.masters, options.shard}, {}});
+    parallel::BucketEntry& entry =
+        groups[at->second].entries.emplace_back(parallel::BucketEntry{p.name, p.shape, p.decays()});
+    for (const Part& part : p.parts) {
+      for (parallel::MatrixPart& matrix : part.matrices())
+        entry.matrices.push_back(std::move(matrix));
     }
-    groups[at->second].entries.push_back({p.name, p.shape, p.decays()});
     group_of.push_back(at->second);
   }
 
@@ -96,25 +101,43 @@ ModelMemory allocate(ParamTable& params, const MemoryOptions& options) {
     Param& p = params.all()[i];
     const Placement place{group_of[i], segment_of[group_of[i]].at(p.name)};
     memory.placements.push_back(place);
-    p.value = memory.buckets[place.bucket].leaf(place.segment);
+    p.set_leaf(memory.buckets[place.bucket].leaf(place.segment));
   }
   return memory;
 }
 
-void initialise(const ParamTable& params, ModelMemory& memory, uint64_t seed) {
+int64_t LocalPart::elements() const {
+  int64_t n = 0;
+  for (const parallel::Region& region : regions) n += region.elements();
+  return n;
+}
+
+at::Tensor LocalPart::read(const at::Tensor& flat) const {
+  TORCH_INTERNAL_ASSERT(elements() == part->elements(), part->hub_name, ": this rank holds ",
+                        elements(), " of ", part->elements(), " elements");
+  return parallel::read(flat, regions, part->hub_shape);
+}
+
+std::vector<LocalPart> local_parts(const ParamTable& params, const ModelMemory& memory) {
+  std::vector<LocalPart> out;
   for (size_t i = 0; i < params.all().size(); ++i) {
-    const Param& p = params.all()[i];
-    const parallel::Bucket& bucket = memory.buckets[memory.placements[i].bucket];
-    const size_t segment = memory.placements[i].segment;
-    for (const Part& part : p.parts) {
-      const at::Tensor drawn = draw(part, p.init, seed);
-      const at::Tensor t = kernels::upload(drawn.const_data_ptr(), drawn.sizes(), at::kFloat,
-                                           bucket.weights().device());
-      part.in(bucket.weight(segment)).copy_(t);
-      if (bucket.layout().trainable && bucket.layout().dtype != at::kFloat) {
-        part.in(bucket.master(segment)).copy_(t);
-      }
-    }
+    const Placement place = memory.placements[i];
+    const parallel::Bucket& bucket = memory.buckets[place.bucket];
+    for (const Part& part : params.all()[i].parts)
+      out.push_back({&part, i, place.bucket, bucket.local_regions(place.segment, part.regions)});
+  }
+  return out;
+}
+
+void initialise(const ParamTable& params, ModelMemory& memory, uint64_t seed) {
+  for (const LocalPart& held : local_parts(params, memory)) {
+    if (held.regions.empty()) continue;
+    const parallel::Local& local = memory.buckets[held.bucket].local();
+    const at::Tensor drawn = draw(*held.part, params.all()[held.param].init, seed);
+    const at::Tensor t =
+        kernels::upload(drawn.const_data_ptr(), drawn.sizes(), at::kFloat, local.weights.device());
+    parallel::write(local.weights, held.regions, t);
+    if (local.masters.defined()) parallel::write(local.masters, held.regions, t);
   }
 }
 

@@ -1,5 +1,7 @@
 #include "nn/param.h"
 
+#include <c10/util/Exception.h>
+
 #include <algorithm>
 #include <set>
 
@@ -43,10 +45,77 @@ bool below(std::string_view name, std::string_view pattern) {
 
 }  // namespace
 
-at::Tensor Part::in(const at::Tensor& whole) const {
-  const at::Tensor part = whole.narrow(0, first_row, rows);
-  if (hub_shape.size() != 2 || hub_shape[1] == whole.size(1)) return part;
-  return part.narrow(1, 0, hub_shape[1]);
+at::Tensor Part::read(const at::Tensor& whole) const {
+  return parallel::read(whole.view(-1), regions, hub_shape);
+}
+
+void Part::write(const at::Tensor& whole, const at::Tensor& hub) const {
+  parallel::write(whole.view(-1), regions, hub.contiguous());
+}
+
+int64_t Part::elements() const {
+  return product(hub_shape);
+}
+
+std::vector<parallel::MatrixPart> Part::matrices() const {
+  std::vector<parallel::MatrixPart> out;
+  for (const parallel::Region& r : regions) {
+    // the rows of a cut part that stand together are one matrix
+    const bool together = !stack && (r.matrices == 1 || r.inner.matrix == r.rows * r.inner.row);
+    const int64_t count = together ? 1 : r.matrices;
+    for (int64_t m = 0; m < count; ++m) {
+      out.push_back({hub_name, r.inner.first + m * r.inner.matrix,
+                     together ? r.matrices * r.rows : r.rows, r.columns, r.inner.row});
+    }
+  }
+  return out;
+}
+
+Part rows_part(std::string hub_name, std::vector<int64_t> hub_shape, int64_t first_row,
+               int64_t row_length) {
+  const int64_t rows = hub_shape.at(0);
+  const int64_t columns = product(std::vector<int64_t>(hub_shape.begin() + 1, hub_shape.end()));
+  parallel::Region region{
+      1, rows, columns, {first_row * row_length, 0, row_length}, {0, 0, columns}};
+  if (hub_shape.size() == 1) region = {1, 1, rows, {first_row, 0, rows}, {0, 0, rows}};
+  return {std::move(hub_name), std::move(hub_shape), {region}};
+}
+
+Part interleaved_part(std::string hub_name, int64_t groups, const std::vector<int64_t>& rows,
+                      const std::vector<int64_t>& first_rows, int64_t columns) {
+  int64_t of_group = 0;
+  for (const int64_t n : rows) of_group += n;
+  Part part{std::move(hub_name), {groups * of_group, columns}, {}};
+  int64_t before = 0;
+  for (size_t i = 0; i < rows.size(); ++i) {
+    part.regions.push_back({groups,
+                            rows[i],
+                            columns,
+                            {first_rows.at(i) * columns, rows[i] * columns, columns},
+                            {before * columns, of_group * columns, columns}});
+    before += rows[i];
+  }
+  return part;
+}
+
+Part experts_part(std::string hub_name, int64_t experts, Width in, const std::vector<Width>& out) {
+  Width rows = 0;
+  for (const Width& width : out) {
+    rows.hub += width.hub;
+    rows.stored += width.stored;
+  }
+  Part part{std::move(hub_name), {experts, in.hub, rows.hub}, {}, /*stack=*/true};
+  Width before = 0;
+  for (const Width& width : out) {
+    part.regions.push_back({experts,
+                            width.hub,
+                            in.hub,
+                            {before.stored * in.stored, rows.stored * in.stored, in.stored},
+                            {before.hub, in.hub * rows.hub, 1, rows.hub}});
+    before.hub += width.hub;
+    before.stored += width.stored;
+  }
+  return part;
 }
 
 Width inner_width(int64_t n) {
@@ -56,7 +125,7 @@ Width inner_width(int64_t n) {
 
 int64_t Param::elements() const {
   int64_t n = 0;
-  for (const Part& part : parts) n += product(part.hub_shape);
+  for (const Part& part : parts) n += part.elements();
   return n;
 }
 
@@ -66,31 +135,52 @@ int64_t Param::stored_elements() const {
 
 Param& ParamTable::add(const std::string& unit, const std::string& hub_name,
                        std::vector<int64_t> shape, Init init, ParamClass kind) {
-  const Part whole{hub_name, 0, shape.at(0), shape};
-  return add_parts({hub_name, std::move(shape), {whole}, init, kind, unit, true, {}});
+  Part whole = rows_part(hub_name, shape, 0, product(shape) / std::max<int64_t>(shape.at(0), 1));
+  return add_parts(unit, hub_name, std::move(shape), {std::move(whole)}, init, kind);
 }
 
 Param& ParamTable::add_stacked(const std::string& unit, const std::string& name,
                                const std::vector<std::string>& hub_names,
                                const std::vector<Width>& rows, std::optional<Width> columns,
                                Init init, ParamClass kind) {
-  Param param{name, {0}, {}, init, kind, unit, true, {}};
+  std::vector<int64_t> shape{0};
+  std::vector<Part> parts;
   for (size_t i = 0; i < hub_names.size(); ++i) {
     std::vector<int64_t> hub_shape{rows[i].hub};
     if (columns) hub_shape.push_back(columns->hub);
-    param.parts.push_back({hub_names[i], param.shape[0], rows[i].hub, std::move(hub_shape)});
-    param.shape[0] += rows[i].stored;
+    parts.push_back(
+        rows_part(hub_names[i], std::move(hub_shape), shape[0], columns ? columns->stored : 1));
+    shape[0] += rows[i].stored;
   }
-  if (columns) param.shape.push_back(columns->stored);
-  return add_parts(std::move(param));
+  if (columns) shape.push_back(columns->stored);
+  return add_parts(unit, name, std::move(shape), std::move(parts), init, kind);
 }
 
-Param& ParamTable::add_parts(Param param) {
-  for (const Part& part : param.parts) {
-    if (find_part(part.hub_name) != nullptr)
+Param& ParamTable::add_parts(const std::string& unit, const std::string& name,
+                             std::vector<int64_t> shape, std::vector<Part> parts, Init init,
+                             ParamClass kind) {
+  const int64_t stored = product(shape);
+  for (const Part& part : parts) {
+    int64_t covered = 0;
+    for (const parallel::Region& region : part.regions) {
+      covered += region.elements();
+      TORCH_INTERNAL_ASSERT(
+          region.elements() == 0 || (region.ascends() && region.inner_end() <= stored),
+          part.hub_name, " has no place in ", name, " ", at::IntArrayRef(shape));
+    }
+    TORCH_INTERNAL_ASSERT(covered == part.elements(), part.hub_name, ": ", covered,
+                          " elements have a place, of ", at::IntArrayRef(part.hub_shape));
+    if (!param_of_.try_emplace(part.hub_name, params_.size()).second)
       throw Error(part.hub_name, "two parameters of this name", "", Exit::failed);
   }
-  return params_.emplace_back(std::move(param));
+  Param& param = params_.emplace_back();
+  param.name = name;
+  param.shape = std::move(shape);
+  param.parts = std::move(parts);
+  param.init = init;
+  param.kind = kind;
+  param.unit = unit;
+  return param;
 }
 
 void ParamTable::also_known(std::string prefix, std::string other) {
@@ -141,12 +231,8 @@ std::optional<std::string> ParamTable::nearest_module(const std::string& module_
 }
 
 const Param* ParamTable::find_part(std::string_view hub_name) const {
-  for (const Param& p : params_) {
-    for (const Part& part : p.parts) {
-      if (part.hub_name == hub_name) return &p;
-    }
-  }
-  return nullptr;
+  const auto found = param_of_.find(hub_name);
+  return found == param_of_.end() ? nullptr : &params_[found->second];
 }
 
 int64_t ParamTable::elements(bool trainable_only) const {

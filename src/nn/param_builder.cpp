@@ -44,12 +44,12 @@ Linear ParamBuilder::stacked(const std::string& name, const std::vector<std::str
   return linear;
 }
 
-GluMlp ParamBuilder::glu_mlp(const std::string& name, int64_t hidden, int64_t intermediate,
-                             bool bias) const {
+DenseMlp ParamBuilder::glu_mlp(const std::string& name, int64_t hidden, int64_t intermediate,
+                               bool bias) const {
   const Width inner = inner_width(intermediate);
-  return {stacked(name + ".gate_up_proj", {name + ".gate_proj", name + ".up_proj"}, {inner, inner},
-                  hidden, bias),
-          linear(name + ".down_proj", inner, hidden, bias)};
+  const Linear gate_up = stacked(name + ".gate_up_proj", {name + ".gate_proj", name + ".up_proj"},
+                                 {inner, inner}, hidden, bias);
+  return {gate_up, linear(name + ".down_proj", inner, hidden, bias), kernels::Activation::silu_glu};
 }
 
 }  // namespace lmms::nn

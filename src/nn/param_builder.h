@@ -4,8 +4,8 @@
 #include <string>
 #include <vector>
 
-#include "nn/glu_mlp.h"
 #include "nn/linear.h"
+#include "nn/mlp.h"
 #include "nn/param.h"
 
 namespace lmms::nn {
@@ -28,7 +28,7 @@ struct ParamBuilder {
   Linear stacked(const std::string& name, const std::vector<std::string>& names,
                  const std::vector<Width>& rows, Width in, bool bias) const;
   /// gate_proj, up_proj and down_proj below `name`.
-  GluMlp glu_mlp(const std::string& name, int64_t hidden, int64_t intermediate, bool bias) const;
+  DenseMlp glu_mlp(const std::string& name, int64_t hidden, int64_t intermediate, bool bias) const;
 
  private:
   Init matrix_init(int64_t in, int64_t out) const;

@@ -24,11 +24,11 @@ void mlp_half(Residual& stream, const Norm& norm, const Mlp& mlp, const UnitRun&
     return;
   }
   stream.settle();
+  UnitRun whole = how;
+  whole.keep = Keep::everything;  // what backward makes lives for one backward
   stream.delta = detail::run_recomputed(
-      [&norm, mlp, how](const detail::Tensors& in) {
-        UnitRun again = how;
-        again.keep = Keep::everything;  // for one backward
-        return detail::Tensors{mlp(norm(in.front(), {}, again), again)};
+      [&norm, &mlp, whole](const detail::Tensors& in) {
+        return detail::Tensors{mlp(norm(in.front(), {}, whole), whole)};
       },
       {stream.hidden})[0];
 }

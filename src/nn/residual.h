@@ -2,9 +2,8 @@
 /// The residual stream of transformer blocks, and the half of a block that is an MLP.
 #include <ATen/core/Tensor.h>
 
-#include <functional>
-
 #include "nn/linear.h"
+#include "nn/mlp.h"
 #include "nn/run.h"
 
 namespace lmms::nn {
@@ -21,11 +20,8 @@ struct Residual {
   kernels::Normed settle_through(const Norm& norm, const UnitRun& how);
 };
 
-/// x [T, H] -> [T, H]. Backward may call it again: what it refers to outlives the backward pass.
-using Mlp = std::function<at::Tensor(const kernels::Normed& x, const UnitRun& how)>;
-
 /// stream += mlp(norm(stream)). Under Keep::attention both run again in backward, from the stream;
-/// `norm` outlives the backward pass.
+/// `norm` and `mlp` outlive the backward pass.
 void mlp_half(Residual& stream, const Norm& norm, const Mlp& mlp, const UnitRun& how);
 
 }  // namespace lmms::nn

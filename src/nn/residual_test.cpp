@@ -6,8 +6,8 @@
 #include <gtest/gtest.h>
 #include <torch/csrc/autograd/autograd.h>
 
-#include "nn/glu_mlp.h"
 #include "nn/memory.h"
+#include "nn/mlp.h"
 #include "nn/param_builder.h"
 
 namespace lmms::nn {
@@ -17,7 +17,7 @@ struct Half {
   ParamTable params;
   ModelMemory memory;
   Norm norm;
-  GluMlp mlp;
+  DenseMlp mlp;
 
   Half() {
     const ParamBuilder build{params, "unit", "", 0.5};
@@ -42,6 +42,7 @@ TEST(Residual, settles_what_waits_once) {
 
 TEST(Residual, of_a_norm_is_the_sum_that_was_normalised) {
   const Half half;
+  const Scope weights = scope({}, "unit");
   Residual stream{rows(2), rows(3)}, settled = stream;
   settled.settle();
   const kernels::Normed normed = stream.settle_through(half.norm, {});
@@ -54,12 +55,13 @@ TEST(MlpHalf, gives_the_same_bits_whatever_is_kept) {
   at::Tensor values, weights, hidden_gradient, delta_gradient;
   for (const Keep keep : {Keep::everything, Keep::products, Keep::attention}) {
     const Half half;
+    const Scope opened = scope({}, "unit");
     const at::Tensor hidden = rows(2), delta = rows(3);
     Residual stream{hidden, delta};
     mlp_half(stream, half.norm, half.mlp, {keep, {}});
     stream.settle();
     torch::autograd::backward({(stream.hidden * stream.hidden).sum()}, {});
-    const at::Tensor gradients = half.memory.buckets[0].gradients();
+    const at::Tensor gradients = half.memory.buckets[0].whole().gradients;
     EXPECT_GT(gradients.abs().sum().item<double>(), 0);
     if (keep == Keep::everything) {
       values = stream.hidden;

@@ -20,6 +20,44 @@ double dimension_of(double rotations, double D, const RopeConfig& c) {
          (2 * std::log(c.theta));
 }
 
+// Between low (slow waves, divided by factor) and high (fast ones, kept) the share of what is kept
+// grows with the number of turns over the original context. fp32, as transformers computes it.
+void stretch_as_llama3(std::vector<float>& inverse, const RopeConfig& c) {
+  const auto factor = static_cast<float>(c.factor);
+  const auto original = static_cast<float>(c.original_positions);
+  const auto longest = static_cast<float>(c.original_positions / c.low_freq_factor),
+             shortest = static_cast<float>(c.original_positions / c.high_freq_factor);
+  for (float& f : inverse) {
+    const float wave = static_cast<float>(2 * std::numbers::pi) / f;
+    if (wave > longest) {
+      f /= factor;
+    } else if (wave >= shortest) {
+      const float kept = (original / wave - static_cast<float>(c.low_freq_factor)) /
+                         static_cast<float>(c.high_freq_factor - c.low_freq_factor);
+      f = (1.0f - kept) * f / factor + kept * f;
+    }
+  }
+}
+
+void stretch_as_yarn(std::vector<float>& inverse, const RopeConfig& c) {
+  const auto factor = static_cast<float>(c.factor);
+  const double D = 2.0 * static_cast<double>(inverse.size());
+  double low = dimension_of(c.beta_fast, D, c), high = dimension_of(c.beta_slow, D, c);
+  if (c.truncate) {
+    low = std::floor(low);
+    high = std::ceil(high);
+  }
+  low = std::max(low, 0.0);
+  high = std::min(high, D - 1);
+  if (low == high) high += 0.001;
+  for (size_t i = 0; i < inverse.size(); ++i) {
+    float& f = inverse[i];
+    const auto ramp =
+        static_cast<float>(std::clamp((static_cast<double>(i) - low) / (high - low), 0.0, 1.0));
+    f = f / factor * ramp + f * (1.0f - ramp);
+  }
+}
+
 }  // namespace
 
 Rotary::Rotary(const RopeConfig& c, int64_t head_dim) {
@@ -48,25 +86,12 @@ Rotary::Rotary(const RopeConfig& c, int64_t head_dim) {
     const float exponent = static_cast<float>(2 * i) / static_cast<float>(head_dim);
     inverse_[static_cast<size_t>(i)] = 1.0f / std::pow(static_cast<float>(c.theta), exponent);
   }
-  const auto factor = static_cast<float>(c.factor);
   if (c.kind == RopeConfig::Kind::linear) {
-    for (float& f : inverse_) f /= factor;
+    for (float& f : inverse_) f /= static_cast<float>(c.factor);
+  } else if (c.kind == RopeConfig::Kind::llama3) {
+    stretch_as_llama3(inverse_, c);
   } else if (c.kind == RopeConfig::Kind::yarn) {
-    const auto D = static_cast<double>(head_dim);
-    double low = dimension_of(c.beta_fast, D, c), high = dimension_of(c.beta_slow, D, c);
-    if (c.truncate) {
-      low = std::floor(low);
-      high = std::ceil(high);
-    }
-    low = std::max(low, 0.0);
-    high = std::min(high, D - 1);
-    if (low == high) high += 0.001;
-    for (int64_t i = 0; i < half; ++i) {
-      float& f = inverse_[static_cast<size_t>(i)];
-      const auto ramp =
-          static_cast<float>(std::clamp((static_cast<double>(i) - low) / (high - low), 0.0, 1.0));
-      f = f / factor * ramp + f * (1.0f - ramp);
-    }
+    stretch_as_yarn(inverse_, c);
     scaling_ = c.attention_factor > 0 ? c.attention_factor
                : c.factor <= 1        ? 1.0
                                       : 0.1 * std::log(c.factor) + 1.0;

@@ -1,6 +1,7 @@
 #pragma once
 /// Angles of rotary embeddings. Sources: Su et al. 2021 (RoPE); Peng et al. 2023, "YaRN",
-/// section 3; Bai et al. 2025, "Qwen2.5-VL", section 2.1.3 (M-RoPE).
+/// section 3; Bai et al. 2025, "Qwen2.5-VL", section 2.1.3 (M-RoPE); Llama 3.1's reference code
+/// (llama_models, models/llama3/model.py: apply_scaling).
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
@@ -10,14 +11,17 @@
 namespace lmms::nn {
 
 struct RopeConfig {
-  enum class Kind { plain, linear, yarn };
+  enum class Kind { plain, linear, yarn, llama3 };
   Kind kind = Kind::plain;
   double theta = 10000.0;
-  double factor = 1.0;            ///< linear, yarn: how far the context is stretched
-  double original_positions = 0;  ///< yarn: positions of the pretraining
+  double factor = 1.0;            ///< how far the context is stretched; not of the plain kind
+  double original_positions = 0;  ///< yarn, llama3: positions of the pretraining
   double beta_fast = 32, beta_slow = 1;
   double attention_factor = 0;  ///< yarn: 0 means 0.1 * ln(factor) + 1
   bool truncate = true;         ///< yarn: round the borders of the ramp to whole dimensions
+  /// llama3: waves that turn less often than the first over the original context are stretched,
+  /// those that turn more often than the second stay, the others lie between.
+  double low_freq_factor = 1, high_freq_factor = 4;
   /// M-RoPE: how many of the D / 2 frequencies turn by time, by height, by width; empty: every
   /// token has one position.
   std::vector<int64_t> sections;

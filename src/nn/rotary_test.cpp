@@ -5,6 +5,7 @@
 #include <ATen/ops/stack.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 
 #include "core/error.h"
@@ -66,6 +67,27 @@ TEST(Rotary, yarn_keeps_fast_waves_and_stretches_slow_ones) {
   EXPECT_NEAR(yarn.attention_scaling(), 0.1 * std::log(4.0) + 1, 1e-12);
   config.attention_factor = 0.5;
   EXPECT_EQ(Rotary(config, 64).attention_scaling(), 0.5);
+}
+
+// theta and D of Llama 3.1: pairs 0 to 28 turn at least four times in 8192 positions, those from 36
+// on less than once.
+TEST(Rotary, llama3_keeps_fast_waves_and_stretches_slow_ones) {
+  RopeConfig config;
+  config.theta = 5e5;
+  const Rotary plain(config, 128);
+  config.kind = RopeConfig::Kind::llama3;
+  config.factor = 8;
+  config.original_positions = 8192;
+  const Rotary llama(config, 128);
+  for (size_t i = 0; i < 64; ++i) {
+    const double f = plain.inverse_frequencies()[i], turns = 8192 * f / 6.283185307179586;
+    const double kept = std::clamp((turns - 1) / 3, 0.0, 1.0);
+    EXPECT_NEAR(llama.inverse_frequencies()[i], f * (kept + (1 - kept) / 8), 1e-6 * f) << i;
+  }
+  EXPECT_EQ(llama.inverse_frequencies()[28], plain.inverse_frequencies()[28]);
+  EXPECT_LT(llama.inverse_frequencies()[30], plain.inverse_frequencies()[30]);
+  EXPECT_EQ(llama.inverse_frequencies()[35], plain.inverse_frequencies()[35] / 8);
+  EXPECT_EQ(llama.attention_scaling(), 1.0);
 }
 
 TEST(Rotary, sections_turn_frequencies_by_their_own_axis) {

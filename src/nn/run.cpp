@@ -1,41 +1,60 @@
-// RecordFunction has a member less where libtorch was compiled: it defines NDEBUG.
-#ifndef NDEBUG
-#define NDEBUG
-#endif
 #include "nn/run.h"
 
 #include <ATen/core/ivalue.h>
 #include <ATen/ops/zeros.h>
-#include <ATen/record_function.h>
 #include <torch/csrc/autograd/autograd.h>
 #include <torch/csrc/autograd/custom_function.h>
 
 #include <memory>
+#include <optional>
+#include <string>
 
 namespace lmms::nn::detail {
 namespace {
 
 using torch::autograd::AutogradContext;
 
+/// A scope that can be opened once more.
+struct ScopeCopy {
+  std::string unit;
+  UnitRun how;
+};
+
+std::optional<ScopeCopy> copy_of_innermost() {
+  const Scope* scope = Scope::innermost();
+  return scope == nullptr ? std::nullopt : std::optional(ScopeCopy{scope->unit(), scope->how()});
+}
+
 struct Call {
   std::function<Tensors(const Tensors&)> unit;
-  std::vector<size_t> fresh;  // outputs that are not inputs handed through
-  size_t outputs = 0;
+  std::optional<ScopeCopy> scope;
+  std::vector<size_t> given;  // inputs that are defined: those that autograd sees
+  std::vector<size_t> fresh;  // outputs that are defined and not inputs handed through
+  size_t inputs = 0;
+  Tensors outputs;  // of the forward, without the fresh ones; until the caller takes them
+
+  /// All inputs, of those that are defined.
+  Tensors whole(const Tensors& defined) const {
+    Tensors all(inputs);
+    for (size_t i = 0; i < given.size(); ++i) all[given[i]] = defined[i];
+    return all;
+  }
 };
 
 struct Recompute : torch::autograd::Function<Recompute> {
   static Tensors forward(AutogradContext* ctx, const std::shared_ptr<Call>& call,
                          at::TensorList inputs) {
-    const Tensors in(inputs.begin(), inputs.end());
-    const Tensors all = call->unit(in);  // grad mode is off inside a Function
-    call->outputs = all.size();
+    const Tensors defined(inputs.begin(), inputs.end());
+    const Tensors in = call->whole(defined);
+    call->outputs = call->unit(in);  // grad mode is off inside a Function
     Tensors fresh;
-    for (size_t i = 0; i < all.size(); ++i) {
-      if (i < in.size() && all[i].is_same(in[i])) continue;
+    for (size_t i = 0; i < call->outputs.size(); ++i) {
+      at::Tensor& out = call->outputs[i];
+      if (!out.defined() || (i < in.size() && out.is_same(in[i]))) continue;
       call->fresh.push_back(i);
-      fresh.push_back(all[i]);
+      fresh.push_back(std::move(out));
     }
-    ctx->save_for_backward(in);
+    ctx->save_for_backward(defined);
     ctx->saved_data["call"] = c10::IValue::make_capsule(c10::make_intrusive<Holder>(call));
     return fresh;
   }
@@ -44,6 +63,8 @@ struct Recompute : torch::autograd::Function<Recompute> {
     const auto holder =
         c10::static_intrusive_pointer_cast<Holder>(ctx->saved_data["call"].toCapsule());
     const Call& call = *holder->call;
+    std::optional<Scope> scope;  // around the backward too, which needs the weights as well
+    if (call.scope) scope.emplace(call.scope->unit, call.scope->how);
     Tensors in = ctx->get_saved_variables();
     for (at::Tensor& t : in) {
       if (!t.defined()) continue;
@@ -54,7 +75,7 @@ struct Recompute : torch::autograd::Function<Recompute> {
     Tensors all;
     {
       at::AutoGradMode on(true);
-      all = call.unit(in);
+      all = call.unit(call.whole(in));
     }
     Tensors roots, root_grads;
     for (size_t i = 0; i < call.fresh.size(); ++i) {
@@ -77,27 +98,31 @@ struct Recompute : torch::autograd::Function<Recompute> {
 
 }  // namespace
 
-ProfiledRange::ProfiledRange(const std::string& name) {
-  if (!at::hasCallbacks()) return;
-  range_ = std::make_unique<at::RecordFunction>(at::RecordScope::USER_SCOPE);
-  if (range_->isActive()) range_->before(name);
-}
-ProfiledRange::~ProfiledRange() = default;
-
 bool recompute_applies(const UnitRun& how) {
   return how.keep == Keep::inputs && at::GradMode::is_enabled();
 }
 
 Tensors run_recomputed(const std::function<Tensors(const Tensors&)>& unit, const Tensors& inputs) {
-  auto call = std::make_shared<Call>(Call{unit, {}, 0});
+  auto call = std::make_shared<Call>();
+  call->unit = unit;
+  call->scope = copy_of_innermost();
+  call->inputs = inputs.size();
+  Tensors defined;
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    if (!inputs[i].defined()) continue;
+    call->given.push_back(i);
+    defined.push_back(inputs[i]);
+  }
   // Without an input that needs a gradient autograd would drop the whole unit, weights included (a
   // frozen embedding): a dummy leaf keeps it in the graph.
-  Tensors in = inputs;
-  in.push_back(at::zeros({}, at::TensorOptions().dtype(at::kFloat)).set_requires_grad(true));
-  const at::TensorList list(in);
+  defined.push_back(at::zeros({}, at::TensorOptions().dtype(at::kFloat)).set_requires_grad(true));
+  const at::TensorList list(defined);
   Tensors fresh = Recompute::apply(call, list);
-  Tensors out = inputs;
-  out.resize(call->outputs);
+  // Inputs handed through are taken from the caller's, which are part of the graph.
+  Tensors out = std::move(call->outputs);
+  for (size_t i = 0; i < out.size(); ++i) {
+    if (out[i].defined()) out[i] = inputs[i];
+  }
   for (size_t i = 0; i < fresh.size(); ++i) out[call->fresh[i]] = std::move(fresh[i]);
   return out;
 }

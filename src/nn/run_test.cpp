@@ -50,7 +50,7 @@ struct Network {
     memory = allocate(params, {at::kCPU, dtype, dtype});
     initialise(params, memory, 3);
   }
-  at::Tensor gradients() const { return memory.buckets[0].gradients(); }
+  at::Tensor gradients() const { return memory.buckets[0].whole().gradients; }
 };
 
 State state(bool hidden_needs_gradient, bool with_optional) {
@@ -109,10 +109,11 @@ TEST(Run, without_grad_mode_runs_a_unit_once_and_keeps_nothing) {
 TEST(Linear, is_x_times_the_transposed_weight_plus_bias) {
   const Network net;
   const at::Tensor x = at::full({2, 5, 4}, 0.5f);
-  const at::Tensor W = net.unit.linear.weight->value.detach();
+  const at::Tensor W = net.unit.linear.weight->leaf().detach();
+  const Scope weights = scope({}, net.unit.name);
   const at::Tensor y = net.unit.linear(x).detach();
   ASSERT_EQ(y.sizes(), (at::IntArrayRef{2, 5, 4}));
-  const at::Tensor expected = W.sum(1) * 0.5 + net.unit.linear.bias->value.detach();
+  const at::Tensor expected = W.sum(1) * 0.5 + net.unit.linear.bias->leaf().detach();
   EXPECT_LE((y - expected).abs().max().item<float>(), 1e-6f);
   const Linear without{net.unit.linear.weight, nullptr};
   EXPECT_LE((without(x).detach() - W.sum(1) * 0.5).abs().max().item<float>(), 1e-6f);
@@ -124,8 +125,9 @@ TEST(Embedding, looks_rows_up_and_adds_gradients_of_repeated_ids) {
   ModelMemory memory = allocate(params, {});
   initialise(params, memory, 1);
   const at::Tensor ids = at::full({3}, 4, at::kInt);
+  const Scope weights = scope({}, "root");
   const at::Tensor y = embedding(ids);
-  EXPECT_TRUE(y.detach()[2].equal(params.all()[0].value.detach()[4]));
+  EXPECT_TRUE(y.detach()[2].equal(params.all()[0].leaf().detach()[4]));
   torch::autograd::backward({y.sum()}, {});
   EXPECT_EQ(memory.buckets[0].gradient(0)[4][0].item<float>(), 3.0f);
   EXPECT_EQ(memory.buckets[0].gradient(0).sum().item<float>(), 9.0f);

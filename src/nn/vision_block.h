@@ -5,9 +5,13 @@
 
 #include <cstdint>
 #include <memory>
+#include <string>
+#include <vector>
 
 #include "kernels/attention/attention.h"
+#include "nn/flops.h"
 #include "nn/linear.h"
+#include "nn/mlp.h"
 #include "nn/residual.h"
 #include "nn/run.h"
 
@@ -21,7 +25,9 @@ struct VisionPlans {
 
 /// What crosses the blocks of a tower: the residual stream of P patches, heads of size D, and
 struct VisionState : Residual {
-  at::Tensor cos, sin;                       ///< [P, D / 2] fp32; undefined: queries don't turn
+  at::Tensor cos, sin;  ///< [P, D / 2] fp32; undefined: queries don't turn
+  /// DeepStack: what was made of the stream on its way, for the decoder's first layers.
+  std::vector<at::Tensor> features;
   std::shared_ptr<const VisionPlans> plans;  ///< shared: backward may run the block again
   UnitRun how;
 
@@ -31,6 +37,7 @@ struct VisionState : Residual {
     f(delta);
     f(cos);
     f(sin);
+    for (at::Tensor& t : features) f(t);
   }
 };
 
@@ -39,28 +46,14 @@ struct VisionBlock {
   std::string name;
   Norm norm1, norm2;
   Linear qkv, proj;
-  Linear up, down;  ///< `up` holds gate and up in one where the MLP is gated
-  kernels::Activation activation = kernels::Activation::silu_glu;
+  DenseMlp mlp;
   int64_t heads = 0;
   bool full = false;  ///< sees whole frames instead of windows
 
   VisionState operator()(const VisionState& state) const;
-  at::Tensor mlp(const kernels::Normed& x, const UnitRun& how) const;
   bool trains() const;
-};
-
-/// FLOPs of forward and backward of a chain of products, from its input on: two for each
-/// multiply-add; gradients of inputs are counted from the first weight on that trains, gradients of
-/// weights where they train.
-struct ChainFlops {
-  double flops = 0;
-  bool flows = false;  ///< backward goes on below this point
-
-  void product(const Param& weight, double rows);
-  /// Attention of width H over this many pairs of query and key.
-  void attention(double width, double pairs);
-  /// `pairs`: of patches that see each other.
-  void block(const VisionBlock& block, double patches, double pairs);
+  /// Of so many patches; `pairs` of them see each other.
+  void count(ChainFlops& chain, double patches, double pairs) const;
 };
 
 }  // namespace lmms::nn

@@ -8,7 +8,14 @@ namespace {
 
 class NextToken : public Objective {
  public:
+  explicit NextToken(const ObjectiveOptions& options)
+      : phases_{{kMainNetwork, &NextToken::run}},
+        terms_{{.name = "loss",
+                .mean = options.mean_of_means ? MeanOver::micro_steps : MeanOver::step}} {}
+
   const char* name() const override { return "next_token"; }
+  const std::vector<Phase>& phases() const override { return phases_; }
+  const std::vector<Term>& terms() const override { return terms_; }
 
   void check(const models::Model& model, const std::string& where) const override {
     if (model.language_model() == nullptr) {
@@ -17,27 +24,29 @@ class NextToken : public Objective {
     }
   }
 
-  Losses losses(const models::Model& model, const nn::Batch& batch,
-                const nn::RunContext& context) const override {
-    const models::LanguageModel& lm = *model.language_model();
-    const at::Tensor hidden = lm.hidden(batch, context);  // [T, H]
-    const at::Tensor h =
-        kernels::select_rows(hidden, batch.supervised);  // [N, H]: no logits of untrained positions
-    const at::Tensor& W = lm.head().value;
-    // weights carry the whole factor of the loss, so dW may go straight into its slot
+ private:
+  static void run(StepContext& context) { context.backward(loss(context)); }
+
+  // Apart from backward, during which nothing but the graph may hold hidden states.
+  static at::Tensor loss(StepContext& context) {
+    const models::LanguageModel& lm = *context.model(kMainNetwork).language_model();
+    const nn::Batch& batch = context.batch();
+    const at::Tensor hidden = lm.hidden(batch, context.run()).hidden;  // [T, H]
+    // [N, H]: no logits of untrained positions
+    const at::Tensor h = kernels::select_rows(hidden, batch.supervised);
     kernels::LinearLossOptions options;
-    if (lm.head().trainable) options.weight_gradient = W.grad();
-    const auto loss = context.kernels.loss == kernels::Form::fused
-                          ? &kernels::linear_loss
-                          : &kernels::linear_loss_reference;
-    return {loss(h, W, batch.targets, batch.weights, options), {}};
+    options.fault = context.fault();
+    return lm.loss(h, batch.targets, batch.weights, options, context.run());
   }
+
+  std::vector<Phase> phases_;
+  std::vector<Term> terms_;
 };
 
 }  // namespace
 
-std::unique_ptr<Objective> next_token() {
-  return std::make_unique<NextToken>();
+std::unique_ptr<Objective> next_token(const ObjectiveOptions& options) {
+  return std::make_unique<NextToken>(options);
 }
 
 }  // namespace lmms::objectives

@@ -18,16 +18,18 @@ using config::Rule;
 constexpr double kLeastEpsilon = 1.2e-38;
 
 std::span<const Name> optimizer_names() {
-#define LMMS_OPTIMIZER(name, built, help) Name{#name, Built::built, help},
+#define LMMS_OPTIMIZER(name, factory, help) Name{#name, Built::built, help},
+#define LMMS_OPTIMIZER_LATER(name) Name{#name, Built::later, ""},
   static const std::array list = {
 #include "optim/optimizers.def"
   };
 #undef LMMS_OPTIMIZER
+#undef LMMS_OPTIMIZER_LATER
   return list;
 }
 
 std::span<const Name> schedule_names() {
-#define LMMS_SCHEDULE(name, built, help) Name{#name, Built::built, help},
+#define LMMS_SCHEDULE(name, factory, help) Name{#name, Built::built, help},
   static const std::array list = {
 #include "optim/schedules.def"
   };

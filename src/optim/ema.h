@@ -4,7 +4,7 @@
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
-#include <utility>
+#include <span>
 #include <vector>
 
 #include "optim/config.h"
@@ -12,14 +12,11 @@
 
 namespace lmms::optim {
 
-/// Elements of a bucket: where they begin, how many there are.
-using Stretch = std::pair<int64_t, int64_t>;
-
 class Ema {
  public:
-  /// `followed[b]`: the stretches of bucket b that are averaged, ascending; frozen buckets have
-  /// none. The average begins as the weights are now. The buckets must outlive it.
-  Ema(const std::vector<parallel::Bucket>& buckets, std::vector<std::vector<Stretch>> followed,
+  /// `averaged[b]`: what is averaged of local() of bucket b, ascending; frozen buckets have none.
+  /// The average begins as the weights are now. The buckets must outlive it.
+  Ema(std::span<parallel::Bucket> buckets, std::vector<std::vector<parallel::Range>> averaged,
       const EmaConfig& config);
 
   /// Before the update of every step (counted from 1), also of one without a trained token: where
@@ -29,8 +26,8 @@ class Ema {
   /// then stays as it is. Never waits for the device.
   void after_update(int64_t step, const at::Tensor& skipped);
 
-  /// [size] fp32 of bucket b after `step`: averages, and the weights where nothing is averaged;
-  /// undefined for a bucket without averages.
+  /// [length] fp32 of local() of bucket b after `step`: averages, and the weights where nothing is
+  /// averaged; undefined for a bucket without averages.
   at::Tensor average(size_t b, int64_t step) const;
   /// The same memory, for a checkpoint to fill.
   const at::Tensor& stored(size_t b) const { return averages_[b]; }
@@ -40,8 +37,8 @@ class Ema {
   void copy_to_weights();
 
  private:
-  const std::vector<parallel::Bucket>& buckets_;
-  std::vector<std::vector<Stretch>> followed_;
+  std::span<parallel::Bucket> buckets_;
+  std::vector<std::vector<parallel::Range>> averaged_;
   EmaConfig config_;
   std::vector<at::Tensor> averages_;
 };

@@ -1,9 +1,13 @@
 #include "optim/ema.h"
 
 #include <ATen/TensorOperators.h>
+#include <ATen/ops/arange.h>
+#include <ATen/ops/cat.h>
 #include <ATen/ops/full.h>
 #include <ATen/ops/tensor.h>
 #include <gtest/gtest.h>
+
+#include <algorithm>
 
 namespace lmms::optim {
 namespace {
@@ -11,7 +15,7 @@ namespace {
 constexpr int64_t kElements = 2 * parallel::kAlignment;
 
 parallel::Bucket bucket(at::ScalarType dtype, bool trainable = true) {
-  return parallel::Bucket({"unit", dtype, dtype, trainable}, {{"a", {5}, true}, {"b", {3}, true}},
+  return parallel::Bucket({{"unit", dtype, trainable}, dtype}, {{"a", {5}, true}, {"b", {3}, true}},
                           at::kCPU);
 }
 
@@ -24,25 +28,25 @@ EmaConfig config(double decay) {
 
 const at::Tensor kApplied = at::tensor(0, at::kInt), kSkipped = at::tensor(1, at::kInt);
 
-// One bucket whose master weights are the number of the step, all followed.
+// One bucket whose master weights are the number of the step, all averaged.
 class EmaOfSteps : public testing::Test {
  protected:
   EmaOfSteps() {
     buckets.push_back(bucket(at::kBFloat16));
-    buckets[0].masters().fill_(0);
+    buckets[0].local().masters.fill_(0);
   }
   // Elements of the average after each of the steps.
   std::vector<float> run(Ema& ema, int64_t steps, const at::Tensor& skipped = kApplied) {
     std::vector<float> out;
     for (int64_t step = 1; step <= steps; ++step) {
       ema.before_update(step);
-      buckets[0].masters().fill_(static_cast<float>(step));
+      buckets[0].local().masters.fill_(static_cast<float>(step));
       ema.after_update(step, skipped);
       out.push_back(ema.average(0, step)[0].item<float>());
     }
     return out;
   }
-  std::vector<std::vector<Stretch>> everything{{{0, kElements}}};
+  std::vector<std::vector<parallel::Range>> everything{{{0, kElements}}};
   std::vector<parallel::Bucket> buckets;
 };
 
@@ -88,18 +92,18 @@ TEST_F(EmaOfSteps, begins_from_the_weights_of_its_first_step_where_it_updates_no
   ema.before_update(3);  // no token is trained
   EXPECT_EQ(ema.average(0, 3)[0].item<float>(), 2.0f);
   ema.before_update(4);
-  buckets[0].masters().fill_(4);
+  buckets[0].local().masters.fill_(4);
   ema.after_update(4, kApplied);
   EXPECT_EQ(ema.average(0, 4)[0].item<float>(), 3.0f);
 }
 
-TEST_F(EmaOfSteps, what_is_not_followed_is_the_weights) {
+TEST_F(EmaOfSteps, what_is_not_averaged_is_the_weights) {
   Ema ema(buckets, {{{1, 2}, {256, 3}}}, config(0.5));
   run(ema, 1);
   const at::Tensor average = ema.average(0, 1);
   for (int64_t i = 0; i < kElements; ++i) {
-    const bool followed = (i >= 1 && i < 3) || (i >= 256 && i < 259);
-    EXPECT_EQ(average[i].item<float>(), followed ? 0.5f : 1.0f) << i;
+    const bool averaged = (i >= 1 && i < 3) || (i >= 256 && i < 259);
+    EXPECT_EQ(average[i].item<float>(), averaged ? 0.5f : 1.0f) << i;
   }
 }
 
@@ -107,9 +111,40 @@ TEST_F(EmaOfSteps, can_become_the_weights) {
   Ema ema(buckets, {{{0, 2}}}, config(0.5));
   run(ema, 1);
   ema.copy_to_weights();
-  for (const at::Tensor& weights : {buckets[0].masters(), buckets[0].weights().to(at::kFloat)})
+  for (const at::Tensor& weights :
+       {buckets[0].local().masters, buckets[0].local().weights.to(at::kFloat)})
     EXPECT_EQ(weights[1].item<float>(), 0.5f);
-  EXPECT_EQ(buckets[0].masters()[2].item<float>(), 1.0f);
+  EXPECT_EQ(buckets[0].local().masters[2].item<float>(), 1.0f);
+}
+
+TEST(Ema, of_shards_is_the_average_of_one_cut) {
+  // elements 3 to 8 and 200 to 600 of the bucket, by one rank and by two
+  const auto averaged = [](const parallel::Bucket& b) {
+    std::vector<parallel::Range> out;
+    for (const auto& [offset, length] : {std::pair(3, 5), std::pair(200, 400)}) {
+      const int64_t begin = std::max<int64_t>(offset - b.local().offset, 0);
+      const int64_t end = std::min<int64_t>(offset + length - b.local().offset, b.local().length);
+      if (begin < end) out.push_back({begin, end - begin});
+    }
+    return out;
+  };
+  std::vector<at::Tensor> averages;
+  for (const parallel::Shard shard : {parallel::Shard{0, 1}, {0, 2}, {1, 2}}) {
+    std::vector<parallel::Bucket> buckets;
+    buckets.emplace_back(
+        parallel::BucketLayout{{"unit", at::kBFloat16}, at::kFloat, /*masters=*/true, shard},
+        std::vector<parallel::BucketEntry>{{"w", {700}, true}}, at::kCPU);
+    const parallel::Local& local = buckets[0].local();
+    Ema ema(buckets, {averaged(buckets[0])}, config(0.75));
+    ema.before_update(1);
+    local.masters.copy_(at::arange(local.offset, local.offset + local.length, at::kFloat));
+    ema.after_update(1, kApplied);
+    averages.push_back(ema.average(0, 1).clone());
+  }
+  const at::Tensor together = at::cat({averages[1], averages[2]});
+  EXPECT_TRUE(together.narrow(0, 0, averages[0].numel()).equal(averages[0]));
+  EXPECT_EQ(averages[0][7].item<float>(), 0.25f * 7);
+  EXPECT_EQ(averages[0][8].item<float>(), 8.0f);
 }
 
 TEST(Ema, has_nothing_of_frozen_buckets) {

@@ -1,34 +1,83 @@
 #include "optim/learning_rate.h"
 
 #include <cmath>
+#include <string>
 
 #include "core/error.h"
 #include "core/format.h"
+#include "optim/schedule.h"
 
 namespace lmms::optim {
 namespace {
 
-std::variant<Schedule, MetricSchedule> make(const ScheduleConfig& config, double learning_rate,
-                                            std::optional<int64_t> total_steps, bool compat) {
-  if (follows_metric(config.lr_scheduler_type)) return MetricSchedule(config, learning_rate);
-  return Schedule(config, learning_rate, total_steps, compat);
+class StepRule final : public ScheduleRule {
+ public:
+  explicit StepRule(const ScheduleSetup& s)
+      : schedule_(s.config, s.learning_rate, s.total_steps, s.compat) {}
+  double of(double peak, int64_t done, double progress) const override {
+    return schedule_.of(peak, done, progress);
+  }
+
+ private:
+  Schedule schedule_;
+};
+
+class MetricRule final : public ScheduleRule {
+ public:
+  explicit MetricRule(const ScheduleSetup& s)
+      : peak_(s.learning_rate), schedule_(s.config, s.learning_rate) {}
+  double of(double peak, int64_t, double) const override {
+    return peak == peak_ ? schedule_.learning_rate() : peak * (schedule_.learning_rate() / peak_);
+  }
+  bool observe(double metric) override {
+    const double before = schedule_.learning_rate();
+    schedule_.observe(metric);
+    return schedule_.learning_rate() != before;
+  }
+  std::optional<MetricScheduleState> state() const override { return schedule_.state(); }
+  void restore(const MetricScheduleState& state) override { schedule_.restore(state); }
+
+ private:
+  double peak_;
+  MetricSchedule schedule_;
+};
+
+std::unique_ptr<ScheduleRule> by_steps(const ScheduleSetup& setup) {
+  return std::make_unique<StepRule>(setup);
+}
+
+std::unique_ptr<ScheduleRule> by_metric(const ScheduleSetup& setup) {
+  return std::make_unique<MetricRule>(setup);
+}
+
+ScheduleFactory built_in(const std::string& type) {
+  Registry<ScheduleFactory> registry("schedule");
+  register_schedules(registry);
+  return registry.at(type, "trainer_args.lr_scheduler_type");
 }
 
 }  // namespace
 
+void register_schedules(Registry<ScheduleFactory>& registry) {
+#define LMMS_SCHEDULE(name, factory, help) registry.add(#name, help, factory);
+#include "optim/schedules.def"
+#undef LMMS_SCHEDULE
+}
+
+LearningRate::LearningRate(ScheduleFactory make, const ScheduleSetup& setup)
+    : peak_(setup.learning_rate), rule_(make(setup)) {}
+
 LearningRate::LearningRate(const ScheduleConfig& config, double learning_rate,
                            std::optional<int64_t> total_steps, bool compat)
-    : peak_(learning_rate), schedule_(make(config, learning_rate, total_steps, compat)) {}
+    : LearningRate(built_in(config.lr_scheduler_type),
+                   {config, learning_rate, total_steps, compat}) {}
 
 double LearningRate::operator()(int64_t done, double progress) const {
   return of(peak_, done, progress);
 }
 
 double LearningRate::of(double peak, int64_t done, double progress) const {
-  const auto* metric = std::get_if<MetricSchedule>(&schedule_);
-  const double rate = !metric         ? std::get<Schedule>(schedule_).of(peak, done, progress)
-                      : peak == peak_ ? metric->learning_rate()
-                                      : peak * (metric->learning_rate() / peak_);
+  const double rate = rule_->of(peak, done, progress);
   if (std::isfinite(static_cast<float>(rate))) return rate;
   throw Error(
       "trainer_args.lr_scheduler_kwargs",
@@ -37,21 +86,15 @@ double LearningRate::of(double peak, int64_t done, double progress) const {
 }
 
 bool LearningRate::observe(double metric) {
-  auto* schedule = std::get_if<MetricSchedule>(&schedule_);
-  if (!schedule) return false;
-  const double before = schedule->learning_rate();
-  schedule->observe(metric);
-  return schedule->learning_rate() != before;
+  return rule_->observe(metric);
 }
 
 std::optional<MetricScheduleState> LearningRate::state() const {
-  const auto* schedule = std::get_if<MetricSchedule>(&schedule_);
-  return schedule ? std::optional(schedule->state()) : std::nullopt;
+  return rule_->state();
 }
 
 void LearningRate::restore(const std::optional<MetricScheduleState>& state) {
-  auto* schedule = std::get_if<MetricSchedule>(&schedule_);
-  if (schedule && state) schedule->restore(*state);
+  if (state) rule_->restore(*state);
 }
 
 }  // namespace lmms::optim

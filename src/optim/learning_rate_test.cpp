@@ -6,6 +6,7 @@
 #include <limits>
 
 #include "core/error.h"
+#include "optim/schedule.h"
 
 namespace lmms::optim {
 namespace {
@@ -107,6 +108,29 @@ TEST(ScheduleConfig, names_the_arguments_of_every_schedule_that_follows_a_metric
     EXPECT_FALSE(schedule_kwargs(name.name).empty()) << name.name;
   }
   EXPECT_TRUE(schedule_kwargs("linear").empty());
+}
+
+TEST(LearningRate, comes_from_whatever_rule_is_registered) {
+  class Halves final : public ScheduleRule {
+   public:
+    double of(double peak, int64_t done, double) const override {
+      return peak / static_cast<double>(int64_t{1} << done);
+    }
+  };
+  Registry<ScheduleFactory> registry("schedule");
+  register_schedules(registry);
+  registry.add("halves", "half of it every step",
+               [](const ScheduleSetup&) -> std::unique_ptr<ScheduleRule> {
+                 return std::make_unique<Halves>();
+               });
+  for (const config::Name& name : schedule_names())
+    EXPECT_NE(registry.find(name.name), nullptr) << name.name;
+  const ScheduleConfig config;
+  LearningRate rate(registry.at("halves", "here"), {config, 1.0});
+  EXPECT_EQ(rate(3, 0), 0.125);
+  EXPECT_EQ(rate.of(2.0, 1, 0), 1.0);
+  EXPECT_FALSE(rate.observe(3.0));
+  EXPECT_FALSE(rate.state());
 }
 
 TEST(LearningRate, multiplies_the_peak_of_a_group_as_it_does_the_default) {

@@ -5,12 +5,11 @@
 
 #include "core/format.h"
 #include "text/jinja_text.h"
+#include "text/unicode/categories.h"
 #include "text/unicode/utf8.h"
 
 namespace lmms::text {
 namespace {
-
-constexpr std::string_view kStart = "<|im_start|>", kEnd = "<|im_end|>";
 
 std::string_view name_of(PartKind kind) {
   static constexpr std::string_view names[] = {"text", "image", "video", "audio"};
@@ -24,6 +23,34 @@ std::string valid_utf8(std::string_view text) {
 
 bool contains(std::span<const int32_t> ids, int32_t id) {
   return std::ranges::find(ids, id) != ids.end();
+}
+
+// As Python's str.strip sees it.
+bool is_python_space(char32_t c) {
+  return unicode::is_space(c) || (c >= 0x1c && c <= 0x1f);
+}
+
+/// Takes white space from the beginning of the first text and the end of the last, as if they were
+/// one.
+void trim(std::vector<ChatPart>& parts) {
+  for (ChatPart& part : parts) part.text = valid_utf8(part.text);
+  for (ChatPart& part : parts) {
+    const char* begin = part.text.data();
+    const char* const end = begin + part.text.size();
+    for (const char* next = begin; begin < end; begin = next)
+      if (!is_python_space(unicode::next(next))) break;
+    part.text.erase(0, static_cast<size_t>(begin - part.text.data()));
+    if (!part.text.empty()) break;
+  }
+  for (auto part = parts.rbegin(); part != parts.rend(); ++part) {
+    size_t keep = 0;
+    const char* at = part->text.data();
+    const char* const end = at + part->text.size();
+    while (at < end)
+      if (!is_python_space(unicode::next(at))) keep = static_cast<size_t>(at - part->text.data());
+    part->text.resize(keep);
+    if (keep > 0) break;
+  }
 }
 
 }  // namespace
@@ -50,24 +77,6 @@ struct ChatTemplate::Turn {
   }
 };
 
-TurnLayout llava_layout(std::string_view jinja) {
-  const std::string plain = with_breaks(jinja);
-  const auto has = [&](std::string_view text) { return plain.find(text) != std::string::npos; };
-  const bool is_llava = has("'<image>");
-  TurnLayout layout;
-  layout.behind_role = is_llava && has("message['role'] + '\n'") ? "\n" : " ";
-  const bool breaks = has("'<|im_end|>' + '\n'") || has("'<|im_end|>\n'");
-  layout.behind_turn = is_llava && breaks ? "\n" : "";
-  layout.before_text = is_llava && !has("'\n' + content['text']") ? "" : "\n";
-  layout.behind_medium = has("'<image>\n'") ? "\n" : "";
-  layout.media_first = true;
-  layout.default_system = false;
-  layout.trains_pads = true;
-  layout.image = {"<image>", "", ""};
-  layout.video = {"<video>", "", ""};
-  return layout;
-}
-
 const PadTokens& ChatTemplate::tokens_of(PartKind kind) const {
   const TurnLayout& layout = options_.layout;
   return kind == PartKind::image   ? layout.image
@@ -90,18 +99,23 @@ int64_t LabelledIds::trained_count() const {
 Result<ChatTemplate> ChatTemplate::create(Tokenizer tokenizer, ChatOptions options) {
   ChatTemplate chat(std::move(tokenizer), std::move(options));
   const std::vector<AddedToken>& added = chat.tokenizer_.added_tokens();
-  for (const std::string_view marker : {kStart, kEnd}) {
+  const TurnLayout& layout = chat.options_.layout;
+  for (const std::string& marker : {layout.start, layout.end}) {
     const auto token = std::ranges::find(added, marker, &AddedToken::content);
     if (token == added.end()) {
+      const bool is_chatml = layout.start == TurnLayout{}.start;
+      const bool has_llama3 = chat.tokenizer_.id("<|start_header_id|>").has_value();
       return Fault{
           "",
           fmt::format("the tokenizer has no added token '{}', which the chat layout needs", marker),
-          "use a checkpoint with the ChatML tokens (Qwen2, Qwen2.5, Qwen3), or processor_type: "
-          "pure_text"};
+          !is_chatml   ? "use a checkpoint that has it, or another processor_type"
+          : has_llama3 ? "it has those of Llama 3: processor_type: llama3"
+                       : "use a checkpoint with the ChatML tokens (Qwen2, Qwen2.5, Qwen3), or "
+                         "processor_type: pure_text"};
     }
   }
   chat.special_ = chat.tokenizer_.all_special_ids();
-  for (const std::string_view marker : {kStart, kEnd})
+  for (const std::string& marker : {layout.start, layout.end})
     chat.special_.push_back(*chat.tokenizer_.id(marker));
   std::ranges::sort(chat.special_);
   for (const PartKind kind : {PartKind::image, PartKind::video, PartKind::audio}) {
@@ -113,7 +127,8 @@ Result<ChatTemplate> ChatTemplate::create(Tokenizer tokenizer, ChatOptions optio
 Result<ChatTemplate::Turn> ChatTemplate::render(const ChatMessage& message,
                                                 const std::string& where) const {
   Turn turn;
-  turn.text = fmt::format("{}{}{}", kStart, valid_utf8(message.role), options_.layout.behind_role);
+  turn.text = fmt::format("{}{}{}", options_.layout.start, valid_utf8(message.role),
+                          options_.layout.behind_role);
   const bool answers = message.role == "assistant" && message.trained;
   for (size_t i = 0; i < message.parts.size(); ++i) {
     const ChatPart& part = message.parts[i];
@@ -152,7 +167,7 @@ Result<ChatTemplate::Turn> ChatTemplate::render(const ChatMessage& message,
     turn.text += options_.layout.behind_medium;
   }
   const size_t end = turn.text.size();
-  turn.text += kEnd;
+  turn.text += options_.layout.end;
   if (answers) turn.add_target(end);
   turn.text += options_.layout.behind_turn;
   return turn;
@@ -234,7 +249,7 @@ std::optional<Fault> ChatTemplate::append(const Turn& turn, const std::string& w
 
 /// The Python project's labels of one turn, over those of append().
 void ChatTemplate::relabel(const ChatMessage& message, size_t first, LabelledIds& out) const {
-  constexpr size_t kHeader = 3;  // <|im_start|>, a role of one token, the line break
+  const size_t header = options_.layout.header_tokens;
   const bool prompt = message.role == "user" || message.role == "system";
   for (size_t t = first; t < out.ids.size(); ++t) {
     const bool special = std::ranges::binary_search(special_, out.ids[t]);
@@ -242,7 +257,7 @@ void ChatTemplate::relabel(const ChatMessage& message, size_t first, LabelledIds
     const bool learnt = prompt || message.trained;
     out.trained[t] = !learnt ? 0
                      : pad   ? options_.layout.trains_pads
-                             : special || (!prompt && t >= first + kHeader);
+                             : special || (!prompt && t >= first + header);
   }
 }
 
@@ -250,7 +265,10 @@ Result<LabelledIds> ChatTemplate::encode(std::span<const ChatMessage> turns,
                                          std::span<const size_t> messages,
                                          Tokenizer::Scratch& scratch) const {
   if (turns.empty()) return Fault{"messages", "a conversation without a message", ""};
+  const TurnLayout& layout = options_.layout;
   LabelledIds out;
+  if (!layout.before_all.empty()) tokenizer_.encode(layout.before_all, scratch, out.ids);
+  out.trained.assign(out.ids.size(), 0);
   const auto add = [&](const ChatMessage& message,
                        const std::string& where) -> std::optional<Fault> {
     const auto turn = render(message, where);
@@ -260,13 +278,23 @@ Result<LabelledIds> ChatTemplate::encode(std::span<const ChatMessage> turns,
     if (options_.labels == LabelForm::lmms_engine) relabel(message, first, out);
     return std::nullopt;
   };
-  if (options_.layout.default_system && turns[0].role != "system") {
-    const ChatMessage system{"system", {ChatPart{PartKind::text, options_.system}}};
+  if (layout.default_system && turns[0].role != "system") {
+    const ChatMessage system{
+        "system", {ChatPart{PartKind::text, layout.system_preface + *layout.default_system}}};
     if (auto fault = add(system, "the default system turn")) return *fault;
   }
   for (size_t i = 0; i < turns.size(); ++i) {
-    const size_t message = messages.empty() ? i : messages[i];
-    if (auto fault = add(turns[i], fmt::format("messages[{}]", message))) return *fault;
+    const std::string where = fmt::format("messages[{}]", messages.empty() ? i : messages[i]);
+    const bool prefaced = i == 0 && turns[0].role == "system" && !layout.system_preface.empty();
+    if (!layout.trims_texts && !prefaced) {
+      if (auto fault = add(turns[i], where)) return *fault;
+      continue;
+    }
+    ChatMessage turn = turns[i];
+    if (layout.trims_texts) trim(turn.parts);
+    if (prefaced)
+      turn.parts.insert(turn.parts.begin(), ChatPart{PartKind::text, layout.system_preface});
+    if (auto fault = add(turn, where)) return *fault;
   }
   return out;
 }
@@ -278,9 +306,7 @@ Result<LabelledIds> ChatTemplate::encode_turns(std::span<const ChatMessage> turn
 
 Result<LabelledIds> ChatTemplate::encode(const Chat& chat, Tokenizer::Scratch& scratch) const {
   if (!has_tools(chat) && !has_reasoning(chat)) return encode(chat.messages, {}, scratch);
-  const auto system =
-      options_.layout.default_system ? std::optional(options_.system) : std::nullopt;
-  const auto plain = plain_turns(chat, options_.tools, system);
+  const auto plain = plain_turns(chat, options_.tools, options_.layout.default_system);
   if (!plain) return plain.fault();
   return encode(plain->turns, plain->messages, scratch);
 }
@@ -289,18 +315,24 @@ Result<std::vector<int32_t>> ChatTemplate::encode_prompt(const Chat& chat,
                                                          Tokenizer::Scratch& scratch) const {
   auto prompt = encode(chat, scratch);
   if (!prompt) return prompt.fault();
-  tokenizer_.encode(fmt::format("{}assistant\n", kStart), scratch, prompt->ids);
+  tokenizer_.encode(options_.layout.answer_header, scratch, prompt->ids);
   return std::move(prompt->ids);
 }
 
+int32_t ChatTemplate::start_of_turn() const {
+  return *tokenizer_.id(options_.layout.start);
+}
+
 int32_t ChatTemplate::end_of_turn() const {
-  return *tokenizer_.id(kEnd);
+  return *tokenizer_.id(options_.layout.end);
 }
 
 LabelledIds encode_plain_text(const Tokenizer& tokenizer, std::string_view text, bool append_eos,
                               Tokenizer::Scratch& scratch) {
   LabelledIds out;
+  out.ids = tokenizer.before_text();
   tokenizer.encode(text, scratch, out.ids);
+  out.ids.insert(out.ids.end(), tokenizer.behind_text().begin(), tokenizer.behind_text().end());
   if (append_eos) {
     const auto eos = tokenizer.eos();
     if (!eos)

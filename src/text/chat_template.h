@@ -3,6 +3,10 @@
 ///
 ///     <|im_start|>ROLE\n PARTS <|im_end|>\n
 ///
+/// or in that of Llama 3, <|begin_of_text|> before the first turn:
+///
+///     <|start_header_id|>ROLE<|end_header_id|>\n\n TEXT <|eot_id|>
+///
 /// Text stands as it is; an image is <|vision_start|><|image_pad|><|vision_end|>\n with the pad
 /// repeated, a video the same with <|video_pad|>, or one such run for each of its frames with the
 /// time in front (Qwen3-VL: "<0.5 seconds><|vision_start|>..."), audio is <|AUDIO|>\n. A
@@ -34,28 +38,31 @@ struct PadTokens {
 
 /// What stands around the parts of a turn. Defaults are Qwen's.
 struct TurnLayout {
+  std::string start = "<|im_start|>", end = "<|im_end|>";  ///< added tokens; `end` is a target
   std::string behind_role = "\n", behind_turn = "\n";
-  std::string before_text{};  ///< of every text part
+  std::string answer_header = "<|im_start|>assistant\n";  ///< where generation begins
+  size_t header_tokens = 3;      ///< from `start` to behind_role, of a role of one token
+  std::string before_all{};      ///< the first turn
+  std::string system_preface{};  ///< before the text of a system turn that is the first
+  bool trims_texts = false;      ///< without the white space at both ends of a turn
+  std::string before_text{};     ///< of every text part
   std::string behind_medium = "\n";
-  bool media_first = false;    ///< the caller brings images, then videos, then texts
-  bool default_system = true;  ///< a conversation without a system turn gets one in front
-  /// Under LabelForm::lmms_engine pads are targets too: the Python project's llava processor.
+  bool media_first = false;  ///< the caller brings images, then videos, then texts
+  /// Text of the system turn that a conversation without one gets in front; nullopt: none. No
+  /// period, as in the Python project.
+  std::optional<std::string> default_system = "You are a helpful assistant";
+  /// Under LabelForm::lmms_engine pads are targets too.
   bool trains_pads = false;
   PadTokens image{"<|image_pad|>", "<|vision_start|>", "<|vision_end|>"};
   PadTokens video{"<|video_pad|>", "<|vision_start|>", "<|vision_end|>"};
   PadTokens audio{"<|AUDIO|>", "", ""};
 };
 
-/// LLaVA-OneVision's, as the checkpoint's own template has it, which is read and never run: some
-/// write `<|im_start|>user <image>\ntext<|im_end|>`, some break lines behind the role and the turn.
-/// A template without `<image>` is none of theirs: the former.
-TurnLayout llava_layout(std::string_view jinja);
-
 /// Which tokens are targets.
 enum class LabelForm : uint8_t {
-  assistant,    ///< the assistant's text and its closing <|im_end|>, nothing else
-  lmms_engine,  ///< compat: [labels]: of every role but user and system all but the first three
-                ///< tokens of the turn; and the special tokens of every turn
+  assistant,    ///< the assistant's text and the token that ends its turn, nothing else
+  lmms_engine,  ///< compat: [labels]: of every role but user and system all but the header_tokens
+                ///< of the turn; and the special tokens of every turn
 };
 
 /// Ids with the tokens that are targets. Labels in HF's sense, unshifted, are ids[t] where
@@ -72,8 +79,6 @@ struct LabelledIds {
 
 struct ChatOptions {
   LabelForm labels = LabelForm::assistant;
-  std::string system = "You are a helpful assistant";  ///< of the turn put in front; no period, as
-                                                       ///< in the Python project
   bool media = false;  ///< whether the processor takes images, videos and audio; if so, pads are
                        ///< never targets
   TurnLayout layout{};
@@ -82,8 +87,7 @@ struct ChatOptions {
 
 class ChatTemplate {
  public:
-  /// Faults if the vocabulary lacks <|im_start|> or <|im_end|> as added tokens, or turns do not
-  /// begin with them.
+  /// Faults if the vocabulary lacks the layout's `start` or `end` as added tokens.
   static Result<ChatTemplate> create(Tokenizer tokenizer, ChatOptions options = {});
 
   /// A conversation of at least one message. Thread-safe. Faults name "messages[i].parts[k]".
@@ -91,13 +95,14 @@ class ChatTemplate {
   /// The same of turns as they are: tools, calls and results written out in their texts.
   Result<LabelledIds> encode_turns(std::span<const ChatMessage> turns,
                                    Tokenizer::Scratch& scratch) const;
-  /// A chat followed by "<|im_start|>assistant\n", for generation; nothing is trained.
+  /// A chat followed by the answer_header, for generation; nothing is trained.
   Result<std::vector<int32_t>> encode_prompt(const Chat& chat, Tokenizer::Scratch& scratch) const;
 
   const Tokenizer& tokenizer() const { return tokenizer_; }
   const TurnLayout& layout() const { return options_.layout; }
   const ToolLayout& tool_layout() const { return options_.tools; }
-  /// The token <|im_end|>.
+  /// The tokens of the layout's `start` and `end`.
+  int32_t start_of_turn() const;
   int32_t end_of_turn() const;
 
  private:
@@ -118,8 +123,8 @@ class ChatTemplate {
   std::vector<int32_t> pads_;     ///< ids of the pads that the vocabulary has
 };
 
-/// Plain text for pretraining (processor pure_text): every token is a target. The Python project
-/// appends no EOS.
+/// Plain text for pretraining (processor pure_text), with what the tokenizer's file puts around a
+/// text (Llama's <|begin_of_text|>): every token is a target. The Python project appends no EOS.
 LabelledIds encode_plain_text(const Tokenizer& tokenizer, std::string_view text, bool append_eos,
                               Tokenizer::Scratch& scratch);
 

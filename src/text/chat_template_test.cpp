@@ -102,7 +102,7 @@ TEST(ChatTemplate, leaves_a_system_turn_alone_and_writes_one_where_there_is_none
   EXPECT_EQ(tokenizer().decode(with.ids),
             "<|im_start|>system\nBe brief.<|im_end|>\n<|im_start|>user\nx<|im_end|>\n");
   EXPECT_EQ(with.trained_count(), 0);
-  const auto own = encode({message("user", "x")}, {.system = "S"});
+  const auto own = encode({message("user", "x")}, {.layout = {.default_system = "S"}});
   EXPECT_EQ(tokenizer().decode(own.ids),
             "<|im_start|>system\nS<|im_end|>\n<|im_start|>user\nx<|im_end|>\n");
 }

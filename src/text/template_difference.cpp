@@ -72,12 +72,11 @@ std::optional<std::string> describe_template_difference(std::string_view jinja,
     if (!has("<|im_start|>assistant"))
       say("it has no header '<|im_start|>assistant' for the answer");
     const auto system = default_system(text);
+    const std::string ours = options.layout.default_system.value_or("");
     if (!system) {
-      say(fmt::format("without a system turn it writes none, training writes '{}'",
-                      options.system));
-    } else if (*system != options.system) {
-      say(fmt::format("without a system turn it writes '{}', training writes '{}'", *system,
-                      options.system));
+      say(fmt::format("without a system turn it writes none, training writes '{}'", ours));
+    } else if (*system != ours) {
+      say(fmt::format("without a system turn it writes '{}', training writes '{}'", *system, ours));
     }
   }
   if (has("bos_token")) say("it begins with bos_token");

@@ -48,7 +48,9 @@ TokenizerParts::TokenizerParts(TokenizerSpec spec, TokenizerConfig from_config)
       normalizer(std::move(spec.normalizer)),
       pre_tokenizer(std::move(spec.pre_tokenizer)),
       bpe(words_of(written, ids), bounded(std::move(spec.merges), spec.where), spec.bpe),
-      config(std::move(from_config)) {
+      config(std::move(from_config)),
+      before_text(std::move(spec.before_text)),
+      behind_text(std::move(spec.behind_text)) {
   for (uint32_t i = 0; i < ids.size(); ++i) {
     if (static_cast<size_t>(ids[i]) < has_token.size() && has_token[static_cast<size_t>(ids[i])]) {
       throw Error(spec.where,
@@ -243,6 +245,14 @@ int32_t Tokenizer::vocab_size() const {
 std::optional<int32_t> Tokenizer::role(std::string_view name) const {
   const auto content = parts_->config.find(name);
   return content ? id(*content) : std::nullopt;
+}
+
+const std::vector<int32_t>& Tokenizer::before_text() const {
+  return parts_->before_text;
+}
+
+const std::vector<int32_t>& Tokenizer::behind_text() const {
+  return parts_->behind_text;
 }
 
 const std::vector<std::string>& Tokenizer::all_special_tokens() const {

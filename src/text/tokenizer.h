@@ -21,7 +21,8 @@ struct TokenizerParts;
 ///
 /// Text is UTF-8. HF only ever sees valid strings, so invalid bytes are read as Python's
 /// errors="replace" reads them: each maximal invalid subpart is U+FFFD. No tokens are added that
-/// the text does not contain (no BOS, no EOS).
+/// the text does not contain (no BOS, no EOS): before_text() and behind_text() are those that the
+/// file's post-processor would add.
 class Tokenizer {
  public:
   /// Buffers and a bounded memory of merged words (at most 8192 short ones), for one thread at a
@@ -62,6 +63,10 @@ class Tokenizer {
   /// The text of ids; bytes that are not UTF-8 together become U+FFFD as in encode. Ids without a
   /// token vanish.
   std::string decode(std::span<const int32_t> ids, bool skip_special = false) const;
+
+  /// What tokenizer.json puts around a whole text (Llama 3: <|begin_of_text|> in front).
+  const std::vector<int32_t>& before_text() const;
+  const std::vector<int32_t>& behind_text() const;
 
   /// The id of a token in its written form ("Ġthe", "<|im_end|>").
   std::optional<int32_t> id(std::string_view token) const;

@@ -200,6 +200,38 @@ void read_model(const Json& model, TokenizerSpec& spec) {
   }
 }
 
+/// The ids that a template puts around a text, outside of those that are there already.
+void read_template(const Json& part, TokenizerSpec& spec) {
+  std::vector<int32_t> before, behind;
+  bool behind_the_text = false;
+  const Json single = part.at("single");
+  size_t i = 0;
+  for (const auto value : single.array()) {
+    const Json piece = single.element(i++, value);
+    const auto token = piece.find("SpecialToken");
+    if (!token) {
+      behind_the_text = true;
+      continue;
+    }
+    const Json ids = part.at("special_tokens").at(token->at("id").string()).at("ids");
+    size_t k = 0;
+    for (const auto id : ids.array())
+      (behind_the_text ? behind : before).push_back(id_of(ids.element(k++, id)));
+  }
+  spec.before_text.insert(spec.before_text.begin(), before.begin(), before.end());
+  spec.behind_text.insert(spec.behind_text.end(), behind.begin(), behind.end());
+}
+
+void read_post_processor(const Json& root, TokenizerSpec& spec) {
+  const auto processor = root.find("post_processor");
+  if (!processor) return;
+  for_each_part(*processor, "processors", kDepth, [&](const Json& part) {
+    if (type_of(part) == "TemplateProcessing") return read_template(part, spec);
+    if (type_of(part) != "ByteLevel")
+      unsupported(part, "post-processor");  // it moves offsets alone
+  });
+}
+
 void read_added_tokens(const Json& root, TokenizerSpec& spec) {
   const auto list = root.find("added_tokens");
   if (!list) return;
@@ -230,6 +262,7 @@ TokenizerSpec read_tokenizer_json(std::string text, const std::string& where) {
   check_decoder(root);
   read_model(root.at("model"), spec);
   read_added_tokens(root, spec);
+  read_post_processor(root, spec);
   return spec;
 }
 

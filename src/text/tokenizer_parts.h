@@ -29,7 +29,8 @@ struct TokenizerSpec {
   BpeOptions bpe;
   Normalizer normalizer;
   PreTokenizer pre_tokenizer;
-  std::vector<AddedToken> added;  ///< in the order of the file
+  std::vector<AddedToken> added;                  ///< in the order of the file
+  std::vector<int32_t> before_text, behind_text;  ///< of the post-processor
 };
 
 struct TokenizerParts {
@@ -51,6 +52,7 @@ struct TokenizerParts {
   std::vector<bool> has_token, is_special;
   TokenizerConfig config;
   std::vector<std::string> all_special;
+  std::vector<int32_t> before_text, behind_text;
 
  private:
   void add_token(AddedToken token, const std::string& where, bool id_is_given);

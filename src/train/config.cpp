@@ -48,11 +48,13 @@ using config::Rule;
 using config::Type;
 
 std::span<const Name> trainer_type_names() {
-#define LMMS_TRAINER_TYPE(name, built, help) Name{#name, Built::built, help},
+#define LMMS_TRAINER_TYPE(name, factory, help) Name{#name, Built::built, help},
+#define LMMS_TRAINER_TYPE_LATER(name, help) Name{#name, Built::later, help},
   static const std::array list = {
-#include "train/trainer_types.def"
+#include "objectives/trainer_types.def"
   };
 #undef LMMS_TRAINER_TYPE
+#undef LMMS_TRAINER_TYPE_LATER
   return list;
 }
 

@@ -59,7 +59,7 @@ struct EvalGenerate {
   bool operator==(const EvalGenerate&) const = default;
 };
 
-/// `profiler_config`: which steps enable_profiler traces (train/profile/profiler.h).
+/// `profiler_config`: which steps enable_profiler traces (train/step_profiler.h).
 struct ProfilerConfig {
   int64_t start_step = 0;  ///< steps that pass before one that warms up
   int64_t end_step = 5;    ///< end_step - start_step steps are recorded behind that
@@ -177,9 +177,15 @@ void fields(config::Fields& f, ProfilerConfig& c);
 void fields(config::Fields& f, TrainerArgs& c);
 void fields(config::Fields& f, TrainConfig& c);
 
+struct Registries;  // train/registries.h
+/// What the program itself brings.
+const Registries& built_in_registries();
+
 /// What `lmms train` knows after reading.
 struct LoadedConfig {
   TrainConfig config;
+  /// What its names stand for; outlives it.
+  const Registries* registries = &built_in_registries();
   std::string file;  ///< as the user gave it; empty if everything came from the command line
   std::map<std::string, config::Position> given_at;  ///< dotted key -> where it stands
   std::vector<std::string> notices;                  ///< for the user, in the order of the file
@@ -192,8 +198,10 @@ struct LoadedConfig {
 /// Reads `words`: a config file, `config_yaml=FILE`, and overrides `a.b=v`, `+a.b=v`, `~a.b`, in
 /// any order; then validates. `home`: the folder of `~` in paths; empty: there is none. Throws one
 /// Error (exit 2) that lists every fault in the order of file, line and column. Opens no file but
-/// the config and those that it names for fsdp_config and deepspeed.
-LoadedConfig load_train_config(std::span<const std::string> words, const std::string& home = "");
+/// the config and those that it names for fsdp_config and deepspeed. `registries` outlive what is
+/// returned.
+LoadedConfig load_train_config(std::span<const std::string> words, const std::string& home = "",
+                               const Registries& registries = built_in_registries());
 
 /// What is read of what a config names.
 enum class Reads {

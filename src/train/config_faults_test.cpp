@@ -281,7 +281,7 @@ TEST_F(TrainConfigTest, names_of_other_models_are_not_built_yet) {
       "vision_iterable, "
       "qwen3_vl, qwen3_vl_iterable, fineweb_edu\n"
       "a.yaml:3:38: not built yet: dataset_config.processor_config.processor_type=bagel; "
-      "expected one of qwen2, pure_text, qwen2_5_vl, qwen3_vl, llava");
+      "expected one of qwen2, llama3, pure_text, qwen2_5_vl, qwen3_vl, llava");
 }
 
 }  // namespace

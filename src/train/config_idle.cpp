@@ -5,6 +5,7 @@
 #include "core/config/schema.h"
 #include "core/format.h"
 #include "train/config_validate.h"
+#include "train/registries.h"
 
 namespace lmms::train {
 namespace {
@@ -44,7 +45,7 @@ class Idle {
   std::vector<IdleKey> found_;
 };
 
-void data_keys(const data::DataConfig& data, Idle& idle) {
+void data_keys(const data::DataConfig& data, const Registries& registries, Idle& idle) {
   if (!data.packing) {
     const std::string why = "without packing: true";
     idle.name_given({"dataset_config.packing_strategy"}, why);
@@ -78,9 +79,11 @@ void data_keys(const data::DataConfig& data, Idle& idle) {
               why);
     return;
   }
-  if (data.processor.processor_type == "llava") {
+  const models::ProcessorEntry* processor =
+      registries.processors.find(data.processor.processor_type);
+  if (processor != nullptr && processor->frames_have_one_size != nullptr) {
     idle.name({"dataset_config.video_max_pixels", "dataset_config.video_min_pixels"},
-              "LLaVA-OneVision's frames have the size of its tower");
+              processor->frames_have_one_size);
   }
   if (data.video.sampling_strategy == "fps") {
     idle.name({"dataset_config.frame_num"}, "video_sampling_strategy: fps goes by rate");
@@ -213,9 +216,10 @@ void layout_keys(const TrainerArgs& args, Idle& idle) {
 
 }  // namespace
 
-std::vector<IdleKey> idle_keys(const TrainConfig& config, const Given& given) {
+std::vector<IdleKey> idle_keys(const TrainConfig& config, const Given& given,
+                               const Registries& registries) {
   Idle idle(config, given);
-  data_keys(config.dataset, idle);
+  data_keys(config.dataset, registries, idle);
   model_keys(config.model, idle);
   trainer_keys(config.trainer, idle);
   evaluation_keys(config.trainer, config.dataset.eval_dataset_path.has_value(), idle);

@@ -14,8 +14,8 @@ using testing::IsEmpty;
 class IdleKeys : public TrainConfigTest {
  protected:
   /// The notice of a config; empty if there is none.
-  static std::string told(const std::string& trainer_args, const std::string& dataset = "",
-                          const std::vector<std::string>& words = {}) {
+  static std::string notices_of(const std::string& trainer_args, const std::string& dataset = "",
+                                const std::vector<std::string>& words = {}) {
     std::string out;
     for (const std::string& notice : load(right(trainer_args, dataset), words).notices) {
       if (!notice.starts_with("without effect: ")) continue;
@@ -27,76 +27,80 @@ class IdleKeys : public TrainConfigTest {
 };
 
 TEST_F(IdleKeys, of_packing_without_packing) {
-  EXPECT_EQ(told("{}",
-                 "  packing_strategy: first_fit\n  packing_length: 16384\n"
-                 "  packing_kwargs: {num_buckets: 2}\n  filter_overlong: true\n"),
+  EXPECT_EQ(notices_of("{}",
+                       "  packing_strategy: first_fit\n  packing_length: 16384\n"
+                       "  packing_kwargs: {num_buckets: 2}\n  filter_overlong: true\n"),
             "dataset_config.packing_strategy, dataset_config.packing_length, "
             "dataset_config.packing_kwargs.num_open_bins (without packing: true); "
             "dataset_config.filter_overlong (nothing is over-long without packing: true or "
             "max_length)");
-  EXPECT_EQ(told("{}", "  packing_strategy: null\n  packing_length: null\n"), "");
-  EXPECT_EQ(told("{}",
-                 "  packing: true\n  packing_strategy: best_fit\n  packing_length: 64\n"
-                 "  filter_overlong: false\n"),
+  EXPECT_EQ(notices_of("{}", "  packing_strategy: null\n  packing_length: null\n"), "");
+  EXPECT_EQ(notices_of("{}",
+                       "  packing: true\n  packing_strategy: best_fit\n  packing_length: 64\n"
+                       "  filter_overlong: false\n"),
             "");
-  EXPECT_EQ(told("{}",
-                 "  packing: true\n  packing_strategy: sequential\n"
-                 "  packing_kwargs: {num_open_bins: 2}\n"),
+  EXPECT_EQ(notices_of("{}",
+                       "  packing: true\n  packing_strategy: sequential\n"
+                       "  packing_kwargs: {num_open_bins: 2}\n"),
             "dataset_config.packing_kwargs.num_open_bins (sequential has one open bin)");
-  EXPECT_EQ(told("{}", "  max_length: 9\n  filter_overlong: false\n  on_overlong: drop\n"),
+  EXPECT_EQ(notices_of("{}", "  max_length: 9\n  filter_overlong: false\n  on_overlong: drop\n"),
             "dataset_config.filter_overlong (on_overlong decides)");
-  EXPECT_EQ(told("{}", "  packing_length: 64\n",
-                 {"dataset_config.dataset_type=fineweb_edu",
-                  "dataset_config.processor_config.processor_type=pure_text"}),
+  EXPECT_EQ(notices_of("{}", "  packing_length: 64\n",
+                       {"dataset_config.dataset_type=fineweb_edu",
+                        "dataset_config.processor_config.processor_type=pure_text"}),
             "");  // plain text is cut there
 }
 
 TEST_F(IdleKeys, of_media_that_the_processor_does_not_take) {
-  EXPECT_EQ(told("{}", "  fps: 2\n  video_max_pixels: 50176\n"),
+  EXPECT_EQ(notices_of("{}", "  fps: 2\n  video_max_pixels: 50176\n"),
             "dataset_config.video_max_pixels, dataset_config.fps (processor_type qwen2 takes no "
             "images and videos)");
   const std::vector<std::string> sees = {"dataset_config.processor_config.processor_type=qwen3_vl"};
-  EXPECT_EQ(told("{}", "  fps: 2\n  frame_num: 8\n", sees),
+  EXPECT_EQ(notices_of("{}", "  fps: 2\n  frame_num: 8\n", sees),
             "dataset_config.frame_num (video_sampling_strategy: fps goes by rate)");
-  EXPECT_EQ(told("{}", "  fps: 2\n  frame_num: 8\n  video_sampling_strategy: frame_num\n", sees),
-            "dataset_config.fps (video_sampling_strategy: frame_num goes by number)");
   EXPECT_EQ(
-      told("{}", "",
-           {"~dataset_config.dataset_path", "dataset_config.dataset_format=yaml",
-            "dataset_config.datasets=[{path: a, data_folder: ''}, {path: b, data_folder: m}]"}),
+      notices_of("{}", "  fps: 2\n  frame_num: 8\n  video_sampling_strategy: frame_num\n", sees),
+      "dataset_config.fps (video_sampling_strategy: frame_num goes by number)");
+  EXPECT_EQ(
+      notices_of(
+          "{}", "",
+          {"~dataset_config.dataset_path", "dataset_config.dataset_format=yaml",
+           "dataset_config.datasets=[{path: a, data_folder: ''}, {path: b, data_folder: m}]"}),
       "dataset_config.datasets[1].data_folder (processor_type qwen2 takes no images and "
       "videos)");
 }
 
 TEST_F(IdleKeys, of_the_trainer) {
-  EXPECT_EQ(told("{max_steps: 3, num_train_epochs: 1}"),
+  EXPECT_EQ(notices_of("{max_steps: 3, num_train_epochs: 1}"),
             "trainer_args.num_train_epochs (max_steps=3 decides)");
-  EXPECT_EQ(told("{save_strategy: 'no', save_steps: 10, logging_strategy: epoch, logging_steps: 5, "
+  EXPECT_EQ(
+      notices_of("{save_strategy: 'no', save_steps: 10, logging_strategy: epoch, logging_steps: 5, "
                  "eval_steps: 7}"),
-            "trainer_args.logging_steps (logging_strategy is not steps); trainer_args.save_steps "
-            "(save_strategy is not steps); trainer_args.eval_steps (eval_strategy is not steps)");
-  EXPECT_EQ(told("{ema_decay: 0.5, ema_param_filter: {include: [a]}, profiler_config: {end_step: "
+      "trainer_args.logging_steps (logging_strategy is not steps); trainer_args.save_steps "
+      "(save_strategy is not steps); trainer_args.eval_steps (eval_strategy is not steps)");
+  EXPECT_EQ(
+      notices_of("{ema_decay: 0.5, ema_param_filter: {include: [a]}, profiler_config: {end_step: "
                  "9}}"),
-            "trainer_args.profiler_config.end_step (without enable_profiler: true); "
-            "trainer_args.ema_decay, trainer_args.ema_param_filter.include (without ema_enabled: "
-            "true)");
-  EXPECT_EQ(told("{ema_enabled: true, ema_decay: 0.5}"), "");
-  EXPECT_EQ(told("{per_device_eval_batch_size: 2, eval_generate: {max_new_tokens: 5}}"),
+      "trainer_args.profiler_config.end_step (without enable_profiler: true); "
+      "trainer_args.ema_decay, trainer_args.ema_param_filter.include (without ema_enabled: "
+      "true)");
+  EXPECT_EQ(notices_of("{ema_enabled: true, ema_decay: 0.5}"), "");
+  EXPECT_EQ(notices_of("{per_device_eval_batch_size: 2, eval_generate: {max_new_tokens: 5}}"),
             "trainer_args.per_device_eval_batch_size (nothing is evaluated); "
             "trainer_args.eval_generate.max_new_tokens (neither prompts nor rows)");
-  EXPECT_EQ(told("{eval_strategy: epoch, eval_generate: {prompts: a, top_k: 5}}"),
+  EXPECT_EQ(notices_of("{eval_strategy: epoch, eval_generate: {prompts: a, top_k: 5}}"),
             "trainer_args.eval_generate.top_k (at temperature 0 the most likely token is taken)");
-  EXPECT_EQ(told("{data_seed: 5}", "  shuffle: false\n"),
+  EXPECT_EQ(notices_of("{data_seed: 5}", "  shuffle: false\n"),
             "trainer_args.data_seed (shuffle: false keeps the files' order)");
-  EXPECT_EQ(told("{reduce_dtype: float32, ddp_timeout: 5}"),
+  EXPECT_EQ(notices_of("{reduce_dtype: float32, ddp_timeout: 5}"),
             "trainer_args.reduce_dtype, trainer_args.ddp_timeout (one process trains)");
 }
 
 TEST_F(IdleKeys, of_grouping_by_length) {
   const std::string why = "rows are never padded to the longest, so";
-  EXPECT_THAT(told("{train_sampling_strategy: group_by_length}"),
+  EXPECT_THAT(notices_of("{train_sampling_strategy: group_by_length}"),
               HasSubstr("trainer_args.train_sampling_strategy (" + why));
-  EXPECT_EQ(told("{train_sampling_strategy: random}"), "");
+  EXPECT_EQ(notices_of("{train_sampling_strategy: random}"), "");
   EXPECT_THAT(faults(right("{train_sampling_strategy: sequential}")), HasSubstr("not built yet"));
   EXPECT_THAT(load(right("{group_by_length: true}")).notices,
               ElementsAre(HasSubstr("trainer_args.group_by_length (" + why)));
@@ -104,29 +108,30 @@ TEST_F(IdleKeys, of_grouping_by_length) {
 
 TEST_F(IdleKeys, of_fsdp_and_deepspeed_that_promise_more_than_a_layout) {
   const std::string host = " (nothing is moved to the host: lmms plan says what fits)";
-  EXPECT_EQ(told("{fsdp_config: {cpu_offload: true}}"),
+  EXPECT_EQ(notices_of("{fsdp_config: {cpu_offload: true}}"),
             "trainer_args.fsdp_config.cpu_offload" + host);
-  EXPECT_EQ(told("{fsdp_config: {fsdp_offload_params: 'true', cpu_offload: false}}"),
+  EXPECT_EQ(notices_of("{fsdp_config: {fsdp_offload_params: 'true', cpu_offload: false}}"),
             "trainer_args.fsdp_config.fsdp_offload_params" + host);
-  EXPECT_EQ(told("{fsdp: full_shard offload}"), "trainer_args.fsdp: offload" + host);
-  EXPECT_EQ(told("{fsdp_config: {activation_checkpointing: true}}"),
+  EXPECT_EQ(notices_of("{fsdp: full_shard offload}"), "trainer_args.fsdp: offload" + host);
+  EXPECT_EQ(notices_of("{fsdp_config: {activation_checkpointing: true}}"),
             "trainer_args.fsdp_config.activation_checkpointing (gradient_checkpointing says it)");
-  EXPECT_EQ(told("{fsdp: [full_shard], fsdp_config: {reshard_after_forward: true}}"), "");
-  EXPECT_EQ(told("{deepspeed: {zero_optimization: {stage: 3, offload_optimizer: {device: cpu}, "
+  EXPECT_EQ(notices_of("{fsdp: [full_shard], fsdp_config: {reshard_after_forward: true}}"), "");
+  EXPECT_EQ(
+      notices_of("{deepspeed: {zero_optimization: {stage: 3, offload_optimizer: {device: cpu}, "
                  "offload_param: {device: none}}, gradient_clipping: 1.0, train_batch_size: auto, "
                  "fp16: {enabled: false}}}"),
-            "trainer_args.deepspeed.zero_optimization.offload_optimizer" + host +
-                "; trainer_args.deepspeed.gradient_clipping (trainer_args says it)");
+      "trainer_args.deepspeed.zero_optimization.offload_optimizer" + host +
+          "; trainer_args.deepspeed.gradient_clipping (trainer_args says it)");
 }
 
 TEST_F(IdleKeys, of_from_pretrained) {
   EXPECT_EQ(
-      told("{}", "",
-           {"model_config.extra_kwargs={trust_remote_code: true, cache_dir: x, "
-            "local_files_only: false}"}),
+      notices_of("{}", "",
+                 {"model_config.extra_kwargs={trust_remote_code: true, cache_dir: x, "
+                  "local_files_only: false}"}),
       "model_config.extra_kwargs.trust_remote_code (nothing that a checkpoint brings is run); "
       "model_config.extra_kwargs.cache_dir (HF_HUB_CACHE and HF_HOME name the hub's cache)");
-  EXPECT_EQ(told("{}", "", {"model_config.extra_kwargs={revision: main}"}),
+  EXPECT_EQ(notices_of("{}", "", {"model_config.extra_kwargs={revision: main}"}),
             "model_config.extra_kwargs.revision (an argument of transformers' from_pretrained)");
   EXPECT_THAT(faults(right(), {"model_config.extra_kwargs={revision: v2}"}),
               HasSubstr("model_config.extra_kwargs.revision: not built yet"));
@@ -135,8 +140,8 @@ TEST_F(IdleKeys, of_from_pretrained) {
 }
 
 TEST_F(IdleKeys, are_told_in_one_notice_for_each_public_example) {
-  for (const char* name : {"qwen2_5_llm", "qwen3_llm", "qwen2_5_vl", "qwen3_vl", "llava_onevision",
-                           "quickstart", "chat_tiny"}) {
+  for (const char* name : {"qwen2_5_llm", "qwen3_llm", "llama", "qwen2_5_vl", "qwen3_vl",
+                           "llava_onevision", "quickstart", "chat_tiny"}) {
     const std::string text =
         *read_file(std::string(LMMS_SOURCE_DIR "/examples/") + name + "/config.yaml");
     size_t notices = 0;

@@ -168,7 +168,8 @@ std::string LoadedConfig::where(const std::string& key) const {
   return found == given_at.end() ? key : found->second.text() + ": " + key;
 }
 
-LoadedConfig load_train_config(std::span<const std::string> words, const std::string& home) {
+LoadedConfig load_train_config(std::span<const std::string> words, const std::string& home,
+                               const Registries& registries) {
   Faults faults;
   const Words sorted = sort_words(words, home, faults);
   if (sorted.file.empty()) faults.throw_if_any();
@@ -180,6 +181,7 @@ LoadedConfig load_train_config(std::span<const std::string> words, const std::st
   move_packing_kwargs(root, faults);
 
   LoadedConfig loaded;
+  loaded.registries = &registries;
   loaded.file = sorted.file;
   config::Fields list;
   fields(list, loaded.config);
@@ -190,9 +192,10 @@ LoadedConfig load_train_config(std::span<const std::string> words, const std::st
   validate(loaded.config, Places(loaded.given_at), faults);
   faults.throw_if_any();
   if (!record.ignored.empty()) loaded.notices.push_back(ignored_notice(record.ignored));
-  const std::vector<IdleKey> idle = idle_keys(loaded.config, Given(record));
+  const std::vector<IdleKey> idle = idle_keys(loaded.config, Given(record), registries);
   if (!idle.empty()) loaded.notices.push_back(idle_notice(idle));
-  for (std::string& sentence : advice(loaded.config)) loaded.notices.push_back(std::move(sentence));
+  for (std::string& sentence : advice(loaded.config, registries))
+    loaded.notices.push_back(std::move(sentence));
   TrainerArgs& args = loaded.config.trainer;
   if (args.data_seed) loaded.config.dataset.data_seed = *args.data_seed;
   if (args.save_total_limit && *args.save_total_limit <= 0) args.save_total_limit.reset();

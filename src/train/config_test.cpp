@@ -75,11 +75,11 @@ TEST_F(TrainConfigTest, the_examples_are_read) {
 
 TEST_F(TrainConfigTest, the_resolved_config_reads_back_equal) {
   std::vector<std::string> texts;
-  for (const char* name :
-       {"examples/qwen2_5_llm/config.yaml", "examples/qwen3_llm/config.yaml",
-        "examples/qwen2_5_vl/config.yaml", "examples/qwen3_vl/config.yaml",
-        "examples/llava_onevision/config.yaml", "examples/quickstart/config.yaml",
-        "examples/chat_tiny/config.yaml", "tests/fixtures/config/python_keys.yaml"}) {
+  for (const char* name : {"examples/qwen2_5_llm/config.yaml", "examples/qwen3_llm/config.yaml",
+                           "examples/qwen2_5_vl/config.yaml", "examples/qwen3_vl/config.yaml",
+                           "examples/llava_onevision/config.yaml", "examples/llama/config.yaml",
+                           "examples/quickstart/config.yaml", "examples/chat_tiny/config.yaml",
+                           "tests/fixtures/config/python_keys.yaml"}) {
     texts.push_back(*read_file(kSource + "/" + name));
   }
   texts.push_back(

@@ -7,6 +7,7 @@
 #include "core/config/fields.h"
 #include "core/format.h"
 #include "optim/metric_schedule.h"
+#include "train/registries.h"
 
 namespace lmms::train {
 
@@ -119,8 +120,8 @@ void check_data(const data::DataConfig& data, const models::ModelConfig& model,
          "model_config.load_from_pretrained_path", "model_config"},
         "missing; a model of random weights brings no tokenizer; expected the folder of one");
   }
-  const bool plain_data = data.dataset_type == "fineweb_edu";
-  const bool plain_processor = processor.processor_type == "pure_text";
+  const bool plain_data = data::dataset_form(data.dataset_type) == data::RecordForm::plain_text;
+  const bool plain_processor = data.plain_text();
   if (plain_data != plain_processor && !data.dataset_type.empty() &&
       !processor.processor_type.empty()) {
     check.fault({"dataset_config.processor_config.processor_type", "dataset_config.dataset_type"},
@@ -293,7 +294,7 @@ void check_trainer(const TrainerArgs& args, const data::DataConfig& data, const 
     check.fault({"trainer_args.eval_generate.rows", "dataset_config.eval_dataset_path"},
                 "rows of no evaluation set; expected dataset_config.eval_dataset_path");
   }
-  if (args.eval_generate.rows > 0 && data.processor.processor_type == "pure_text") {
+  if (args.eval_generate.rows > 0 && data.plain_text()) {
     check.fault({"trainer_args.eval_generate.rows"},
                 "rows of plain text hold no answer; expected processor_type of chats, or prompts");
   }
@@ -335,10 +336,10 @@ void validate(const TrainConfig& config, const Places& places, Faults& faults) {
   check_trainer(config.trainer, config.dataset, check);
 }
 
-std::vector<std::string> advice(const TrainConfig& config) {
+std::vector<std::string> advice(const TrainConfig& config, const Registries& registries) {
   std::vector<std::string> out;
   for (const std::string& sink : config.trainer.report_to) {
-    if (sink == "none" || sink == "all" || sink == "tensorboard" || sink == "wandb") continue;
+    if (sink == "none" || sink == "all" || registries.metric_sinks.find(sink) != nullptr) continue;
     out.push_back(fmt::format(
         "trainer_args.report_to: {} is not written; output_dir/metrics.jsonl holds every metric, "
         "and tensorboard and wandb are",
@@ -390,8 +391,6 @@ std::vector<std::string> advice(const TrainConfig& config) {
                     config.dataset.processor.processor_type));
   }
   // Arguments of the processors and data sets that are built: limits of images and videos alone.
-  constexpr std::array<std::string_view, 4> limits = {"image_min_pixels", "image_max_pixels",
-                                                      "video_min_pixels", "video_max_pixels"};
   const std::array unread = {
       std::pair("dataset_config.processor_config.extra_kwargs",
                 &config.dataset.processor.extra_kwargs),
@@ -400,9 +399,10 @@ std::vector<std::string> advice(const TrainConfig& config) {
     if (!value->map() || value->map()->empty()) continue;
     std::string names;
     for (const auto& [name, argument] : *value->map()) {
-      const bool read = value == &config.dataset.processor.extra_kwargs &&
-                        config.dataset.processor.takes_images() &&
-                        std::ranges::find(limits, name) != limits.end();
+      const bool read =
+          value == &config.dataset.processor.extra_kwargs &&
+          config.dataset.processor.takes_images() &&
+          std::ranges::find(models::kPixelLimits, name) != std::end(models::kPixelLimits);
       if (!read) names += (names.empty() ? "" : ", ") + name;
     }
     if (!names.empty()) out.push_back(fmt::format("{}: {}: not read", key, names));

@@ -40,11 +40,12 @@ struct IdleKey {
   std::string key, why;
 };
 /// Every key that was written and has no effect in this config.
-std::vector<IdleKey> idle_keys(const TrainConfig& config, const Given& given);
+std::vector<IdleKey> idle_keys(const TrainConfig& config, const Given& given,
+                               const Registries& registries);
 /// "without effect: KEY, KEY (why); KEY (why)".
 std::string idle_notice(const std::vector<IdleKey>& idle);
 
 /// What the user may want to know though nothing is wrong, a sentence each.
-std::vector<std::string> advice(const TrainConfig& config);
+std::vector<std::string> advice(const TrainConfig& config, const Registries& registries);
 
 }  // namespace lmms::train

@@ -15,7 +15,7 @@ namespace lmms::train {
 namespace {
 
 /// Some of the changes, as one text.
-std::string told(const std::vector<std::string>& changes) {
+std::string changes_text(const std::vector<std::string>& changes) {
   constexpr size_t kMost = 5;
   std::string text;
   for (size_t i = 0; i < std::min(changes.size(), kMost); ++i)
@@ -58,13 +58,13 @@ void check_data(const DataFingerprints& before, const DataFingerprints& now,
   if (const auto changes = data::changed_files(before.training, now.training); !changes.empty()) {
     if (config.dataset.on_changed_data == data::OnChangedData::fail) {
       throw Error(checkpoint.string(),
-                  "the data has changed since this checkpoint: " + told(changes),
+                  "the data has changed since this checkpoint: " + changes_text(changes),
                   "put the files back, start anew with resume_from_checkpoint: false, or go on at "
                   "the same place in the changed data with dataset_config.on_changed_data: go_on");
     }
     log::notice(
         fmt::format("the data has changed since {}, and the run goes on at the same place: {}",
-                    checkpoint.string(), told(changes)));
+                    checkpoint.string(), changes_text(changes)));
   }
   if (config.dataset.datasets.empty()) notice_folders(before, now);
   if (!optim::follows_metric(config.trainer.schedule.lr_scheduler_type)) return;
@@ -72,7 +72,7 @@ void check_data(const DataFingerprints& before, const DataFingerprints& now,
   if (!changes.empty()) {
     log::notice(
         "changed since the checkpoint: the evaluation set, which the learning rate follows: " +
-        told(changes));
+        changes_text(changes));
   }
 }
 

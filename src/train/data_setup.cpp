@@ -2,75 +2,71 @@
 
 #include "checkpoint/hf_folder.h"
 #include "core/log.h"
-#include "data/chat_processor.h"
 #include "data/mixture.h"
-#include "data/vision_chat_processor.h"
-#include "train/media_setup.h"
 #include "train/model_setup.h"
+#include "train/registries.h"
 
 namespace lmms::train {
 namespace {
 
 namespace fs = std::filesystem;
 
-// Says so where turns are not written as the template beside the tokenizer has them.
-void notice_other_template(const text::Tokenizer& tokenizer) {
-  const auto& jinja = tokenizer.chat_template();
-  if (!jinja || jinja->find("<image>") != std::string::npos) return;
-  log::notice(
-      "the chat template beside the tokenizer knows no <image>: turns are written as "
-      "LLaVA-OneVision's checkpoints have them (<|im_start|>user <image>\\n...<|im_end|>)");
+data::DatasetFactory dataset_factory(const LoadedConfig& loaded) {
+  return loaded.registries->datasets.at(loaded.config.dataset.dataset_type,
+                                        loaded.where("dataset_config.dataset_type"));
 }
 
-// Notices how the checkpoint's own template departs from what is trained.
-void compare_templates(const text::Tokenizer& tokenizer) {
-  if (!tokenizer.chat_template()) return;
-  if (const auto difference = text::describe_template_difference(*tokenizer.chat_template()))
-    log::notice(*difference);
+models::ProcessorSetup processor_setup(const LoadedConfig& loaded, const text::Tokenizer& tokenizer,
+                                       const fs::path& folder, const nlohmann::json& model,
+                                       const std::optional<std::string>& system) {
+  const data::DataConfig& c = loaded.config.dataset;
+  const Compat& compat = loaded.config.compat;
+  return {.tokenizer = tokenizer,
+          .folder = folder,
+          .model = model,
+          .extra_kwargs = c.processor.extra_kwargs,
+          .video = c.video,
+          .compat = {.labels = compat.labels, .exif = compat.exif, .tiles = compat.tiles},
+          .measure_pixels = c.on_bad_sample == data::OnBadSample::skip,
+          .system = system,
+          .type_where = loaded.where("dataset_config.processor_config.processor_type"),
+          .kwargs_where = loaded.where("dataset_config.processor_config.extra_kwargs")};
 }
 
 }  // namespace
+
+const models::ProcessorEntry& processor_entry(const LoadedConfig& loaded) {
+  return loaded.registries->processors.at(
+      loaded.config.dataset.processor.processor_type,
+      loaded.where("dataset_config.processor_config.processor_type"));
+}
 
 std::shared_ptr<const data::Processor> make_processor(const LoadedConfig& loaded,
                                                       const text::Tokenizer& tokenizer,
                                                       const fs::path& folder,
                                                       const nlohmann::json& model,
                                                       const std::optional<std::string>& system) {
-  const data::ProcessorConfig& c = loaded.config.dataset.processor;
-  const config::Value* eos = c.extra_kwargs.find("append_eos");
-  if (c.processor_type == "pure_text") {
-    const bool append =
-        eos != nullptr && std::holds_alternative<bool>(eos->data) && std::get<bool>(eos->data);
-    return std::make_shared<data::PlainTextProcessor>(tokenizer, append);
-  }
-  text::ChatOptions options;
-  options.labels =
-      loaded.config.compat.labels ? text::LabelForm::lmms_engine : text::LabelForm::assistant;
-  options.media = c.takes_images();
-  if (c.processor_type == "llava") {
-    options.layout = text::llava_layout(tokenizer.chat_template().value_or(""));
-    options.layout.default_system = system.has_value();
-  }
-  if (system) options.system = *system;
-  options.tools = text::tool_layout(tokenizer.chat_template().value_or(""));
-  text::ChatTemplate chat = text::ChatTemplate::create(tokenizer, options).take();
-  if (!options.media) return std::make_shared<data::ChatProcessor>(std::move(chat));
-  return std::make_shared<data::VisionChatProcessor>(
-      std::move(chat), make_media_format(loaded, tokenizer, folder, model),
-      loaded.config.dataset.on_bad_sample == data::OnBadSample::skip);
+  return processor_entry(loaded).make(processor_setup(loaded, tokenizer, folder, model, system));
+}
+
+void check_images(const models::Model& model, const text::Tokenizer& tokenizer,
+                  const LoadedConfig& loaded) {
+  models::check_image_token(processor_entry(loaded), model, tokenizer,
+                            loaded.where("dataset_config.processor_config.processor_type"));
 }
 
 data::Policies training_policies(const data::DataConfig& c) {
-  return {.on_bad_sample = c.on_bad_sample,
-          .on_overlong = c.overlong(),
-          .max_length = c.length_limit().value_or(0),
-          .max_patches = c.packing ? c.packing_patches.value_or(0) : 0};
+  data::Policies policies{.on_bad_sample = c.on_bad_sample,
+                          .on_overlong = c.overlong(),
+                          .max_length = c.length_limit().value_or(0)};
+  if (c.packing && c.packing_patches) policies.max_media[kVision].patches = *c.packing_patches;
+  return policies;
 }
 
 data::Policies evaluation_policies(const data::DataConfig& c) {
   data::Policies policies = training_policies(c);
   policies.max_length = c.max_length.value_or(0);
-  policies.max_patches = 0;
+  policies.max_media = {};
   return policies;
 }
 
@@ -91,13 +87,10 @@ RunProcessor open_processor(const LoadedConfig& loaded, const fs::path& model_fo
                 "set processor_name to a folder with tokenizer.json");
   }
   text::Tokenizer tokenizer = text::Tokenizer::load(folder).take();
-  if (c.processor.processor_type == "llava") {
-    notice_other_template(tokenizer);
-  } else if (c.processor.processor_type != "pure_text") {
-    compare_templates(tokenizer);
-  }
+  const models::ProcessorEntry& entry = processor_entry(loaded);
+  if (entry.notice_template != nullptr) entry.notice_template(tokenizer);
   nlohmann::json model;
-  if (c.processor.takes_images()) model = model_config(loaded, model_folder, hub_cache);
+  if (entry.image_token != nullptr) model = model_config(loaded, model_folder, hub_cache);
   auto processor = make_processor(loaded, tokenizer, folder, model);
   return {std::move(processor), std::move(tokenizer), std::move(folder)};
 }
@@ -112,7 +105,7 @@ EvaluationData open_evaluation(const LoadedConfig& loaded, const RunProcessor& p
     data::DatasetOptions options;
     options.sources = data::sources_of(c, c.eval_dataset_path).take();
     options.shuffle = false;
-    out.dataset = data::Dataset::open(options).take();
+    out.dataset = dataset_factory(loaded)(options).take();
   }
   data::LoaderOptions& o = out.options;
   o.policies = evaluation_policies(c);
@@ -133,7 +126,7 @@ RunData open_data(const LoadedConfig& loaded, const fs::path& model_folder,
   options.sources = data::sources_of(c).take();
   options.shuffle = c.shuffle;
   options.seed = static_cast<uint64_t>(loaded.config.trainer.data_seed.value_or(c.data_seed));
-  std::shared_ptr<const data::Dataset> training = data::Dataset::open(options).take();
+  std::shared_ptr<const data::Dataset> training = dataset_factory(loaded)(options).take();
   EvaluationData evaluation = open_evaluation(loaded, processing);
   return {std::move(training), std::move(evaluation), std::move(processing)};
 }
@@ -147,7 +140,7 @@ data::LoaderOptions loader_options(const TrainConfig& config, int64_t global_row
     o.packing = data::PackingOptions{};
     o.packing->length = c.packing_length;
     o.packing->strategy = c.packing_strategy;
-    o.packing->patches = c.packing_patches.value_or(0);
+    if (c.packing_patches) o.packing->media[kVision].patches = *c.packing_patches;
     o.packing->num_open_bins = static_cast<int>(c.packing_kwargs.num_open_bins);
   }
   o.policies = training_policies(c);

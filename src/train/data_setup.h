@@ -9,6 +9,7 @@
 #include "data/dataset.h"
 #include "data/loader.h"
 #include "data/processor.h"
+#include "models/processor_entry.h"
 #include "text/tokenizer.h"
 #include "train/config.h"
 
@@ -35,6 +36,9 @@ struct RunData {
   RunProcessor processing;
 };
 
+/// The entry of processor_config.processor_type. Throws Error.
+const models::ProcessorEntry& processor_entry(const LoadedConfig& loaded);
+
 /// What processor_config makes of records. `folder`: of the tokenizer, where the processor's own
 /// files are too. `model`: its config.json, which processors of media ask. `system`: of the turn in
 /// front of a chat that has none; absent: the chat layout's own. Throws Error.
@@ -42,6 +46,11 @@ std::shared_ptr<const data::Processor> make_processor(
     const LoadedConfig& loaded, const text::Tokenizer& tokenizer,
     const std::filesystem::path& folder, const nlohmann::json& model,
     const std::optional<std::string>& system = {});
+
+/// Throws Error if the config's processor puts images where the model sees none, or under another
+/// token than the model's.
+void check_images(const models::Model& model, const text::Tokenizer& tokenizer,
+                  const LoadedConfig& loaded);
 
 /// Loads the tokenizer and makes the processor. `model_folder`: where the tokenizer is if the
 /// config names none. Throws Error.
@@ -60,10 +69,6 @@ EvaluationData open_evaluation(const LoadedConfig& loaded, const RunProcessor& p
 /// Throws Error.
 RunData open_data(const LoadedConfig& loaded, const std::filesystem::path& model_folder,
                   const std::filesystem::path& hub_cache);
-
-/// On a GPU the tokens of a micro-step are padded up to a multiple of this: few shapes, whole tiles
-/// of products. The pad is a segment of its own without a target.
-inline constexpr int64_t kGpuTokenGrain = 256;
 
 /// The loader's options; `global_rows` as the first start fixed it. `costs`: of the model.
 data::LoaderOptions loader_options(const TrainConfig& config, int64_t global_rows, int32_t pad_id,

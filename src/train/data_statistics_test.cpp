@@ -28,9 +28,9 @@ TEST(DataStatistics, counts_samples_and_not_the_pad) {
   batch.tokens = 9;
   batch.supervised_tokens = 4;
   data::Batch micro;
-  micro.segments = {{0, 5, data::AttentionMode::causal, 0, 0, 0},
-                    {5, 4, data::AttentionMode::causal, 1, 0, 0},
-                    {9, 7, data::AttentionMode::causal, -1, 0, 0}};
+  micro.segments = {{0, 5, AttentionMode::causal, 0, 0},
+                    {5, 4, AttentionMode::causal, 1, 0},
+                    {9, 7, AttentionMode::causal, -1, 0}};
   batch.micro_steps = {micro};
   DataStatistics statistics;
   statistics.add(batch);

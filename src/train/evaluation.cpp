@@ -10,8 +10,8 @@
 #include "core/error.h"
 #include "core/format.h"
 #include "core/log.h"
-#include "train/device_batch.h"
-#include "train/head_limit.h"
+#include "data/head_limit.h"
+#include "step/device_batch.h"
 
 namespace lmms::train {
 namespace {
@@ -23,8 +23,8 @@ Error nothing_supervised(const EvaluationData& data, const data::SkipCounts& ski
               (counts.empty() ? "" : ": " + counts)};
 }
 
-// Told once: what was evaluated as it should be, and may not mean what the user thinks.
-void tell(const data::SkipCounts& skipped, int64_t longest, std::optional<int64_t> known) {
+// Once: what was evaluated as it should be, and may not mean what the user thinks.
+void warn_of(const data::SkipCounts& skipped, int64_t longest, std::optional<int64_t> known) {
   if (const std::string counts = skipped.text(); !counts.empty())
     log::warn_once("of the evaluation set, " + counts);
   if (known && longest > *known) {
@@ -35,14 +35,35 @@ void tell(const data::SkipCounts& skipped, int64_t longest, std::optional<int64_
   }
 }
 
+/// Sums over micro-steps, in fp64: thousands of them add up. With one term the loss is it.
+struct Sums {
+  explicit Sums(size_t terms) : of(terms) {}
+
+  void add(const objectives::StepValues& values) {
+    for (size_t t = 0; t < of.size(); ++t) {
+      const at::Tensor& value = of.size() == 1 ? values.loss : values.terms[t];
+      if (!value.defined()) continue;
+      const at::Tensor wide = value.to(at::kDouble);
+      of[t] = of[t].defined() ? of[t] + wide : wide;
+    }
+  }
+  std::vector<double> values() const {
+    std::vector<double> out;
+    for (const at::Tensor& sum : of) out.push_back(sum.defined() ? sum.item<double>() : 0);
+    return out;
+  }
+
+  std::vector<at::Tensor> of;
+};
+
 }  // namespace
 
 double EvaluationResult::perplexity() const {
   return std::exp(loss);
 }
 
-void check_evaluation(const EvaluationData& data) {
-  const HeadLimit limit;
+void check_evaluation(const EvaluationData& data, const objectives::Objective& objective) {
+  const data::HeadLimit limit;
   data::LoaderOptions options = data.options;
   options.global_rows = std::min<int64_t>(options.global_rows, 8);
   options.rows_per_micro_step = options.global_rows;
@@ -51,46 +72,77 @@ void check_evaluation(const EvaluationData& data) {
   bool supervised = false;
   for (int64_t rows = 0; const auto step = loader.next();) {
     rows += options.global_rows;
-    supervised = supervised || step->supervised_tokens > 0;
+    supervised = supervised || objectives::has_any_term(objective, *step);
     skipped = step->skipped;
     if (rows < loader.rows_per_epoch() && limit.reached(rows)) return;
   }
   if (!supervised) throw nothing_supervised(data, skipped);
 }
 
-std::optional<EvaluationResult> evaluate(const ForwardModel& forward,
+std::optional<EvaluationResult> evaluate(const step::ForwardModel& forward,
                                          const objectives::Objective& objective,
-                                         const EvaluationData& data,
-                                         const std::function<bool()>& stop) {
+                                         const EvaluationData& data, const EvaluationRun& run) {
   const auto start = std::chrono::steady_clock::now();
   const c10::NoGradGuard no_grad;
-  const int64_t vocab_size = forward.language_model().vocab_size();
+  const bool alone = run.control == nullptr || run.control->count() == 1;
+  const std::vector<objectives::Term>& terms = objective.terms();
+  const std::vector<double> undivided(terms.size(), 1.0);
+  std::vector<objectives::NamedModel> models{{objectives::kMainNetwork, &forward.model}};
+  models.insert(models.end(), run.others.begin(), run.others.end());
+  const auto values_of = [&](const data::Batch& batch) {
+    const nn::Batch on_device = step::to_device(
+        batch, undivided.front(), forward.language_model().vocab_size(), forward.device);
+    objectives::StepValues values;
+    values.terms.resize(terms.size());
+    objectives::StepContext context({.models = models,
+                                     .batch = on_device,
+                                     .run = forward.context,
+                                     .denominators = undivided,
+                                     .gradients = false},
+                                    values);
+    objective.evaluate(context);
+    return values;
+  };
+
   data::Loader loader(data.dataset, data.processor, data.options);
   data::SkipCounts skipped;
   EvaluationResult result;
   int64_t longest = 0;  // sample
-  at::Tensor sum;       // fp64: thousands of batches add up
+  Sums sums(terms.size());
+  std::vector<double> counts(terms.size(), 0.0);
   for (;;) {
-    if (stop()) return std::nullopt;
+    if (run.stop()) return std::nullopt;
     const auto step = loader.next();
     if (!step) break;
     skipped = step->skipped;
     for (const data::Batch& batch : step->micro_steps) {
-      if (batch.supervised_tokens == 0) continue;
+      if (alone && !objectives::has_any_term(objective, batch)) continue;
       for (const data::Segment& segment : batch.segments)
         longest = std::max<int64_t>(longest, segment.length);
-      const nn::Batch on_device = to_device(batch, /*denominator=*/1.0, vocab_size, forward.device);
-      const at::Tensor loss =
-          objective.losses(forward.model, on_device, forward.context).total.to(at::kDouble);
-      sum = sum.defined() ? sum + loss : loss;
+      objectives::StepValues values;
+      const auto forward_once = [&] { values = values_of(batch); };
+      if (run.retries && run.control != nullptr) {
+        run.control->until_memory_suffices(forward_once, *run.retries);
+      } else {
+        forward_once();
+      }
+      sums.add(values);
     }
+    for (size_t t = 0; t < terms.size(); ++t) counts[t] += objectives::count_of(terms[t], *step);
     result.tokens += step->tokens;
     result.supervised_tokens += step->supervised_tokens;
     result.samples += step->samples;
   }
-  if (!sum.defined()) throw nothing_supervised(data, skipped);
-  tell(skipped, longest, known_positions(forward.model.config()));
-  result.loss = sum.item<double>() / static_cast<double>(result.supervised_tokens);
+  if (std::none_of(counts.begin(), counts.end(), [](double n) { return n > 0; }))
+    throw nothing_supervised(data, skipped);
+  warn_of(skipped, longest, step::known_positions(forward.model.config()));
+  std::vector<double> totals = sums.values();
+  if (!alone) totals = run.control->sums(totals);
+  for (size_t t = 0; t < terms.size(); ++t) {
+    const double mean = counts[t] > 0 ? totals[t] / counts[t] : 0;
+    result.loss += mean;
+    if (terms.size() > 1) result.terms[terms[t].name] = mean;
+  }
   result.skipped_samples = skipped.total();
   result.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   return result;

@@ -1,16 +1,21 @@
 #pragma once
-/// eval_loss: over all supervised tokens of the whole evaluation set.
+/// eval_loss: over the whole evaluation set.
+#include <cstdint>
 #include <functional>
+#include <map>
 #include <optional>
+#include <string>
 
 #include "objectives/objective.h"
+#include "step/control_plane.h"
+#include "step/forward_model.h"
 #include "train/data_setup.h"
-#include "train/forward_model.h"
 
 namespace lmms::train {
 
 struct EvaluationResult {
-  double loss = 0;  ///< mean over supervised tokens, nats
+  double loss = 0;  ///< mean over supervised tokens, nats; of several terms the sum of their means
+  std::map<std::string, double> terms;  ///< their means, where there are several
   int64_t tokens = 0, supervised_tokens = 0, samples = 0;
   double seconds = 0;
   int64_t skipped_samples = 0;
@@ -18,16 +23,26 @@ struct EvaluationResult {
   double perplexity() const;  ///< exp(loss)
 };
 
+/// How a pass stands among others' work.
+struct EvaluationRun {
+  /// Asked before every batch; true ends the pass without a result. Asked equally often on all
+  /// ranks, and all must get the same answer.
+  std::function<bool()> stop = [] { return false; };
+  step::ControlPlane* control = nullptr;  ///< of several ranks; null: this one is alone
+  /// Of a micro-step that finds no memory; absent: the c10::OutOfMemoryError leaves.
+  std::optional<step::Retries> retries = {};
+  std::vector<objectives::NamedModel> others = {};  ///< that the objective knows beside the model
+};
+
 /// Reads the evaluation set, or its beginning if it is large (HeadLimit), as evaluate() will,
 /// pixels included. Throws Error for a record that a policy does not let pass, and for a set that
-/// is read whole and has no supervised token.
-void check_evaluation(const EvaluationData& data);
+/// is read whole and has nothing that the objective trains.
+void check_evaluation(const EvaluationData& data, const objectives::Objective& objective);
 
-/// One pass without gradients; records that were skipped or cut are told of. `stop` is asked before
-/// every batch; true ends the pass without a result. Throws Error as check_evaluation does.
-std::optional<EvaluationResult> evaluate(const ForwardModel& forward,
+/// One pass without gradients; records that were skipped or cut are logged. All ranks run the same
+/// number of micro-steps. Throws Error as check_evaluation does.
+std::optional<EvaluationResult> evaluate(const step::ForwardModel& forward,
                                          const objectives::Objective& objective,
-                                         const EvaluationData& data,
-                                         const std::function<bool()>& stop);
+                                         const EvaluationData& data, const EvaluationRun& run = {});
 
 }  // namespace lmms::train

@@ -7,17 +7,16 @@
 #include <set>
 
 #include "core/error.h"
+#include "core/ranks_testing.h"
 #include "data/data_testing.h"
-#include "train/generation/generation.h"
+#include "generate/generation.h"
+#include "step/small_steps_testing.h"
 #include "train/kernel_patches.h"
-#include "train/small_steps_testing.h"
 
 namespace lmms::train {
 namespace {
 
 using testing::HasSubstr;
-
-constexpr auto kNeverStop = [] { return false; };
 
 /// Row r is `lengths[r]` tokens r, as data::MadeProcessor makes them, in batches of 3.
 EvaluationData made_set(const std::vector<int64_t>& lengths, int threads = 1) {
@@ -35,7 +34,7 @@ EvaluationData made_set(const std::vector<int64_t>& lengths, int threads = 1) {
 
 std::string fault_of(const EvaluationData& data) {
   try {
-    check_evaluation(data);
+    check_evaluation(data, *objectives::next_token());
   } catch (const Error& e) {
     EXPECT_EQ(e.exit(), Exit::bad_input);
     return e.what();
@@ -49,9 +48,9 @@ TEST(EvaluationSet, has_no_limit_but_max_length) {
   config.packing_length = 10;
   config.packing_patches = 20;
   EXPECT_EQ(training_policies(config).max_length, 10);
-  EXPECT_EQ(training_policies(config).max_patches, 20);
+  EXPECT_EQ(training_policies(config).max_media.of(kVision).patches, 20);
   EXPECT_EQ(evaluation_policies(config).max_length, 0);
-  EXPECT_EQ(evaluation_policies(config).max_patches, 0);
+  EXPECT_TRUE(evaluation_policies(config).max_media.empty());
   config.max_length = 70;
   config.filter_overlong = false;
   EXPECT_EQ(training_policies(config).max_length, 10);
@@ -87,57 +86,66 @@ TEST(EvaluationSet, that_is_large_is_looked_at_from_its_front) {
 }
 
 /// Remembers by which kernels it was asked to compute.
-class WatchedModel final : public models::Model, public models::LanguageModel {
+class WatchedModel final : public models::Model, public models::LinearHeadModel {
  public:
   WatchedModel() : Model({{"model_type", "watched"}}, "Watched") {
-    head_.value = at::ones({16, 4});
+    table_.shape = {16, 4};
+    table_.unit = "head";
+    table_.set_leaf(at::ones({16, 4}));
+    head_ = {&table_};
   }
   const models::LanguageModel* language_model() const override { return this; }
   double train_flops(const models::Workload&) const override { return 0; }
   double lmms_engine_flops(const models::Workload&) const override { return 0; }
-  at::Tensor hidden(const nn::Batch& batch, const nn::RunContext& context) const override {
+  nn::Hidden hidden(const nn::Batch& batch, const nn::RunContext& context) const override {
     asked.push_back(context.kernels);
-    return at::ones({batch.input_ids.size(0), 4});
+    return {at::ones({batch.input_ids.size(0), 4})};
   }
-  const nn::Param& head() const override { return head_; }
-  int64_t vocab_size() const override { return 16; }
 
   mutable std::vector<nn::KernelSet> asked;
 
  private:
-  nn::Param head_;
+  nn::Param table_;
 };
 
 class WatchedObjective final : public objectives::Objective {
  public:
   const char* name() const override { return "watched"; }
   void check(const models::Model&, const std::string&) const override {}
-  objectives::Losses losses(const models::Model& model, const nn::Batch& batch,
-                            const nn::RunContext& context) const override {
-    asked.push_back(context.kernels);
-    return {model.language_model()->hidden(batch, context).sum(), {}};
-  }
+  const std::vector<objectives::Phase>& phases() const override { return phases_; }
+  const std::vector<objectives::Term>& terms() const override { return terms_; }
 
   mutable std::vector<nn::KernelSet> asked;
+
+ private:
+  void run(objectives::StepContext& context) const {
+    asked.push_back(context.run().kernels);
+    const models::Model& model = context.model(objectives::kMainNetwork);
+    context.backward(model.language_model()->hidden(context.batch(), context.run()).hidden.sum());
+  }
+
+  std::vector<objectives::Phase> phases_{
+      {objectives::kMainNetwork, [this](objectives::StepContext& context) { run(context); }}};
+  std::vector<objectives::Term> terms_{{.name = "loss"}};
 };
 
 TEST(ForwardModel, evaluates_and_generates_by_the_kernels_of_the_config) {
-  TrainConfig plain, fused, mixed;
-  plain.trainer.layout["use_liger_kernel"].data = false;
-  mixed.model.monkey_patch_kwargs.layout["rope"].data = false;
-  ASSERT_EQ(kernel_set(plain), plain_kernels());
-  for (const TrainConfig& config : {plain, fused, mixed}) {
+  LoadedConfig plain, fused, mixed;
+  plain.config.trainer.layout["use_liger_kernel"].data = false;
+  mixed.config.model.monkey_patch_kwargs.layout["rope"].data = false;
+  ASSERT_EQ(kernel_set(plain), models::plain_kernels());
+  for (const LoadedConfig& config : {plain, fused, mixed}) {
     const nn::KernelSet wanted = kernel_set(config);
     const WatchedModel model;
     const WatchedObjective objective;
-    const ForwardModel forward(model, at::kCPU, wanted);
-    ASSERT_TRUE(evaluate(forward, objective, made_set({3, 4, 5, 6}), kNeverStop));
+    const step::ForwardModel forward(model, at::kCPU, wanted);
+    ASSERT_TRUE(evaluate(forward, objective, made_set({3, 4, 5, 6})));
     EXPECT_EQ(objective.asked, (std::vector{wanted, wanted}));
     EXPECT_EQ(model.asked, (std::vector{wanted, wanted}));
-    GenerationOptions options;
+    generate::GenerationOptions options;
     options.max_new_tokens = 1;
-    const data::Sample prompt = text_prompt({1, 2, 3});
-    ASSERT_EQ(generate(forward, {&prompt, 1}, options).size(), 1u);
+    const data::Sample prompt = generate::text_prompt({1, 2, 3});
+    ASSERT_EQ(generate::generate(forward, {&prompt, 1}, options).size(), 1u);
     EXPECT_EQ(model.asked, (std::vector{wanted, wanted, wanted}));
   }
 }
@@ -145,15 +153,15 @@ TEST(ForwardModel, evaluates_and_generates_by_the_kernels_of_the_config) {
 class Evaluated : public testing::Test {
  protected:
   Evaluated() {
-    nlohmann::json config = small_text_model();
+    nlohmann::json config = step::small_text_model();
     config["max_position_embeddings"] = 30;
-    network_ = small_network(config, {});
+    state_ = step::small_state(config, {});
   }
   EvaluationResult of(const EvaluationData& data) const {
-    const ForwardModel forward(*network_.model, at::kCPU, {});
-    return *evaluate(forward, *objectives::next_token(), data, kNeverStop);
+    const step::ForwardModel forward(*state_.main().model, at::kCPU, {});
+    return *evaluate(forward, *objectives::next_token(), data);
   }
-  Network network_;
+  step::TrainState state_;
 };
 
 TEST_F(Evaluated, has_the_same_bits_whatever_the_number_of_threads) {
@@ -163,6 +171,30 @@ TEST_F(Evaluated, has_the_same_bits_whatever_the_number_of_threads) {
   EXPECT_EQ(one.samples, 10);
   EXPECT_EQ(one.skipped_samples, 0);
   EXPECT_EQ(of(made_set(lengths, 4)).loss, one.loss);
+}
+
+TEST_F(Evaluated, runs_as_many_micro_steps_on_every_rank_and_gives_all_the_same_loss) {
+  constexpr int32_t kRanks = 3;
+  const EvaluationData data = made_set({3, 9, 5, 4, 7, 2, 6});  // no multiple of the ranks
+  const EvaluationResult one = of(data);
+  std::vector<EvaluationResult> results(kRanks);
+  std::vector<int64_t> asked(kRanks, 0);
+  RanksInThreads(kRanks).run([&](Ranks& ranks) {
+    const auto rank = static_cast<size_t>(ranks.rank());
+    EvaluationData shared = data;
+    shared.options.ranks = ranks.open_channel("data");
+    step::ControlPlane control(ranks);
+    const step::ForwardModel forward(*state_.main().model, at::kCPU, {});
+    const EvaluationRun run{.stop = [&] { return control.any(++asked[rank] > 1000); },
+                            .control = &control};
+    results[rank] = *evaluate(forward, *objectives::next_token(), shared, run);
+  });
+  for (size_t rank = 0; rank < kRanks; ++rank) {
+    EXPECT_EQ(asked[rank], asked[0]);
+    EXPECT_EQ(results[rank].loss, results[0].loss);
+    EXPECT_EQ(results[rank].supervised_tokens, one.supervised_tokens);
+  }
+  EXPECT_NEAR(results[0].loss, one.loss, 1e-6 * one.loss);
 }
 
 TEST_F(Evaluated, tells_of_what_it_left_out) {
@@ -175,14 +207,6 @@ TEST_F(Evaluated, tells_of_what_it_left_out) {
   EXPECT_EQ(result.supervised_tokens, 2 + 4);
   EXPECT_THAT(told, HasSubstr("of the evaluation set, 2 records skipped: 1 overlong (first: "
                               "made:2: 9 tokens, the limit is 6), 1 unsupervised"));
-}
-
-TEST(KnownPositions, are_those_of_the_text_model) {
-  EXPECT_EQ(known_positions({{"max_position_embeddings", 40}}), 40);
-  EXPECT_EQ(known_positions({{"text_config", {{"max_position_embeddings", 50}}}}), 50);
-  EXPECT_EQ(known_positions({{"max_position_embeddings", "many"}, {"text_config", 7}}),
-            std::nullopt);
-  EXPECT_EQ(known_positions(nullptr), std::nullopt);
 }
 
 TEST_F(Evaluated, tells_of_a_sample_beyond_the_positions_that_the_model_knows) {

@@ -1,5 +1,5 @@
 #pragma once
-/// journal.jsonl: what a run tells besides numbers (train/report/journal.h reads it).
+/// journal.jsonl: what a run tells besides numbers (report/journal.h reads it).
 #include <cstdint>
 #include <filesystem>
 #include <mutex>

@@ -1,28 +1,16 @@
 #include "train/kernel_patches.h"
 
-#include <array>
-#include <optional>
+#include <algorithm>
 #include <string_view>
 #include <utility>
 
-#include "core/error.h"
+#include "train/registries.h"
 
 namespace lmms::train {
 namespace {
 
 using kernels::Form;
 using Values = std::map<std::string, config::Value>;
-
-std::optional<bool> switched(const Values& values, std::string_view key) {
-  const auto found = values.find(std::string(key));
-  if (found == values.end()) return std::nullopt;
-  const bool* on = std::get_if<bool>(&found->second.data);
-  return on != nullptr ? std::optional(*on) : std::nullopt;
-}
-
-bool turned_off(const Values& values, std::string_view key) {
-  return switched(values, key) == false;
-}
 
 // Of `trainer_args.liger_kernel_config`.
 Values liger_values(const TrainConfig& config) {
@@ -32,56 +20,44 @@ Values liger_values(const TrainConfig& config) {
   return map != nullptr ? Values(map->begin(), map->end()) : Values();
 }
 
-// A norm that has a bias beside its weight of ones.
-bool has_layer_norm(const nn::ParamTable& params) {
-  constexpr std::string_view kWeight = ".weight";
-  for (const nn::Param& p : params.all()) {
-    if (p.init.law != nn::Init::Law::ones || !p.name.ends_with(kWeight)) continue;
-    if (params.find_part(p.name.substr(0, p.name.size() - kWeight.size()) + ".bias") != nullptr)
-      return true;
-  }
-  return false;
+// Arguments for kernels stand in three places, of which the last counts.
+std::vector<models::PatchRequest::Section> sections_of(const TrainConfig& config) {
+  models::PatchRequest::Section use{.key = "trainer_args", .values = {}};
+  const auto given = config.trainer.layout.find("use_liger_kernel");
+  if (given != config.trainer.layout.end()) use.values.insert(*given);
+  return {std::move(use),
+          {"trainer_args.liger_kernel_config", liger_values(config)},
+          {"model_config.monkey_patch_kwargs", config.model.monkey_patch_kwargs.layout}};
 }
 
-void turn_off(nn::KernelSet& kernels, const Values& values) {
-  for (const auto& [key, form] : {std::pair<std::string_view, Form*>{"rope", &kernels.rope},
-                                  {"rms_norm", &kernels.norm},
-                                  {"layer_norm", &kernels.norm},
-                                  {"swiglu", &kernels.activation},
-                                  {"geglu", &kernels.activation},
-                                  {"fused_linear_cross_entropy", &kernels.loss}}) {
-    if (turned_off(values, key)) *form = Form::plain;
-  }
+bool turned_off(const Values& values, std::string_view key) {
+  return models::PatchRequest::Section{"", values}.switched(key) == false;
 }
 
 }  // namespace
 
-nn::KernelSet plain_kernels() {
-  nn::KernelSet kernels;
-  kernels.norm = kernels.rope = kernels.activation = kernels.loss = Form::plain;
-  return kernels;
+std::vector<models::PatchRequest> patch_requests(const LoadedConfig& loaded) {
+  const TrainConfig& config = loaded.config;
+  std::vector<std::string> names = {"liger"};  // the default, and its arguments need no name
+  for (const auto* asked : {&config.monkey_patch, &config.model.monkey_patch_kwargs.patch_type}) {
+    for (const std::string& name : *asked)
+      if (std::ranges::find(names, name) == names.end()) names.push_back(name);
+  }
+  std::vector<models::PatchRequest> out;
+  for (const std::string& name : names) {
+    out.push_back({.name = name,
+                   .sections = sections_of(config),
+                   .where = [&loaded](const std::string& key) { return loaded.where(key); }});
+  }
+  return out;
 }
 
-nn::KernelSet kernel_set(const TrainConfig& config) {
-  nn::KernelSet kernels;
-  if (turned_off(config.trainer.layout, "use_liger_kernel")) kernels = plain_kernels();
-  turn_off(kernels, liger_values(config));
-  turn_off(kernels, config.model.monkey_patch_kwargs.layout);
-  return kernels;
+void patch_structure(const LoadedConfig& loaded, models::Model& model) {
+  models::patch_structure(loaded.registries->patches, patch_requests(loaded), model);
 }
 
-void check_patches(const LoadedConfig& loaded, const nn::ParamTable& params) {
-  const auto check = [&](const Values& values, const std::string& section) {
-    const auto refuse = [&](const char* key, const char* why) {
-      if (switched(values, key) == true)
-        throw Error(loaded.where(section + "." + key),
-                    std::string("the patch does not apply: ") + why, "leave it out");
-    };
-    refuse("geglu", "the model has no gated GELU");
-    if (!has_layer_norm(params)) refuse("layer_norm", "all norms of the model are RMSNorms");
-  };
-  check(loaded.config.model.monkey_patch_kwargs.layout, "model_config.monkey_patch_kwargs");
-  check(liger_values(loaded.config), "trainer_args.liger_kernel_config");
+nn::KernelSet kernel_set(const LoadedConfig& loaded) {
+  return models::patched_kernels(loaded.registries->patches, patch_requests(loaded));
 }
 
 std::string notice_of_patches(const TrainConfig& config, c10::Device device) {

@@ -3,7 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "core/error.h"
-#include "train/small_steps_testing.h"
+#include "step/small_steps_testing.h"
 
 namespace lmms::train {
 namespace {
@@ -13,20 +13,22 @@ using kernels::Form;
 const c10::Device kGpu(c10::kCUDA, 0);
 
 TEST(KernelPatches, fuse_everything_unless_the_config_says_otherwise) {
-  TrainConfig config;
-  EXPECT_EQ(kernel_set(config), nn::KernelSet{});
+  LoadedConfig loaded;
+  TrainConfig& config = loaded.config;
+  EXPECT_EQ(kernel_set(loaded), nn::KernelSet{});
   config.trainer.layout["use_liger_kernel"].data = true;
   config.model.monkey_patch_kwargs.layout["rope"].data = true;
-  EXPECT_EQ(kernel_set(config), nn::KernelSet{});
-  EXPECT_EQ(text_of(kernel_set(config), kGpu), "fused");
+  EXPECT_EQ(kernel_set(loaded), nn::KernelSet{});
+  EXPECT_EQ(text_of(kernel_set(loaded), kGpu), "fused");
 }
 
 TEST(KernelPatches, turn_ops_off_one_by_one) {
-  TrainConfig config;
+  LoadedConfig loaded;
+  TrainConfig& config = loaded.config;
   config.model.monkey_patch_kwargs.layout["rms_norm"].data = false;
   config.trainer.layout["liger_kernel_config"].data =
       config::Value::Map{{"fused_linear_cross_entropy", config::Value{false}}};
-  const nn::KernelSet set = kernel_set(config);
+  const nn::KernelSet set = kernel_set(loaded);
   EXPECT_EQ(set.norm, Form::plain);
   EXPECT_EQ(set.loss, Form::plain);
   EXPECT_EQ(set.rope, Form::fused);
@@ -35,15 +37,17 @@ TEST(KernelPatches, turn_ops_off_one_by_one) {
 }
 
 TEST(KernelPatches, without_liger_are_all_plain) {
-  TrainConfig config;
+  LoadedConfig loaded;
+  TrainConfig& config = loaded.config;
   config.trainer.layout["use_liger_kernel"].data = false;
-  EXPECT_EQ(text_of(kernel_set(config), kGpu),
+  EXPECT_EQ(text_of(kernel_set(loaded), kGpu),
             "fused, by request plain: norm, rope and attention, activation, head");
 }
 
 TEST(KernelPatches, that_a_cpu_cannot_serve_are_named) {
-  TrainConfig config;
-  EXPECT_EQ(text_of(kernel_set(config), c10::kCPU), "ATen's");
+  LoadedConfig loaded;
+  TrainConfig& config = loaded.config;
+  EXPECT_EQ(text_of(kernel_set(loaded), c10::kCPU), "ATen's");
   EXPECT_EQ(notice_of_patches(config, c10::kCPU), "");
   config.monkey_patch = {"liger", "rmpad"};
   config.trainer.layout["use_liger_kernel"].data = true;
@@ -58,11 +62,11 @@ TEST(KernelPatches, that_do_not_apply_to_the_model_are_refused) {
   const auto model = [](const nlohmann::json& config) {
     return models::model_entry(config, "test").make(config, "test");
   };
-  const auto text = model(small_text_model()), seeing = model(small_seeing_model());
+  const auto text = model(step::small_text_model()), seeing = model(step::small_seeing_model());
   LoadedConfig loaded;
-  const auto refusal = [&](const models::Model& m) {
+  const auto refusal = [&](models::Model& m) {
     try {
-      check_patches(loaded, m.params());
+      patch_structure(loaded, m);
     } catch (const Error& e) {
       return std::string(e.what());
     }

@@ -27,6 +27,10 @@ nlohmann::ordered_json to_json(const StepMetrics& row, const Machine& machine) {
   j["learning_rate"] = number(row.learning_rate);
   for (const auto& [name, rate] : row.group_learning_rates)
     j["learning_rate/" + name] = number(rate);
+  for (const StepMetrics::NetworkMetrics& network : row.networks) {
+    j["grad_norm/" + network.name] = number(network.grad_norm);
+    j["learning_rate/" + network.name] = number(network.learning_rate);
+  }
   j["tokens"] = row.tokens;
   j["supervised_tokens"] = row.supervised_tokens;
   j["samples"] = row.samples;
@@ -47,6 +51,7 @@ nlohmann::ordered_json to_json(const EvaluationResult& result, int64_t step, dou
   j["step"] = step;
   j["epoch"] = number(epoch);
   j["eval_loss"] = number(result.loss);
+  for (const auto& [name, mean] : result.terms) j["eval_" + name] = number(mean);
   j["eval_perplexity"] = number(result.perplexity());
   j["eval_supervised_tokens"] = result.supervised_tokens;
   j["eval_samples"] = result.samples;

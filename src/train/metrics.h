@@ -23,6 +23,12 @@ struct StepMetrics {
   double learning_rate = 0;             ///< that the update used
   /// The same of weights with one of their own, by the module_pattern of the config.
   std::vector<std::pair<std::string, double>> group_learning_rates;
+  /// Of the networks but the first.
+  struct NetworkMetrics {
+    std::string name;
+    double learning_rate = 0, grad_norm = 0;
+  };
+  std::vector<NetworkMetrics> networks;
   int64_t tokens = 0, supervised_tokens = 0, samples = 0;
   double step_seconds = 0, data_wait_seconds = 0;
   double flops = 0, lmms_engine_flops = 0;

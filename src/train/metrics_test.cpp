@@ -34,6 +34,17 @@ TEST(Metrics, row_of_a_step_has_these_fields_in_this_order) {
                       "data_wait_ms", "peak_memory_bytes", "skipped_samples"}));
 }
 
+TEST(Metrics, of_several_networks_and_terms_are_told_by_their_names) {
+  StepMetrics row;
+  row.networks = {{.name = "discriminator", .learning_rate = 1e-3, .grad_norm = 2}};
+  const auto step = nlohmann::json(to_json(row, {1e12, 1}));
+  EXPECT_EQ(step["grad_norm/discriminator"], 2);
+  EXPECT_EQ(step["learning_rate/discriminator"], 1e-3);
+  EvaluationResult result;
+  result.terms = {{"distance", 0.5}};
+  EXPECT_EQ(nlohmann::json(to_json(result, 1, 0.0))["eval_distance"], 0.5);
+}
+
 TEST(Metrics, floats_come_back_to_the_last_bit) {
   StepMetrics row;
   row.loss = std::nextafter(0.1, 1.0);

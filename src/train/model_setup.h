@@ -8,10 +8,11 @@
 #include <string>
 
 #include "models/config.h"
+#include "step/load_network.h"
+#include "step/step.h"
 #include "text/tokenizer.h"
 #include "train/config.h"
-#include "train/device.h"
-#include "train/step.h"
+#include "train/place.h"
 
 namespace lmms::train {
 
@@ -31,29 +32,12 @@ nlohmann::json model_config(const LoadedConfig& loaded, const std::filesystem::p
 /// overwrite_config that change nothing.
 ModelSource make_model(const LoadedConfig& loaded, const Place& place);
 
-/// Freezes what trainer_args.freeze_modules names. Throws Error.
-void freeze_modules(nn::ParamTable& params, const LoadedConfig& loaded);
+/// How the model that the config describes is trained. `micro_steps`: of a step; with one under
+/// bf16, gradients are bf16 too.
+step::NetworkOptions network_options(const LoadedConfig& loaded, int64_t micro_steps,
+                                     c10::Device device);
 
-/// Freezes modules, lays out memory on the device, and fills it: weights of `source.folder`, or
-/// HF's initialisation. `micro_steps`: of a step; with one under bf16, gradients are bf16 too.
-/// Without `load` the weights are left for a checkpoint to fill. Throws Error, also for weights
-/// that are not finite and for an ema_param_filter that takes no weight that is trained.
-Network make_network(ModelSource source, const LoadedConfig& loaded, int64_t micro_steps,
-                     c10::Device device, bool load);
-
-/// Throws Error(where) that names the first tensor with a NaN or an infinity, if there is one.
-void refuse_not_finite(const Network& network, const std::filesystem::path& where,
-                       const std::string& fix);
-
-/// Throws Error if the config's processor puts images where the model sees none, or under another
-/// token than the model's.
-void check_images(const models::Model& model, const text::Tokenizer& tokenizer,
-                  const LoadedConfig& loaded);
-
-/// A checkpoint folder to compute with, not to train: no gradients, masters or optimiser. `dtype`:
-/// of the weights; absent: that of the checkpoint. `overwriting`: a config whose overwrite_config
-/// counts, as if the folder were its model; nullptr: none. Throws Error.
-Network load_network(const std::filesystem::path& folder, std::optional<at::ScalarType> dtype,
-                     c10::Device device, const LoadedConfig* overwriting = nullptr);
+/// The config's overwrite_config, for a checkpoint that is computed with as if it were its model.
+step::ConfigOverwrite config_overwrite(const LoadedConfig& loaded);
 
 }  // namespace lmms::train

@@ -3,19 +3,22 @@
 #include <memory>
 #include <optional>
 
+#include "generate/answers.h"
 #include "objectives/objective.h"
 #include "train/data_setup.h"
-#include "train/generation/answers.h"
 #include "train/model_setup.h"
 
 namespace lmms::train {
 
 struct OpenedRun {
   ModelSource source;  ///< a structure, without memory
-  std::unique_ptr<objectives::Objective> objective;
+  std::shared_ptr<const objectives::Objective> objective;
   RunData data;
-  std::optional<Questions> questions;  ///< where eval_generate has some
+  std::optional<generate::Questions> questions;  ///< where eval_generate has some
 };
+
+/// That of the config's trainer_type.
+std::shared_ptr<const objectives::Objective> make_objective(const LoadedConfig& loaded);
 
 /// Makes the model's structure and the objective, opens data sets and tokenizer, and checks that
 /// they fit each other, that output_dir is none of the folders that are read, and that what

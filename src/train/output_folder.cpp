@@ -8,12 +8,12 @@
 #include <string_view>
 #include <vector>
 
+#include "checkpoint/finished.h"
 #include "checkpoint/side_files.h"
 #include "core/files.h"
 #include "core/format.h"
 #include "core/log.h"
 #include "train/config_changes.h"
-#include "train/finished.h"
 #include "train/tensorboard.h"
 
 namespace lmms::train {
@@ -98,13 +98,13 @@ std::vector<fs::path> earlier_files(const TrainerArgs& args, bool history) {
     for (const char* name : {"metrics.jsonl", "journal.jsonl", "report.html", "profile"})
       names.emplace_back(name);
     names.push_back(event_folder(output, args.run_name).lexically_relative(output));
-    names.emplace_back(kConfigFile);
+    names.emplace_back(checkpoint::kConfigFile);
   }
   std::sort(names.begin(), names.end());
   names.erase(std::unique(names.begin(), names.end()), names.end());
   std::stable_partition(names.begin(), names.end(),
-                        [](const fs::path& name) { return name != kConfigFile; });
-  names.insert(names.begin(), kFinishedFile);
+                        [](const fs::path& name) { return name != checkpoint::kConfigFile; });
+  names.insert(names.begin(), checkpoint::kFinishedFile);
   std::erase_if(names, [&](const fs::path& name) {
     return !fs::exists(fs::symlink_status(output / name, ignored));
   });
@@ -166,7 +166,7 @@ void check_output_folder(const LoadedConfig& loaded, const fs::path& model_folde
 void move_earlier_aside(const LoadedConfig& loaded, const checkpoint::Checkpoint* from) {
   const TrainerArgs& args = loaded.config.trainer;
   const fs::path output = args.output_dir;
-  const auto before = read_file(output / kConfigFile);
+  const auto before = read_file(output / checkpoint::kConfigFile);
   const bool goes_on = from != nullptr && lies_in(*from, output);
   if (goes_on && before) return;
 
@@ -183,7 +183,7 @@ void move_earlier_aside(const LoadedConfig& loaded, const checkpoint::Checkpoint
     return;
   }
   const std::vector<std::string> changes = config_changes(*before, loaded.config);
-  const bool finished = finished_steps(output).has_value();
+  const bool finished = checkpoint::finished_steps(output).has_value();
   const bool begins_again = args.resume_from_checkpoint.automatic && !finished && changes.empty();
   if (begins_again) return;
   for (const std::string& change : changes)

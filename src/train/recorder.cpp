@@ -6,7 +6,8 @@
 #include "core/clock.h"
 #include "core/format.h"
 #include "core/log.h"
-#include "train/html/html.h"
+#include "report/html/html.h"
+#include "train/report_setup.h"
 
 namespace lmms::train {
 namespace {
@@ -17,39 +18,11 @@ using std::chrono::steady_clock;
 // Between two records of the data.
 constexpr std::chrono::seconds kDataPause{20};
 
-bool asks_for(const TrainerArgs& args, std::initializer_list<const char*> sinks) {
-  return std::any_of(args.report_to.begin(), args.report_to.end(), [&](const std::string& given) {
-    return std::find(sinks.begin(), sinks.end(), given) != sinks.end();
-  });
-}
-
 // What names a picture in the journal.
 std::string key_of(const std::string& url) {
   uint64_t hash = 14695981039346656037u;  // FNV-1a
   for (const char c : url) hash = (hash ^ static_cast<uint8_t>(c)) * 1099511628211u;
   return fmt::format("{:016x}", hash);
-}
-
-// Of an evaluation its own fields alone: the others stand in the row of its step.
-std::vector<EventFile::Scalar> scalars_of(const nlohmann::ordered_json& row) {
-  const bool evaluation = is_evaluation(row);
-  std::vector<EventFile::Scalar> out;
-  for (const auto& [field, value] : row.items()) {
-    if (field == "step" || !value.is_number() || (evaluation && !field.starts_with("eval_")))
-      continue;
-    out.emplace_back(event_tag(field), value);
-  }
-  return out;
-}
-
-// As a shell takes it.
-std::string quoted(const std::string& path) {
-  constexpr std::string_view kPlain =
-      "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/._-+=:,@%";
-  if (!path.empty() && path.find_first_not_of(kPlain) == std::string::npos) return path;
-  std::string out = "'";
-  for (const char c : path) out += c == '\'' ? std::string("'\\''") : std::string(1, c);
-  return out + "'";
 }
 
 int64_t bytes_below(const fs::path& folder) {
@@ -77,29 +50,28 @@ nlohmann::json skipped_of(const data::SkipCounts& counts) {
 
 }  // namespace
 
-Recorder::Recorder(const TrainerArgs& args, int64_t last_step, bool evaluation_due,
-                   JournalFile& journal)
+Recorder::Recorder(const TrainerArgs& args, const MetricSinkRegistry& sinks, int64_t last_step,
+                   bool evaluation_due, JournalFile& journal)
     : output_(args.output_dir),
-      first_event_step_(last_step == 0 || evaluation_due ? last_step : last_step + 1),
-      wandb_(asks_for(args, {"wandb", "all"})),
       journal_(journal),
-      metrics_(output_, last_step, evaluation_due) {
-  if (asks_for(args, {"tensorboard", "wandb", "all"}))
-    event_folder_ = event_folder(output_, args.run_name);
-}
+      metrics_(output_, last_step, evaluation_due),
+      sinks_(sinks, args.report_to,
+             {.output_dir = output_,
+              .run_name = args.run_name,
+              .first_step = last_step == 0 || evaluation_due ? last_step : last_step + 1}) {}
 
 Recorder::~Recorder() = default;
 
 void Recorder::begin(nlohmann::json start) {
   const int64_t step = start.at("step").get<int64_t>();
   journal_.open(output_, step, std::move(start));
-  if (event_folder_) events_.emplace(*event_folder_, first_event_step_);
-  report_.emplace(output_);
+  sinks_.open();
+  report_.emplace(output_, config_facts);
 }
 
 void Recorder::write(const nlohmann::ordered_json& row) {
   metrics_.write(row);
-  if (events_) events_->scalars(row.at("step"), unix_seconds(), scalars_of(row));
+  sinks_.write(row);
 }
 
 void Recorder::step(const StepMetrics& row, const Machine& machine) {
@@ -120,13 +92,13 @@ void Recorder::evaluation(const Evaluation& evaluation, int64_t step, double epo
   }
   if (evaluation.result || exact) write(row);
   if (evaluation.answers) answers(*evaluation.answers);
-  if (events_) events_->flush();
+  sinks_.flush();
   report_->refresh();
 }
 
-void Recorder::answers(const Answers& answers) {
+void Recorder::answers(const generate::Answers& answers) {
   nlohmann::json list = nlohmann::json::array(), pictures = nlohmann::json::object();
-  for (const Answer& a : answers.shown) {
+  for (const generate::Answer& a : answers.shown) {
     nlohmann::json entry = {
         {"prompt", a.prompt}, {"answer", a.text}, {"tokens", a.tokens}, {"finished", a.finished}};
     if (a.row > 0) entry["row"] = a.row;
@@ -168,7 +140,7 @@ void Recorder::checkpoint(const fs::path& path, double seconds) {
   journal_.write(
       "checkpoint",
       {{"path", path.filename().string()}, {"bytes", bytes_below(path)}, {"seconds", seconds}});
-  if (events_) events_->flush();
+  sinks_.flush();
   report_->refresh();
 }
 
@@ -177,20 +149,13 @@ void Recorder::end(RunEnd how, const std::string& text) {
                       : how == RunEnd::interrupted ? "interrupted"
                                                    : "failed";
   journal_.write("end", {{"state", state}, {"text", text}});
-  events_.reset();
+  sinks_.close();
   report_.reset();  // the last page
 }
 
 std::vector<std::string> Recorder::pointers() const {
-  std::vector<std::string> out = {"report: " + html::file_link(output_ / "report.html")};
-  if (event_folder_) out.push_back("events: tensorboard --logdir " + quoted(output_.string()));
-  if (wandb_) {
-    // later versions of wandb have lost the option
-    out.push_back(
-        fmt::format("import into W&B: pip install 'wandb<0.30' && wandb sync "
-                    "--sync-tensorboard {}",
-                    quoted(event_folder_->string())));
-  }
+  std::vector<std::string> out = {"report: " + report::html::file_link(output_ / "report.html")};
+  for (std::string& line : sinks_.pointers()) out.push_back(std::move(line));
   return out;
 }
 

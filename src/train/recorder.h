@@ -1,6 +1,6 @@
 #pragma once
 /// Everything that a run writes about itself while it goes on: metrics.jsonl, journal.jsonl,
-/// report.html and, where report_to asks for them, TensorBoard's event files.
+/// report.html and what report_to asks for (train/metric_sink.h).
 #include <chrono>
 #include <filesystem>
 #include <memory>
@@ -11,21 +11,21 @@
 #include <vector>
 
 #include "data/policy.h"
+#include "generate/answers.h"
+#include "report/live_report.h"
 #include "train/config.h"
 #include "train/data_statistics.h"
 #include "train/evaluation.h"
-#include "train/generation/answers.h"
 #include "train/journal_file.h"
+#include "train/metric_sink.h"
 #include "train/metrics.h"
-#include "train/report/live_report.h"
-#include "train/tensorboard.h"
 
 namespace lmms::train {
 
 /// What an evaluation found: eval_loss, answers, or both.
 struct Evaluation {
   std::optional<EvaluationResult> result;
-  std::optional<Answers> answers;
+  std::optional<generate::Answers> answers;
 };
 
 /// How a run ended.
@@ -35,7 +35,8 @@ class Recorder {
  public:
   /// Cuts metrics.jsonl to what lies before the step that follows `last_step`; writes nothing else.
   /// `journal` must outlive the recorder.
-  Recorder(const TrainerArgs& args, int64_t last_step, bool evaluation_due, JournalFile& journal);
+  Recorder(const TrainerArgs& args, const MetricSinkRegistry& sinks, int64_t last_step,
+           bool evaluation_due, JournalFile& journal);
   ~Recorder();
 
   /// The run begins, or goes on after `last_step`. `start` is the journal's record of it.
@@ -57,15 +58,12 @@ class Recorder {
 
  private:
   void write(const nlohmann::ordered_json& row);
-  void answers(const Answers& answers);
+  void answers(const generate::Answers& answers);
 
   std::filesystem::path output_;
-  int64_t first_event_step_;
-  std::optional<std::filesystem::path> event_folder_;  // where report_to asks for events
-  bool wandb_ = false;
   JournalFile& journal_;
   MetricsFile metrics_;
-  std::optional<EventFile> events_;
+  MetricSinks sinks_;
   std::optional<report::LiveReport> report_;
   std::chrono::steady_clock::time_point data_written_{};
   std::set<std::string> pictures_;  // that the journal has since this start, by key

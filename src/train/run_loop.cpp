@@ -1,7 +1,7 @@
 #include "train/run_loop.h"
 
 #include <ATen/ops/empty.h>
-#include <c10/util/Exception.h>
+#include <ATen/ops/stack.h>
 
 #include <chrono>
 #include <cmath>
@@ -9,17 +9,20 @@
 #include <limits>
 #include <nlohmann/json.hpp>
 
+#include "checkpoint/finished.h"
 #include "core/format.h"
 #include "core/log.h"
 #include "data/loader_state.h"
 #include "kernels/device.h"
+#include "step/step_work.h"
 #include "train/batch_text.h"
 #include "train/evaluation.h"
-#include "train/finished.h"
-#include "train/generation/answers.h"
-#include "train/profile/profiler.h"
+#include "train/event_intervals.h"
+#include "train/progress.h"
 #include "train/recorder.h"
-#include "train/step_work.h"
+#include "train/registries.h"
+#include "train/signals.h"
+#include "train/step_profiler.h"
 
 namespace lmms::train {
 namespace {
@@ -30,28 +33,48 @@ double seconds_between(Clock::time_point from, Clock::time_point to) {
   return std::chrono::duration<double>(to - from).count();
 }
 
-Rhythm::Beat beat(const LoadedConfig& loaded, Every strategy, const char* key, double value,
-                  std::optional<int64_t> total) {
-  if (strategy != Every::steps) return {0, strategy == Every::epoch};
-  if (value < 1 && !total) {
-    throw Error(loaded.where(std::string("trainer_args.") + key),
-                "a share of all steps, and with packing their number is not known",
-                "give steps, or set trainer_args.max_steps");
-  }
-  return {steps_of(value, total.value_or(0)), false};
+/// A copy on the host, complete once the device has come to it.
+at::Tensor on_host(const at::Tensor& tensor) {
+  at::Tensor host =
+      at::empty(tensor.sizes(),
+                at::TensorOptions().dtype(tensor.scalar_type()).pinned_memory(tensor.is_cuda()));
+  host.copy_(tensor, /*non_blocking=*/true);
+  return host;
 }
 
 /// What of a step waits to be read from the device.
 struct PendingRow {
   StepMetrics row;
-  StepWork work;       // kept until the device is through with it
-  at::Tensor control;  // a copy on the host, complete once `copied` is reached
+  step::StepWork work;  // kept until the device is through with it
+  // copies on the host, complete once `copied` is reached
+  std::vector<at::Tensor> controls;  // bytes of a StepControl, by network
+  std::vector<size_t> term_numbers;  // of those that were added
+  at::Tensor terms;
   std::shared_ptr<void> copied;
   std::shared_ptr<void> previous;  // the same of the step before, where this one followed at once
   double progress = 0;
   bool logged = false;             // goes into metrics.jsonl
   Clock::time_point begun, ended;  // of the step, the wait for its data included
 };
+
+/// How units run, as text that another rank reads: kernels are the same on all.
+std::string text_of(const plan::Choice& choice) {
+  nlohmann::json units = nlohmann::json::object();
+  for (const auto& [unit, keep] : choice.context.of_unit) units[unit] = static_cast<int>(keep);
+  return nlohmann::json{
+      {"keep", static_cast<int>(choice.context.keep)}, {"units", units}, {"notice", choice.notice}}
+      .dump();
+}
+
+plan::Choice choice_from(const std::string& text, const nn::RunContext& before) {
+  const nlohmann::json json = nlohmann::json::parse(text);
+  plan::Choice out{before, json.at("notice")};
+  out.context.keep = static_cast<nn::Keep>(json.at("keep").get<int>());
+  out.context.of_unit.clear();
+  for (const auto& [unit, keep] : json.at("units").items())
+    out.context.of_unit[unit] = static_cast<nn::Keep>(keep.get<int>());
+  return out;
+}
 
 class Loop {
  public:
@@ -61,9 +84,10 @@ class Loop {
         context_(parts.context),
         args_(parts.loaded.config.trainer),
         total_(parts.loader.total_steps()),
-        rhythm_(rhythm_of(parts.loaded, total_)),
-        runner_(plain_runner()),
-        recorder_(args_, state.step, state.evaluation_due, parts.journal),
+        intervals_(event_intervals(parts.loaded, total_)),
+        runner_(step::plain_runner()),
+        recorder_(args_, parts.loaded.registries->metric_sinks, state.step, state.evaluation_due,
+                  parts.journal),
         progress_(!args_.disable_tqdm),
         evaluated_at_(recorder_.last_evaluation()),
         saved_at_(state.step) {
@@ -72,17 +96,18 @@ class Loop {
 
   Exit run(const nlohmann::json& start) {
     std::optional<data::StepBatch> batch = next();
-    if (!batch && finished_steps(args_.output_dir) == state_.step) {
+    if (!batch && checkpoint::finished_steps(args_.output_dir) == state_.step) {
       log::notice(fmt::format("{} holds the model of all {} steps: the run is finished",
                               args_.output_dir, state_.step));
       return Exit::done;
     }
-    mark_begun(args_.output_dir, state_.config);
+    checkpoint::mark_begun(args_.output_dir, state_.config);
     try {
       recorder_.begin(start);
       log::info(recorder_.pointers().front());
       return go_on(std::move(batch));
     } catch (const std::exception& e) {
+      parts_.control.fail(e.what());
       keep_last_row();
       record_data(/*now=*/true);
       recorder_.end(RunEnd::failed, e.what());
@@ -92,19 +117,23 @@ class Loop {
 
  private:
   Exit go_on(std::optional<data::StepBatch> batch) {
+    using Next = step::ControlPlane::Next;
     if (evaluates() && args_.eval_on_start && state_.step == 0) evaluate_now();
-    if (evaluates() && state_.evaluation_due) evaluate_on_time();
+    if (evaluates() && state_.evaluation_due) evaluate_at_interval();
     started_ = Clock::now();
     progress_at_start_ = batch ? batch->progress_before : 1;
-    for (; batch && !stopped(); batch = next()) {
+    Next next_act = parts_.control.before_step(signalled(), batch.has_value());
+    while (next_act == Next::step) {
       if (profiler_) profiler_->before(batch->step);
       train(*batch);
       if (profiler_) profiler_->after(batch->step);
-      if (evaluates() && due(rhythm_.evaluate)) evaluate_on_time();
-      if (due(rhythm_.save)) save_now();
+      if (evaluates() && is_due(intervals_.evaluate)) evaluate_at_interval();
+      if (is_due(intervals_.save)) save_now();
+      batch = next();
+      next_act = parts_.control.before_step(signalled(), batch.has_value());
     }
     if (profiler_) profiler_->close();
-    return stopped() ? interrupted() : finish();
+    return next_act == Next::stop ? interrupted() : finish();
   }
 
   /// What `read` returns, which reads data and changes nothing of the training. Its Error ends the
@@ -126,30 +155,28 @@ class Loop {
       save_now();
       log::notice(fmt::format(
           "saved step {}: the run can go on from there once what follows is mended", state_.step));
-    } catch (const std::exception& e) {  // the failure that came first is the one to tell
+    } catch (const std::exception& e) {  // the failure that came first is the one to show
       log::warning(fmt::format("the steps after {} could not be saved: {}", before, e.what()));
     }
   }
 
-  /// As keeping_steps, for a forward on the device: one that finds no memory is tried once more.
-  template <class Forward>
-  auto evaluating(const Forward& forward) {
-    for (bool again = false;; again = true) {
-      try {
-        return keeping_steps(forward);
-      } catch (const c10::OutOfMemoryError& e) {
-        if (again) {
-          save_before_the_end();
-          throw Error(fmt::format("step {}", state_.step),
-                      std::string("an evaluation finds no memory on the device: ") +
-                          e.what_without_backtrace(),
+  /// Of a forward of an evaluation that finds no memory: it is tried once more.
+  step::Retries evaluation_retries() {
+    return {.propose = [retried = false]() mutable -> std::optional<std::string> {
+              if (std::exchange(retried, true)) return std::nullopt;
+              return "";
+            },
+            .change = [this](const std::string&) { kernels::release_unused_memory(parts_.device); },
+            .give_up =
+                [this](const std::string& cause) {
+                  save_before_the_end();
+                  throw Error(
+                      fmt::format("step {}", state_.step),
+                      "an evaluation finds no memory on the device: " + cause,
                       "lower trainer_args.per_device_eval_batch_size, or limit samples by "
                       "dataset_config.max_length (packing_length is no limit in evaluation)",
                       Exit::failed);
-        }
-      }
-      kernels::release_unused_memory(parts_.device);
-    }
+                }};
   }
 
   /// Whether an evaluation has something to do.
@@ -162,17 +189,21 @@ class Loop {
     return batch;
   }
 
-  bool stopped() const { return signals_.received() != 0; }
+  /// This rank alone.
+  bool signalled() const { return signals_.received() != 0; }
+  /// All ranks ask, and get the same answer.
+  bool stopped() const { return parts_.control.any(signalled()); }
 
   /// After the last step.
-  bool due(const Rhythm::Beat& beat) const {
-    return (beat.steps > 0 && state_.step % beat.steps == 0) || (beat.epochs && epoch_ended_);
+  bool is_due(const EventIntervals::Interval& interval) const {
+    return interval.is_due(state_.step, epoch_ended_);
   }
 
   void train(const data::StepBatch& batch) {
     const auto begun = Clock::now() - waited_;
-    std::optional<StepWork> work;  // nothing if every record was skipped: nothing to learn from
-    if (batch.supervised_tokens > 0) work = keeping_steps([&] { return upload(batch); });
+    std::optional<step::StepWork> work;  // nothing if all was skipped: nothing to learn from
+    if (objectives::has_any_term(parts_.objective, batch))
+      work = keeping_steps([&] { return upload(batch); });
     epoch_ended_ = std::floor(batch.epoch + 1e-9) > std::floor(state_.epoch + 1e-9);
     state_.epoch = batch.epoch;
     state_.step = batch.step;
@@ -180,43 +211,36 @@ class Loop {
     last_ = batch.snapshot;
     recorder_.set_step(state_.step);
 
+    std::vector<std::vector<double>> rates;  // by network and group
+    for (const step::Network& network : parts_.trained.networks)
+      rates.push_back(step::learning_rates(network, batch.step - 1, batch.progress_before));
     PendingRow pending;
     pending.begun = begun;
-    pending.logged = due(rhythm_.log) || (rhythm_.log_first && batch.step == 1);
+    pending.logged = is_due(intervals_.log) || (intervals_.log_first && batch.step == 1);
     pending.progress = batch.progress;
-    StepMetrics& row = pending.row;
-    row.step = batch.step;
-    row.epoch = batch.epoch;
-    row.tokens = batch.tokens;
-    row.supervised_tokens = batch.supervised_tokens;
-    row.samples = batch.samples;
-    row.data_wait_seconds = std::chrono::duration<double>(waited_).count();
-    row.skipped_samples = batch.skipped.total();
-    const std::vector<double> rates = learning_rates(batch.step - 1, batch.progress_before);
-    row.learning_rate = rates.front();
-    for (size_t g = 1; g < rates.size(); ++g)
-      row.group_learning_rates.emplace_back(parts_.network.groups[g].name, rates[g]);
+    pending.row = row_of(batch, rates);
     if (args_.print_batch_input_steps > 0 && batch.step % args_.print_batch_input_steps == 0) {
       log::info(fmt::format("step {}, ", batch.step) +
                 first_sample_text(batch.micro_steps.front(), parts_.data.processing.tokenizer));
     }
 
-    optim::Ema* ema = parts_.network.ema.get();
-    if (ema != nullptr) ema->before_update(batch.step);
+    for (step::Network& network : parts_.trained.networks)
+      if (network.ema) network.ema->before_update(batch.step);
     if (!work) {
-      row.skipped = true;
-      row.loss = row.grad_norm = std::numeric_limits<double>::quiet_NaN();
+      pending.row.skipped = true;
+      pending.row.loss = pending.row.grad_norm = std::numeric_limits<double>::quiet_NaN();
       read_pending();
       pending.ended = Clock::now();
       write(pending);
       return;
     }
-    row.flops = work->flops;
-    row.lmms_engine_flops = work->lmms_engine_flops;
-    run_step(batch, *work, rates);
-    if (ema != nullptr) ema->after_update(batch.step, parts_.network.optimizer->skipped());
+    pending.row.flops = work->flops;
+    pending.row.lmms_engine_flops = work->lmms_engine_flops;
+    const objectives::StepValues values = run_step(batch, *work, rates);
+    for (step::Network& network : parts_.trained.networks)
+      if (network.ema) network.ema->after_update(batch.step, network.decision->skipped());
     pending.work = *std::move(work);
-    pending.control = on_host(parts_.network.optimizer->control_bytes());
+    copy_results(values, pending);
     pending.copied = kernels::record_event(parts_.device);
     pending.previous = std::exchange(last_copied_, pending.copied);
     if (!parts_.device.is_cuda()) {
@@ -231,63 +255,91 @@ class Loop {
     if (before) read(std::move(*before));
   }
 
-  StepWork upload(const data::StepBatch& batch) {
-    for (bool again = false;; again = true) {
-      try {
-        return step_work(
-            batch, *parts_.network.model, parts_.device,
-            {parts_.loaded.config.compat.loss, static_cast<int>(parts_.machine.ranks)});
-      } catch (const c10::OutOfMemoryError& e) {
-        if (again) throw out_of_memory(batch, e);
-      }
-      kernels::release_unused_memory(parts_.device);
-    }
+  /// What is known of a step before it runs.
+  StepMetrics row_of(const data::StepBatch& batch,
+                     const std::vector<std::vector<double>>& rates) const {
+    StepMetrics row;
+    row.step = batch.step;
+    row.epoch = batch.epoch;
+    row.tokens = batch.tokens;
+    row.supervised_tokens = batch.supervised_tokens;
+    row.samples = batch.samples;
+    row.data_wait_seconds = std::chrono::duration<double>(waited_).count();
+    row.skipped_samples = batch.skipped.total();
+    row.learning_rate = rates.front().front();
+    const step::Network& main = parts_.trained.main();
+    for (size_t g = 1; g < rates.front().size(); ++g)
+      row.group_learning_rates.emplace_back(main.groups[g].name, rates.front()[g]);
+    for (size_t n = 1; n < rates.size(); ++n)
+      row.networks.push_back({parts_.trained.networks[n].name, rates[n].front()});
+    return row;
   }
 
-  Error out_of_memory(const data::StepBatch& batch, const c10::OutOfMemoryError& e) const {
+  /// Begins to copy what a step decided and summed to the host.
+  void copy_results(const objectives::StepValues& values, PendingRow& pending) const {
+    for (const step::Network& network : parts_.trained.networks)
+      pending.controls.push_back(on_host(network.decision->bytes()));
+    if (values.terms.size() < 2) return;  // the loss is the only one
+    std::vector<at::Tensor> terms;
+    for (size_t t = 0; t < values.terms.size(); ++t) {
+      if (!values.terms[t].defined()) continue;
+      pending.term_numbers.push_back(t);
+      terms.push_back(values.terms[t].to(at::kDouble));
+    }
+    if (!terms.empty()) pending.terms = on_host(at::stack(terms));
+  }
+
+  step::StepWork upload(const data::StepBatch& batch) {
+    step::StepWork work;
+    parts_.control.until_memory_suffices(
+        [&] {
+          work = step::step_work(batch, *parts_.trained.main().model, parts_.objective,
+                                 parts_.device, parts_.control.count());
+        },
+        {.propose = [retried = false]() mutable -> std::optional<std::string> {
+           if (std::exchange(retried, true)) return std::nullopt;
+           return "";
+         },
+         .change = [this](const std::string&) { kernels::release_unused_memory(parts_.device); },
+         .give_up = [&](const std::string& cause) { throw out_of_memory(batch, cause); }});
+    return work;
+  }
+
+  Error out_of_memory(const data::StepBatch& batch, const std::string& cause) const {
     return parts_.adviser.out_of_memory(batch, context_, kernels::peak_memory_bytes(parts_.device),
-                                        e.what_without_backtrace());
+                                        cause);
   }
 
-  // Until the update a step changes nothing but gradients, which it sets to zero first: one that
-  // finds no memory can be run again with less kept.
-  void run_step(const data::StepBatch& batch, const StepWork& work,
-                const std::vector<double>& rates) {
-    for (bool again = false;; again = true) {
-      try {
-        train_step(parts_.network, parts_.objective, *runner_, work.micro_steps, context_, rates);
-        return;
-      } catch (const c10::OutOfMemoryError& e) {
-        auto less = again ? std::nullopt : parts_.adviser.choose_again(batch, context_);
-        if (!less) throw out_of_memory(batch, e);
-        log::notice(less->told);
-        context_ = std::move(less->context);
-      }
-      kernels::release_unused_memory(parts_.device);
-    }
-  }
-
-  // Of each group of weights, for the update after `done` steps.
-  std::vector<double> learning_rates(int64_t done, double progress) const {
-    std::vector<double> out{parts_.learning_rate(done, progress)};
-    const std::vector<ParameterGroup>& groups = parts_.network.groups;
-    for (size_t g = 1; g < groups.size(); ++g)
-      out.push_back(parts_.learning_rate.of(groups[g].learning_rate, done, progress));
-    return out;
-  }
-
-  static at::Tensor on_host(const at::Tensor& bytes) {
-    at::Tensor host = at::empty(
-        bytes.sizes(), at::TensorOptions().dtype(at::kByte).pinned_memory(bytes.is_cuda()));
-    host.copy_(bytes, /*non_blocking=*/true);
-    return host;
+  // Until its update a phase changes nothing but gradients, which it sets to zero first: one that
+  // finds no memory can be run again, once, with less kept.
+  objectives::StepValues run_step(const data::StepBatch& batch, const step::StepWork& work,
+                                  const std::vector<std::vector<double>>& rates) {
+    bool retried = false;
+    const step::Retries retries{
+        .propose = [&]() -> std::optional<std::string> {
+          if (std::exchange(retried, true)) return std::nullopt;
+          const auto choice = parts_.adviser.choose_less(batch, context_);
+          return choice ? std::optional(text_of(*choice)) : std::nullopt;
+        },
+        .change =
+            [&](const std::string& proposal) {
+              plan::Choice choice = choice_from(proposal, context_);
+              log::notice(choice.notice);
+              context_ = std::move(choice.context);
+              kernels::release_unused_memory(parts_.device);
+            },
+        .give_up = [&](const std::string& cause) { throw out_of_memory(batch, cause); }};
+    return step::train_step(parts_.trained, parts_.objective, *runner_, work.micro_steps, context_,
+                            rates, [&](const std::function<void()>& attempt) {
+                              parts_.control.until_memory_suffices(attempt, retries);
+                            });
   }
 
   // Of the step before the one that failed, whose numbers are still on their way.
   void keep_last_row() noexcept {
     try {
       read_pending();
-    } catch (const std::exception&) {  // the failure that came first is the one to tell
+    } catch (const std::exception&) {  // the failure that came first is the one to show
     }
   }
 
@@ -301,32 +353,58 @@ class Loop {
 
   void read(PendingRow pending) {
     kernels::wait_event(pending.copied);
-    kernels::AdamwControl control;
-    std::memcpy(&control, pending.control.const_data_ptr(), sizeof(control));
+    std::vector<kernels::StepControl> controls(pending.controls.size());
+    for (size_t n = 0; n < controls.size(); ++n)
+      std::memcpy(&controls[n], pending.controls[n].const_data_ptr(), sizeof(controls[n]));
     StepMetrics& row = pending.row;
-    row.loss = control.loss;
-    row.grad_norm = control.norm;
-    row.skipped = control.skip != 0;
-    state_.applied_updates = control.applied;
-    state_.skipped_in_a_row = control.skipped_in_a_row;
-    if (row.skipped) {
-      ++state_.skipped_steps;
+    row.loss = controls.front().loss;
+    row.grad_norm = controls.front().norm;
+    for (size_t n = 1; n < controls.size(); ++n) row.networks[n - 1].grad_norm = controls[n].norm;
+    for (size_t t = 0; t < pending.term_numbers.size(); ++t) {
+      row.terms[parts_.objective.terms()[pending.term_numbers[t]].name] =
+          pending.terms.const_data_ptr<double>()[t];
+    }
+    state_.applied_updates = controls.front().applied;
+    state_.skipped_in_a_row = controls.front().skipped_in_a_row;
+    for (size_t n = 0; n < controls.size(); ++n) check_fault(row.step, controls[n]);
+    for (size_t n = 0; n < controls.size(); ++n) {
+      if (controls[n].skip == 0) continue;
+      row.skipped = true;
       log::warning(
-          fmt::format("step {}: loss {} and gradient norm {} are not both finite; the update is "
-                      "skipped ({} in a row)",
-                      row.step, row.loss, row.grad_norm, control.skipped_in_a_row));
+          fmt::format("step {}: {}loss {} and gradient norm {} are not both finite; the "
+                      "update is skipped ({} in a row)",
+                      row.step, network_text(n), controls[n].loss, controls[n].norm,
+                      controls[n].skipped_in_a_row));
     }
+    if (row.skipped) ++state_.skipped_steps;
     write(pending);
-    if (control.skipped_in_a_row > 0 && control.skipped_in_a_row >= args_.max_skipped_steps) {
-      throw Error(fmt::format("step {}", row.step),
-                  fmt::format("{} steps in a row had a non-finite loss or gradient; the run ends, "
-                              "weights are those of the last good "
-                              "step",
-                              control.skipped_in_a_row),
-                  "lower trainer_args.learning_rate or look at the data of these steps; "
-                  "trainer_args.max_skipped_steps sets the limit",
-                  Exit::failed);
-    }
+    for (const kernels::StepControl& control : controls) check_skipped(row.step, control);
+  }
+
+  /// Which network a message is about, where there are several.
+  std::string network_text(size_t n) const {
+    if (parts_.trained.networks.size() == 1) return "";
+    return parts_.trained.networks[n].name + ": ";
+  }
+
+  static void check_fault(int64_t step, const kernels::StepControl& control) {
+    if (control.fault == 0) return;
+    const kernels::FaultText text =
+        kernels::text_of(static_cast<kernels::StepFault>(control.fault));
+    throw Error(fmt::format("step {}", step), text.what, text.fix, Exit::failed);
+  }
+
+  void check_skipped(int64_t step, const kernels::StepControl& control) const {
+    const int64_t in_a_row = control.skipped_in_a_row;
+    if (in_a_row == 0 || in_a_row < args_.max_skipped_steps) return;
+    throw Error(fmt::format("step {}", step),
+                fmt::format("{} steps in a row had a non-finite loss or gradient; the run ends, "
+                            "weights are those of the last good "
+                            "step",
+                            in_a_row),
+                "lower trainer_args.learning_rate or look at the data of these steps; "
+                "trainer_args.max_skipped_steps sets the limit",
+                Exit::failed);
   }
 
   void write(PendingRow& pending) {
@@ -354,42 +432,53 @@ class Loop {
     progress_.update(line);
   }
 
-  /// An evaluation that the rhythm asks for: the learning rate may follow it. If a signal or an
-  /// error comes first, it is left to the run that goes on.
-  void evaluate_on_time() {
+  /// An evaluation that the config asks for by steps or epochs: the learning rates may follow it.
+  /// If a signal or an error comes first, it is left to the run that goes on.
+  void evaluate_at_interval() {
     state_.evaluation_due = true;
     state_.evaluation_due = !evaluate_now();
     if (state_.evaluation_due || !eval_loss_) return;
-    if (parts_.learning_rate.observe(*eval_loss_)) {
-      log::notice(fmt::format("step {}: the learning rate is {} from here on", state_.step,
-                              parts_.learning_rate(state_.step, 0)));
+    for (size_t n = 0; n < parts_.trained.networks.size(); ++n) {
+      optim::LearningRate& schedule = *parts_.trained.networks[n].schedule;
+      if (!schedule.observe(*eval_loss_)) continue;
+      log::notice(fmt::format("step {}: {}the learning rate is {} from here on", state_.step,
+                              network_text(n), schedule(state_.step, 0)));
     }
-    state_.metric_schedule = parts_.learning_rate.state();
+    state_.metric_schedule = parts_.trained.main().schedule->state();
   }
 
   /// eval_loss and answers; false if a signal came first.
   bool evaluate_now() {
     read_pending();
-    const ForwardModel forward(*parts_.network.model, parts_.device, context_.kernels);
+    const step::ForwardModel forward(*parts_.trained.main().model, parts_.device, context_.kernels);
     const auto stop = [this] { return stopped(); };
     Evaluation evaluation;
     if (parts_.data.evaluation.dataset) {
-      evaluation.result = evaluating(
-          [&] { return evaluate(forward, parts_.objective, parts_.data.evaluation, stop); });
+      std::vector<objectives::NamedModel> models = parts_.trained.models();
+      EvaluationRun run{.stop = stop,
+                        .control = &parts_.control,
+                        .retries = evaluation_retries(),
+                        .others = {models.begin() + 1, models.end()}};
+      evaluation.result = keeping_steps(
+          [&] { return evaluate(forward, parts_.objective, parts_.data.evaluation, run); });
       if (!evaluation.result) return false;
     }
     if (parts_.questions) {
-      evaluation.answers = evaluating([&] { return parts_.questions->ask(forward, stop); });
+      keeping_steps([&] {
+        parts_.control.until_memory_suffices(
+            [&] { evaluation.answers = parts_.questions->answer(forward, stop); },
+            evaluation_retries());
+      });
       if (!evaluation.answers) return false;
     }
     evaluated_at_ = state_.step;
     if (evaluation.result) eval_loss_ = evaluation.result->loss;
     recorder_.evaluation(evaluation, state_.step, state_.epoch);
-    tell(evaluation);
+    log_evaluation(evaluation);
     return true;
   }
 
-  void tell(const Evaluation& evaluation) const {
+  void log_evaluation(const Evaluation& evaluation) const {
     if (const auto& result = evaluation.result) {
       log::info(
           fmt::format("step {}: eval_loss {:.4f} over {} supervised tokens of {} samples ({})",
@@ -397,7 +486,7 @@ class Loop {
                       text_of_seconds(result->seconds)));
     }
     if (!evaluation.answers) return;
-    const Answers& answers = *evaluation.answers;
+    const generate::Answers& answers = *evaluation.answers;
     if (answers.exact.asked > 0) {
       log::info(fmt::format("step {}: {} of {} answers are exact ({:.1f} %)", state_.step,
                             answers.exact.right, answers.exact.asked, 100 * answers.exact.share()));
@@ -427,8 +516,10 @@ class Loop {
     read_pending();
     if (saved_at_ != state_.step) save_now();
     progress_.finish();
-    tell_skipped();
-    const std::string what = fmt::format("interrupted by signal {}", signals_.received());
+    log_skipped();
+    const std::string what = signalled()
+                                 ? fmt::format("interrupted by signal {}", signals_.received())
+                                 : "interrupted as another rank was asked to stop";
     if (state_.step == 0) {
       log::notice(what + " before the first step: nothing was there to save");
     } else {
@@ -447,9 +538,9 @@ class Loop {
     if (stopped()) return interrupted();
     if (args_.save_strategy != Every::no && saved_at_ != state_.step) save_now();
     parts_.saver.publish(state_.step);
-    mark_finished(args_.output_dir, state_.step);
+    checkpoint::mark_finished(args_.output_dir, state_.step);
     progress_.finish();
-    tell_skipped();
+    log_skipped();
     record_data(/*now=*/true);
     recorder_.end(RunEnd::finished, "");
     for (const std::string& line : recorder_.pointers()) log::info(line);
@@ -475,7 +566,7 @@ class Loop {
   }
 
   /// What of the data was not trained, since the start, and updates that were not made at the end.
-  void tell_skipped() const {
+  void log_skipped() const {
     const std::string text = last_ ? last_->skipped.text() : "";
     if (!text.empty()) log::warning(text);
     if (state_.skipped_in_a_row > 0) {
@@ -491,8 +582,8 @@ class Loop {
   nn::RunContext context_;
   const TrainerArgs& args_;
   std::optional<int64_t> total_;
-  Rhythm rhythm_;
-  std::unique_ptr<StepRunner> runner_;
+  EventIntervals intervals_;
+  std::unique_ptr<step::StepRunner> runner_;
   Recorder recorder_;
   std::optional<StepProfiler> profiler_;  // where enable_profiler asks for one
   std::optional<double> eval_loss_;       // of the last evaluation
@@ -510,17 +601,6 @@ class Loop {
 };
 
 }  // namespace
-
-Rhythm rhythm_of(const LoadedConfig& loaded, std::optional<int64_t> total_steps) {
-  const TrainerArgs& args = loaded.config.trainer;
-  const double eval_steps = args.eval_steps.value_or(args.logging_steps);
-  Rhythm r;
-  r.log = beat(loaded, args.logging_strategy, "logging_steps", args.logging_steps, total_steps);
-  r.save = beat(loaded, args.save_strategy, "save_steps", args.save_steps, total_steps);
-  r.evaluate = beat(loaded, args.eval_strategy, "eval_steps", eval_steps, total_steps);
-  r.log_first = args.logging_first_step;
-  return r;
-}
 
 Exit run_loop(const RunParts& parts, RunState& state, const nlohmann::json& start) {
   return Loop(parts, state).run(start);

@@ -1,50 +1,35 @@
 #pragma once
-/// The one loop: steps, metrics, evaluation and saves in their rhythm.
+/// The one loop: steps, metrics, evaluation and saves at their intervals, whatever is trained.
 #include <memory>
 #include <nlohmann/json_fwd.hpp>
 #include <optional>
 
 #include "core/error.h"
 #include "data/loader.h"
-#include "optim/learning_rate.h"
+#include "generate/answers.h"
+#include "plan/memory_adviser.h"
+#include "step/control_plane.h"
+#include "step/step.h"
 #include "train/data_fingerprints.h"
 #include "train/data_setup.h"
-#include "train/generation/answers.h"
 #include "train/journal_file.h"
 #include "train/metrics.h"
-#include "train/plan/memory_adviser.h"
-#include "train/progress.h"
 #include "train/saving.h"
-#include "train/signals.h"
-#include "train/step.h"
 
 namespace lmms::train {
-
-/// When evaluation, saves and rows of metrics are due.
-struct Rhythm {
-  struct Beat {
-    int64_t steps = 0;    ///< every so many; 0: not by steps
-    bool epochs = false;  ///< at the end of each
-  };
-  Beat log, save, evaluate;
-  bool log_first = false;
-};
-
-/// From the config; shares of all steps need their number. Throws Error where it is not known.
-Rhythm rhythm_of(const LoadedConfig& loaded, std::optional<int64_t> total_steps);
 
 /// Everything a loop works on. All of it outlives the loop.
 struct RunParts {
   const LoadedConfig& loaded;
-  Network& network;
+  step::TrainState& trained;
   const objectives::Objective& objective;
   data::Loader& loader;
   const RunData& data;
-  const std::optional<Questions>& questions;
-  optim::LearningRate& learning_rate;
+  const std::optional<generate::Questions>& questions;
   Saver& saver;
   const FingerprintTaker& fingerprints;
   JournalFile& journal;
+  step::ControlPlane& control;
   Machine machine;
   c10::Device device;
   const nn::RunContext& context;  ///< how units run at first

@@ -7,22 +7,26 @@
 #include <nlohmann/json.hpp>
 #include <thread>
 
+#include "checkpoint/finished.h"
 #include "checkpoint/output_lock.h"
 #include "core/format.h"
 #include "core/log.h"
+#include "core/ranks.h"
 #include "core/terminal.h"
+#include "inspect/machine/facts.h"
 #include "kernels/attention/attention.h"
 #include "kernels/device.h"
+#include "kernels/open_device.h"
+#include "kernels/peak.h"
+#include "plan/memory_adviser.h"
+#include "step/cost_model.h"
+#include "step/device_batch.h"
 #include "train/config_changes.h"
-#include "train/cost_model.h"
-#include "train/device.h"
-#include "train/finished.h"
 #include "train/kernel_patches.h"
-#include "train/machine/facts.h"
 #include "train/opening.h"
 #include "train/output_folder.h"
-#include "train/peak.h"
-#include "train/plan/memory_adviser.h"
+#include "train/plan_setup.h"
+#include "train/registries.h"
 #include "train/run_loop.h"
 #include "train/startup_table.h"
 
@@ -31,7 +35,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-void tell_differences(const RunState& before, const RunState& now, const TrainConfig& config) {
+void log_differences(const RunState& before, const RunState& now, const TrainConfig& config) {
   const auto paths = before.fingerprints ? Paths::content_is_compared : Paths::are_data;
   for (const std::string& change : config_changes(before.config, config, paths))
     log::notice("changed since the checkpoint: " + change);
@@ -65,6 +69,13 @@ std::jthread warm_kernels(c10::Device device, const TrainerArgs& args) {
   });
 }
 
+/// A checkpoint to go on from fills them later.
+step::InitialWeights initial_weights(const fs::path& folder, bool goes_on) {
+  using From = step::InitialWeights::From;
+  if (goes_on) return {.from = From::later};
+  return {.from = folder.empty() ? From::law : From::folder, .folder = folder};
+}
+
 /// The journal's record of this start.
 nlohmann::json start_record(const RunParts& parts, const RunState& state, const TableRows& table) {
   const auto sources = [](const std::shared_ptr<const data::Dataset>& dataset) {
@@ -79,11 +90,11 @@ nlohmann::json start_record(const RunParts& parts, const RunState& state, const 
     }
     return out;
   };
-  const nn::ParamTable& params = parts.network.model->params();
+  const nn::ParamTable& params = parts.trained.main().model->params();
   const std::optional<int64_t> total = parts.loader.total_steps();
   return {{"step", state.step},
-          {"versions", versions()},
-          {"machine", machine(parts.device)},
+          {"versions", inspect::versions()},
+          {"machine", inspect::machine(parts.device)},
           {"table", table},
           {"sources", sources(parts.data.training)},
           {"evaluation_sources", sources(parts.data.evaluation.dataset)},
@@ -101,7 +112,7 @@ Exit train(const LoadedConfig& loaded, const Place& place) {
   JournalFile journal;  // from here on it takes what is told to the user
   const std::string resolved = write_resolved(config);
   if (args.resume_from_checkpoint == Resume{}) {
-    if (const auto steps = finished_steps(args.output_dir, resolved)) {
+    if (const auto steps = checkpoint::finished_steps(args.output_dir, resolved)) {
       log::notice(
           fmt::format("{}: this run is finished, after {} steps; nothing is left to do. "
                       "trainer_args.resume_from_checkpoint=false trains anew",
@@ -109,7 +120,7 @@ Exit train(const LoadedConfig& loaded, const Place& place) {
       return Exit::done;
     }
   }
-  const c10::Device device = open_device(args.use_cpu, place);
+  const c10::Device device = kernels::open_device(place.device(args.use_cpu));
   if (device.is_cuda() && !args.bf16)
     log::notice("training in fp32 on a GPU; trainer_args.bf16: true is several times faster");
   for (const std::string& notice : loaded.notices) log::notice(notice);
@@ -136,7 +147,7 @@ Exit train(const LoadedConfig& loaded, const Place& place) {
   const auto beginning = Saver::find(loaded);
   if (beginning) {
     RunState before = beginning->state;
-    tell_differences(before, state, config);
+    log_differences(before, state, config);
     before.threads = state.threads;
     before.device = state.device;
     before.config = state.config;
@@ -152,41 +163,51 @@ Exit train(const LoadedConfig& loaded, const Place& place) {
   }
   data::LoaderOptions options =
       loader_options(config, state.global_rows, data.processing.tokenizer.pad().value_or(0),
-                     cost_model_of(*source.model));
-  if (device.is_cuda()) options.pad_multiple = kGpuTokenGrain;
-  const plan::MemoryAdviser adviser(loaded, *source.model, device);
-  auto choosing = std::async(std::launch::async, [&] { return adviser.choose(data, options); });
-  Network network =
-      make_network(std::move(source), loaded, micro_steps_of(args, state.global_rows), device,
-                   /*load=*/!beginning);
+                     step::cost_model_of(*source.model));
+  if (device.is_cuda()) options.pad_multiple = step::kGpuTokenGrain;
+  objectives::set_loading(*opened.objective, static_cast<uint64_t>(args.seed), options);
+  const plan::MemoryAdviser adviser(planned_run(loaded, *source.model, opened.objective), device);
+  auto choosing = std::async(std::launch::async, [&] {
+    return adviser.choose({data.training, data.processing.processor, options});
+  });
+  step::TrainState trained;
+  trained.networks.push_back(
+      step::make_network(std::move(source.model),
+                         network_options(loaded, micro_steps_of(args, state.global_rows), device),
+                         initial_weights(source.folder, beginning.has_value())));
   const plan::Choice choice = choosing.get();
-  if (!choice.told.empty()) log::info(choice.told);
-  Saver saver(loaded, network, side_files);
+  if (!choice.notice.empty()) log::info(choice.notice);
+  Saver saver(args, trained, side_files);
   if (beginning) saver.restore(*beginning);
 
   data::Loader loader(data.training, data.processing.processor, options);
   if (beginning) loader.restore(state.loader);
   if (beginning && state.fingerprints)
     check_data(*state.fingerprints, fingerprints.get(), loaded, beginning->checkpoint.path);
-  optim::LearningRate learning_rate(args.schedule, args.optimizer.learning_rate,
-                                    loader.total_steps(), config.compat.schedule);
-  learning_rate.restore(state.metric_schedule);
+  optim::LearningRate& schedule = trained.main().schedule.emplace(
+      loaded.registries->schedules.at(args.schedule.lr_scheduler_type,
+                                      loaded.where("trainer_args.lr_scheduler_type")),
+      optim::ScheduleSetup{args.schedule, args.optimizer.learning_rate, loader.total_steps(),
+                           config.compat.schedule});
+  schedule.restore(state.metric_schedule);
 
-  const Peak peak = peak_of(device, args.bf16 ? at::kBFloat16 : at::kFloat);
-  const RunParts parts{loaded,
-                       network,
-                       *opened.objective,
-                       loader,
-                       data,
-                       opened.questions,
-                       learning_rate,
-                       saver,
-                       fingerprints,
-                       journal,
-                       Machine{peak.flops_per_second, 1},
-                       device,
-                       choice.context,
-                       adviser};
+  const kernels::Peak peak = kernels::peak_of(device, args.bf16 ? at::kBFloat16 : at::kFloat);
+  OneRank ranks;
+  step::ControlPlane control(ranks);
+  const RunParts parts{.loaded = loaded,
+                       .trained = trained,
+                       .objective = *opened.objective,
+                       .loader = loader,
+                       .data = data,
+                       .questions = opened.questions,
+                       .saver = saver,
+                       .fingerprints = fingerprints,
+                       .journal = journal,
+                       .control = control,
+                       .machine = Machine{peak.flops_per_second, control.count()},
+                       .device = device,
+                       .context = choice.context,
+                       .adviser = adviser};
   const TableRows table = describe_run(parts, state, peak.source);
   log::info(render_table(table, terminal_columns(STDERR_FILENO, 120)));
   if (beginning) log::notice(fmt::format("going on from {}", beginning->checkpoint.path.string()));

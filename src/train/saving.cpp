@@ -4,15 +4,11 @@
 
 #include <stdexcept>
 
-#include "checkpoint/hf_folder.h"
-#include "checkpoint/hf_write.h"
 #include "checkpoint/json_file.h"
 #include "checkpoint/manifest.h"
 #include "core/format.h"
 #include "core/log.h"
-#include "models/tensor_io.h"
-#include "train/metric_schedule_json.h"
-#include "train/model_setup.h"
+#include "optim/metric_schedule_json.h"
 
 namespace lmms::train {
 namespace {
@@ -41,7 +37,7 @@ nlohmann::json to_json(const RunState& s) {
           {"skipped_steps", s.skipped_steps},
           {"data", train::to_json(s.data)},
           {"metric_schedule",
-           s.metric_schedule ? train::to_json(*s.metric_schedule) : nlohmann::json()},
+           s.metric_schedule ? optim::to_json(*s.metric_schedule) : nlohmann::json()},
           {"evaluation_due", s.evaluation_due},
           {"fingerprints", s.fingerprints ? train::to_json(*s.fingerprints) : nlohmann::json()},
           {"threads", s.threads},
@@ -70,7 +66,7 @@ RunState from_json(const nlohmann::json& j) {
   s.skipped_steps = whole(j, "skipped_steps", 0);
   if (j.contains("data")) s.data = data_statistics_from(j.at("data"));
   if (!j.at("metric_schedule").is_null())
-    s.metric_schedule = metric_schedule_from(j.at("metric_schedule"));
+    s.metric_schedule = optim::metric_schedule_from(j.at("metric_schedule"));
   j.at("evaluation_due").get_to(s.evaluation_due);
   if (const auto at = j.find("fingerprints"); at != j.end() && !at->is_null())
     s.fingerprints = data_fingerprints_from(*at);
@@ -80,11 +76,7 @@ RunState from_json(const nlohmann::json& j) {
   return s;
 }
 
-// Components of resume/.
-constexpr const char* kRun = "run";
-constexpr const char* kMasters = "masters";
-constexpr const char* kFrozen = "frozen";
-constexpr const char* kEma = "ema";
+constexpr const char* kRun = "run";  // component of resume/
 // The folder of the averaged model, beside the weights.
 constexpr const char* kEmaFolder = "ema";
 
@@ -128,17 +120,17 @@ Result<Beginning> verified(const checkpoint::Checkpoint& from) {
 
 }  // namespace
 
-Saver::Saver(const LoadedConfig& loaded, Network& network,
+Saver::Saver(const TrainerArgs& args, step::TrainState& state,
              std::shared_ptr<const checkpoint::SideFiles> side_files)
-    : loaded_(loaded),
-      network_(network),
-      side_files_(std::move(side_files)),
-      output_(loaded.config.trainer.output_dir) {
-  const TrainerArgs& args = loaded.config.trainer;
-  saved_as_ = args.save_dtype ? scalar_type(*args.save_dtype)
-              : args.bf16     ? at::kBFloat16
-                              : at::kFloat;
-}
+    : state_(state),
+      files_(state, {.output = args.output_dir,
+                     .saved_as = args.save_dtype ? scalar_type(*args.save_dtype)
+                                 : args.bf16     ? at::kBFloat16
+                                                 : at::kFloat,
+                     .side_files = std::move(side_files),
+                     .begin_with_average = args.ema.ema_resume_from_ema}),
+      output_(args.output_dir),
+      save_total_limit_(args.save_total_limit) {}
 
 std::optional<Beginning> Saver::find(const LoadedConfig& loaded) {
   const fs::path output = loaded.config.trainer.output_dir;
@@ -185,165 +177,18 @@ std::optional<Beginning> Saver::find(const LoadedConfig& loaded) {
   return std::nullopt;
 }
 
-bool Saver::files_hold_masters() const {
-  const TrainerArgs& args = loaded_.config.trainer;
-  return saved_as_ == at::kFloat ||
-         (args.bf16 && !args.master_weights && saved_as_ == at::kBFloat16);
-}
-
-bool Saver::files_hold_averages() const {
-  return saved_as_ == at::kFloat;  // as they are
-}
-
-checkpoint::ResumeState Saver::resume_state(Beside beside,
-                                            const std::function<RunState()>& state) const {
-  checkpoint::ResumeState out;
-  const nn::ParamTable& params = network_.model->params();
-  const nn::ModelMemory& memory = network_.memory;
-  const auto add = [&](const char* name, const models::FlatOf& flat) {
-    out.add_tensors(name, models::slots(params, memory, flat));
-  };
-  if (beside.masters) add(kMasters, [&](size_t b) { return memory.buckets[b].masters(); });
-  if (beside.frozen) {
-    add(kFrozen, [&](size_t b) {
-      return memory.buckets[b].layout().trainable ? at::Tensor() : memory.buckets[b].weights();
-    });
-  }
-  if (beside.ema) {
-    // a run that averages no more reads over them
-    auto tensors = models::slots(params, memory, [&](size_t b) {
-      if (network_.ema) return network_.ema->stored(b);
-      const at::Tensor& masters = memory.buckets[b].masters();  // bf16 without masters of their own
-      return masters.defined() ? masters.to(at::kFloat) : masters;
-    });
-    if (!network_.ema) {
-      for (checkpoint::TensorSlot& slot : tensors) slot.load = [](std::span<const std::byte>) {};
-    }
-    out.add_tensors(kEma, std::move(tensors));
-  }
-  add("first_moment", [&](size_t b) { return network_.optimizer->first_moment(b); });
-  add("second_moment", [&](size_t b) { return network_.optimizer->second_moment(b); });
-  out.add_value(
-      kRun, [state] { return to_json(state()); }, [](const nlohmann::json&) {});
-  return out;
-}
-
 void Saver::restore(const Beginning& beginning) {
-  const checkpoint::Checkpoint& from = beginning.checkpoint;
-  // weights first: what the resume files add is at least as exact
-  const checkpoint::TensorIndex weights = checkpoint::open_weights(from.path).take();
-  models::load_weights(network_.model->params(), network_.memory, weights, from.path.string());
-  // which they are is the checkpoint's to say: bf16 and save_dtype may be others now
-  const fs::path resume = from.path / checkpoint::kResumeFolder;
-  const auto holds = [&](const std::string& name) {
-    return fs::exists(resume / (name + ".safetensors"));
-  };
-  resume_state({holds(kMasters), holds(kFrozen), holds(kEma)}, [] {
-    return RunState{};
-  }).load(resume);
-  for (parallel::Bucket& bucket : network_.memory.buckets) {
-    if (bucket.masters().defined() && !bucket.masters().is_same(bucket.weights())) {
-      bucket.weights().copy_(bucket.masters());
-    }
-  }
-  refuse_not_finite(network_, from.path, "delete this checkpoint to go on from the one before it");
-  network_.optimizer->set_counters(beginning.state.applied_updates,
-                                   beginning.state.skipped_in_a_row);
-  if (network_.ema) restore_ema(from);
-}
-
-void Saver::restore_ema(const checkpoint::Checkpoint& from) {
-  const fs::path folder = from.path / kEmaFolder;
-  if (!fs::exists(folder)) {
-    log::notice(fmt::format("{} has no average: it begins with the weights of step {}",
-                            from.path.string(), from.step));
-    network_.ema->copy_from_weights();
-    return;
-  }
-  if (!fs::exists(from.path / checkpoint::kResumeFolder / (std::string(kEma) + ".safetensors"))) {
-    // the averaged model itself is exact
-    const auto files = checkpoint::open_weights(folder).take();
-    for (const checkpoint::TensorSlot& slot :
-         models::slots(network_.model->params(), network_.memory,
-                       [&](size_t b) { return network_.ema->stored(b); })) {
-      const checkpoint::TensorView* view = files.find(slot.name);
-      if (view == nullptr || view->dtype != slot.dtype || view->shape != slot.shape) {
-        throw Error(folder.string(), slot.name + " is missing, or of another type or shape",
-                    "delete this checkpoint to go on from the one before it");
-      }
-      slot.load(view->bytes);
-    }
-  }
-  if (loaded_.config.trainer.ema.ema_resume_from_ema) {
-    log::notice("the weights go on as their average: ema_resume_from_ema");
-    network_.ema->copy_to_weights();
-  }
-}
-
-models::FlatOf Saver::weights() const {
-  // fp32 files come from the masters, all others from what the forward reads
-  return [this, exact = files_hold_masters()](size_t b) {
-    const parallel::Bucket& bucket = network_.memory.buckets[b];
-    return exact && bucket.masters().defined() ? bucket.masters() : bucket.weights();
-  };
-}
-
-models::FlatOf Saver::averages(int64_t step) const {
-  return [this, step, weights = weights()](size_t b) {
-    const at::Tensor average = network_.ema->average(b, step);
-    return average.defined() ? average : weights(b);
-  };
-}
-
-checkpoint::FileSums Saver::write_model(const fs::path& folder,
-                                        const models::FlatOf& weights) const {
-  if (const auto name =
-          models::first_not_finite(network_.model->params(), network_.memory, weights, saved_as_)) {
-    const bool half = saved_as_ == at::kHalf;
-    throw Error(output_.string(),
-                fmt::format("{} holds a NaN or an infinity{}: the model is not saved", *name,
-                            half ? ", or a number beyond float16" : ""),
-                half ? "take another trainer_args.save_dtype"
-                     : "go on from the last checkpoint with a lower trainer_args.learning_rate",
-                Exit::failed);
-  }
-  checkpoint::ModelFiles files;
-  files.config = checkpoint::with_dtype(network_.model->config(), models::dtype_of(saved_as_));
-  files.side_files = side_files_;
-  files.tensors = models::sources(network_.model->params(), network_.memory, weights, saved_as_);
-  return checkpoint::write_model(folder, files);
+  files_.restore(beginning.checkpoint);
+  step::Network& main = state_.main();
+  main.decision->set_counters(beginning.state.applied_updates, beginning.state.skipped_in_a_row);
 }
 
 checkpoint::Checkpoint Saver::save(const RunState& state) {
   checkpoint::PendingCheckpoint pending(output_, state.step);
-  pending.add(write_model(pending.path(), weights()));
-  if (network_.ema) {
-    fs::create_directories(pending.path() / kEmaFolder);
-    pending.add(write_model(pending.path() / kEmaFolder, averages(state.step)));
-  }
-  Beside beside;
-  beside.masters = !files_hold_masters();
-  beside.frozen =  // frozen weights have no masters
-      network_.memory.buckets.front().layout().dtype != saved_as_ && !files_hold_masters();
-  beside.ema = network_.ema != nullptr && !files_hold_averages();
-  pending.add(resume_state(beside, [&] { return state; }).save(pending.resume_path()));
+  files_.write(pending, state.step, to_json(state));
   const checkpoint::Checkpoint done = pending.commit();
-  if (const auto limit = loaded_.config.trainer.save_total_limit)
-    checkpoint::rotate_checkpoints(output_, *limit, done);
+  if (const auto limit = save_total_limit_) checkpoint::rotate_checkpoints(output_, *limit, done);
   return done;
-}
-
-void Saver::publish(int64_t step) {
-  const auto publish = [this](const fs::path& to, const models::FlatOf& weights) {
-    checkpoint::publish_model(to, [&](const fs::path& folder) { write_model(folder, weights); });
-  };
-  publish(output_, weights());
-  const fs::path ema = output_ / kEmaFolder;
-  if (network_.ema) {
-    publish(ema, averages(step));
-  } else if (fs::exists(ema)) {
-    log::notice("of an older run, moved aside: " + checkpoint::moved_aside(ema).string());
-  }
 }
 
 }  // namespace lmms::train

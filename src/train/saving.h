@@ -7,14 +7,12 @@
 #include <string>
 
 #include "checkpoint/checkpoint_dir.h"
-#include "checkpoint/resume.h"
 #include "checkpoint/side_files.h"
-#include "models/tensor_io.h"
 #include "optim/metric_schedule.h"
+#include "step/state_files.h"
 #include "train/config.h"
 #include "train/data_fingerprints.h"
 #include "train/data_statistics.h"
-#include "train/step.h"
 
 namespace lmms::train {
 
@@ -24,7 +22,7 @@ struct RunState {
   double epoch = 0;             ///< passes over the data after that step
   int64_t global_rows = 0;      ///< L, fixed at the first start
   std::string loader;           ///< data::StepBatch::state()
-  int64_t applied_updates = 0;  ///< Adam's t
+  int64_t applied_updates = 0;  ///< of the first network
   int64_t skipped_in_a_row = 0, skipped_steps = 0;
   DataStatistics data;                                        ///< trained so far
   std::optional<optim::MetricScheduleState> metric_schedule;  ///< where the schedule has one
@@ -43,9 +41,9 @@ struct Beginning {
 
 class Saver {
  public:
-  /// The network must outlive the saver. The side files go into every checkpoint and beside the
-  /// final model.
-  Saver(const LoadedConfig& loaded, Network& network,
+  /// The state must outlive the saver. The side files go into every checkpoint and beside the final
+  /// model.
+  Saver(const TrainerArgs& args, step::TrainState& state,
         std::shared_ptr<const checkpoint::SideFiles> side_files);
 
   /// The checkpoint that the config wants to go on from, if there is one: read whole, once, and
@@ -54,36 +52,19 @@ class Saver {
   /// start must not take them for this one's. Throws Error for a path that is no complete
   /// checkpoint, and if none is left but there are damaged ones.
   static std::optional<Beginning> find(const LoadedConfig& loaded);
-  /// Fills weights, masters, moments and averages.
+  /// Fills all networks.
   void restore(const Beginning& beginning);
 
   /// Writes checkpoint-N whole, then deletes those beyond save_total_limit.
   checkpoint::Checkpoint save(const RunState& state);
-  /// Writes the model after the last step into the output folder itself, and its average into ema/.
-  void publish(int64_t step);
+  /// Writes the models after the last step, and their averages, into the output folder itself.
+  void publish(int64_t step) const { files_.publish(step); }
 
  private:
-  checkpoint::FileSums write_model(const std::filesystem::path& folder,
-                                   const models::FlatOf& weights) const;
-  /// Of the running network, as exact as the files can be.
-  models::FlatOf weights() const;
-  /// Averages after `step`; weights where there are none.
-  models::FlatOf averages(int64_t step) const;
-  void restore_ema(const checkpoint::Checkpoint& from);
-  /// What the HF files do not hold bit for bit, besides optimiser states.
-  struct Beside {
-    bool masters = false, frozen = false, ema = false;
-  };
-  /// Registers it, and optimiser states.
-  checkpoint::ResumeState resume_state(Beside beside, const std::function<RunState()>& state) const;
-  bool files_hold_masters() const;
-  bool files_hold_averages() const;
-
-  const LoadedConfig& loaded_;
-  Network& network_;
-  std::shared_ptr<const checkpoint::SideFiles> side_files_;
+  step::TrainState& state_;
+  step::StateFiles files_;
   std::filesystem::path output_;
-  at::ScalarType saved_as_;
+  std::optional<int64_t> save_total_limit_;
 };
 
 }  // namespace lmms::train

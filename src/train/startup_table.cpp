@@ -1,7 +1,5 @@
 #include "train/startup_table.h"
 
-#include <algorithm>
-
 #include "core/format.h"
 #include "core/units.h"
 #include "kernels/attention/attention.h"
@@ -27,41 +25,17 @@ std::string packed_to(const data::DataConfig& c) {
 
 }  // namespace
 
-std::string render_table(const TableRows& rows, int width) {
-  size_t left = 0;
-  for (const auto& [name, value] : rows) left = std::max(left, name.size());
-  const size_t right =
-      std::max<size_t>(20, static_cast<size_t>(std::max(0, width)) -
-                               std::min<size_t>(left + 3, static_cast<size_t>(width)));
-  std::string out;
-  for (const auto& [name, value] : rows) {
-    std::string label = name;
-    for (size_t begin = 0; begin < value.size() || begin == 0;) {
-      size_t length = std::min(right, value.size() - begin);
-      if (begin + length < value.size()) {
-        const size_t space = value.rfind(' ', begin + length);
-        if (space != std::string::npos && space > begin) length = space - begin;
-      }
-      out += fmt::format("  {:<{}} {}\n", label, left, value.substr(begin, length));
-      label.clear();
-      begin += length;
-      while (begin < value.size() && value[begin] == ' ') ++begin;
-      if (value.empty()) break;
-    }
-  }
-  return out;
-}
-
 TableRows describe_run(const RunParts& parts, const RunState& state,
                        const std::string& peak_source) {
   const TrainConfig& config = parts.loaded.config;
   const TrainerArgs& args = config.trainer;
-  const nn::ParamTable& params = parts.network.model->params();
+  const step::Network& network = parts.trained.main();
+  const nn::ParamTable& params = network.model->params();
   const int64_t trained = params.elements(true), all = params.elements();
   TableRows rows;
   rows.emplace_back(
       "model",
-      fmt::format("{} from {}", parts.network.model->config().value("model_type", "?"),
+      fmt::format("{} from {}", network.model->config().value("model_type", "?"),
                   config.model.load_from_pretrained_path.value_or("its config, random weights")));
   rows.emplace_back("parameters",
                     fmt::format("{} trained, {} frozen", grouped(trained), grouped(all - trained)));
@@ -77,11 +51,12 @@ TableRows describe_run(const RunParts& parts, const RunState& state,
   rows.emplace_back("steps", total
                                  ? grouped(*total)
                                  : fmt::format("as many as {} epochs fill", args.num_train_epochs));
-  rows.emplace_back("optimiser",
-                    fmt::format("AdamW, learning rate {}, {}, weight decay {}, clip {}",
-                                args.optimizer.learning_rate, args.schedule.lr_scheduler_type,
-                                args.optimizer.weight_decay, args.optimizer.max_grad_norm));
-  for (const ParameterGroup& group : parts.network.groups) {
+  rows.emplace_back(
+      "optimiser",
+      fmt::format("{}, learning rate {}, {}, weight decay {}, clip {}", network.optimizer->name(),
+                  args.optimizer.learning_rate, args.schedule.lr_scheduler_type,
+                  args.optimizer.weight_decay, args.optimizer.max_grad_norm));
+  for (const step::ParameterGroup& group : network.groups) {
     if (group.name.empty()) continue;
     rows.emplace_back("learning rate", fmt::format("{}: {}, weight decay {} ({} parameters)",
                                                    group.name, group.learning_rate,
@@ -99,10 +74,10 @@ TableRows describe_run(const RunParts& parts, const RunState& state,
                                      "random)");
   rows.emplace_back(
       "kernels",
-      fmt::format("{}; attention: {}; head: chunked linear cross entropy; AdamW: one pass over "
+      fmt::format("{}; attention: {}; head: chunked linear cross entropy; {}: one pass over "
                   "buckets",
-                  text_of(kernel_set(config), parts.device),
-                  kernels::causal_attention_kernel(parts.device, dtype)));
+                  text_of(kernel_set(parts.loaded), parts.device),
+                  kernels::attention_kernel(parts.device, dtype), network.optimizer->name()));
   std::string layout;
   for (const auto& [key, value] : args.layout) layout += (layout.empty() ? "" : ", ") + key;
   if (!layout.empty()) rows.emplace_back("speed or layout", layout + ": accepted");

@@ -11,6 +11,7 @@
 #include "checkpoint/hf_folder.h"
 #include "core/error.h"
 #include "data/data_testing.h"
+#include "models/llama/llama.h"
 #include "models/llava_onevision/config.h"
 #include "models/overwrite.h"
 #include "models/qwen/qwen.h"
@@ -43,6 +44,7 @@ std::unique_ptr<models::Model> make(const json& config) {
 nn::DecoderConfig decoder_config(const json& config) {
   const std::string type = config["model_type"], where = "config.json";
   const models::ConfigReader reader(config, where);
+  if (type == "llama") return models::llama::read_config(reader);
   if (type == "qwen2") return models::qwen::read_config(reader, models::qwen::Generation::qwen2);
   if (type == "qwen3") return models::qwen::read_config(reader, models::qwen::Generation::qwen3);
   if (type == "llava_onevision") return models::llava_onevision::read_config(config, where).text;
@@ -126,6 +128,13 @@ TEST(TensorNames, that_transformers_writes_are_all_read) {
   }
 }
 
+// What the logits are made with.
+at::Tensor head_of(const models::Model& model) {
+  const nn::ParamTable& params = model.params();
+  const nn::Param* own = params.find_part(params.head()->name);
+  return (own != nullptr ? own : params.find_part(params.head()->embedding))->leaf();
+}
+
 // A checkpoint of a family with another head, the embedding as head, or the embedding under the
 // head's name alone.
 enum class Head { other, equal, alone };
@@ -178,9 +187,9 @@ class Heads : public testing::TestWithParam<Family> {
 };
 
 TEST_P(Heads, that_differ_from_the_embedding_are_untied_whatever_the_config_says) {
-  const train::Network network = parity::load(write(Head::other));
+  const step::Network network = parity::load(write(Head::other));
   EXPECT_FALSE(network.model->params().tied());
-  EXPECT_TRUE((network.model->language_model()->head().value == 0.5).all().item<bool>());
+  EXPECT_TRUE((head_of(*network.model) == 0.5).all().item<bool>());
   // what is saved says so, wherever a reader looks
   const json& config = network.model->config();
   EXPECT_EQ(config["tie_word_embeddings"], false);
@@ -194,7 +203,7 @@ TEST_P(Heads, that_equal_the_embedding_stay_tied_and_are_not_left_over) {
   const fs::path folder = write(Head::equal);
   const checkpoint::HfFolder hf = checkpoint::HfFolder::open(folder).take();
   const checkpoint::TensorIndex weights = hf.weights().take();
-  const auto model = models::make_structure(hf.config(), "c", &weights);
+  const auto model = models::make_structure(models::built_in_models(), hf.config(), "c", &weights);
   EXPECT_TRUE(model->params().tied());
   nn::ModelMemory memory = nn::allocate(model->params(), {});
   EXPECT_THAT(models::load_weights(model->params(), memory, weights, "c"),
@@ -202,10 +211,9 @@ TEST_P(Heads, that_equal_the_embedding_stay_tied_and_are_not_left_over) {
 }
 
 TEST_P(Heads, alone_are_the_embedding_too) {
-  const train::Network network = parity::load(write(Head::alone));
-  const train::Network usual = parity::load(write(Head::equal));
-  EXPECT_TRUE(network.model->language_model()->head().value.equal(
-      usual.model->language_model()->head().value));
+  const step::Network network = parity::load(write(Head::alone));
+  const step::Network usual = parity::load(write(Head::equal));
+  EXPECT_TRUE(head_of(*network.model).equal(head_of(*usual.model)));
 }
 
 TEST_P(Heads, that_differ_are_never_dropped_by_a_model_that_ties) {
@@ -217,10 +225,11 @@ TEST_P(Heads, that_differ_are_never_dropped_by_a_model_that_ties) {
 
 INSTANTIATE_TEST_SUITE_P(
     Families, Heads,
-    testing::Values(Family{"qwen_text/qwen2_tied", ""}, Family{"qwen_text/qwen3_tied_fp16", ""},
-                    Family{"qwen_vl/untied_hub", ""}, Family{"qwen_vl/tied_v5", ""},
-                    Family{"qwen_vl/tied_v5", "text_config"}, Family{"qwen_vl/qwen3_tied", ""},
-                    Family{"llava_onevision/hub", ""}, Family{"llava_onevision/v5", ""},
+    testing::Values(Family{"llama/tied", ""}, Family{"qwen_text/qwen2_tied", ""},
+                    Family{"qwen_text/qwen3_tied_fp16", ""}, Family{"qwen_vl/untied_hub", ""},
+                    Family{"qwen_vl/tied_v5", ""}, Family{"qwen_vl/tied_v5", "text_config"},
+                    Family{"qwen_vl/qwen3_tied", ""}, Family{"llava_onevision/hub", ""},
+                    Family{"llava_onevision/v5", ""},
                     Family{"llava_onevision/hub", "text_config"}));
 
 TEST(BaseModels, without_a_head_are_refused_unless_the_embedding_is_it) {
@@ -257,7 +266,7 @@ TEST(BaseModels, without_a_head_are_refused_unless_the_embedding_is_it) {
     json config = family["config"];
     config["tie_word_embeddings"] = true;
     config["architectures"] = {"Base"};
-    const auto tied = models::make_structure(config, "c", &weights);
+    const auto tied = models::make_structure(models::built_in_models(), config, "c", &weights);
     nn::ModelMemory tied_memory = nn::allocate(tied->params(), {});
     EXPECT_TRUE(models::load_weights(tied->params(), tied_memory, weights, "folder").empty());
     EXPECT_EQ(tied->config()["architectures"][0], models::model_entry(config, "c").architecture);

@@ -1,6 +1,6 @@
 // Generation against transformers: greedy tokens, what ends a sequence, what sampling leaves; and
 // what must not change them.
-#include "train/generation/generation.h"
+#include "generate/generation.h"
 
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/tensor.h>
@@ -12,9 +12,9 @@
 #include <nlohmann/json.hpp>
 
 #include "core/error.h"
-#include "train/model_setup.h"
+#include "step/load_network.h"
 
-namespace lmms::train {
+namespace lmms::generate {
 namespace {
 
 using Ids = std::vector<int32_t>;
@@ -26,11 +26,12 @@ const nlohmann::json& stored() {
   return json;
 }
 
-Network load(const std::string& name) {
-  return load_network(kData / "qwen_text" / name, at::kFloat, at::kCPU);
+step::Network load(const std::string& name) {
+  return step::load_network(models::built_in_models(), kData / "qwen_text" / name, at::kFloat,
+                            at::kCPU);
 }
 
-std::vector<Generated> run(const Network& network, const std::vector<Ids>& prompts,
+std::vector<Generated> run(const step::Network& network, const std::vector<Ids>& prompts,
                            const GenerationOptions& options, const GenerationHooks& hooks = {}) {
   std::vector<data::Sample> samples;
   for (const Ids& ids : prompts) samples.push_back(text_prompt(ids));
@@ -53,7 +54,7 @@ class Greedy : public testing::TestWithParam<std::string> {};
 
 TEST_P(Greedy, tokens_equal_transformers_alone_and_in_a_batch_of_uneven_prompts) {
   const nlohmann::json& rows = stored()["greedy"][GetParam()];
-  const Network network = load(GetParam());
+  const step::Network network = load(GetParam());
   const std::vector<Ids> prompts = prompts_of(rows);
   const auto together = run(network, prompts, greedy(24));
   for (size_t b = 0; b < prompts.size(); ++b) {
@@ -74,7 +75,7 @@ INSTANTIATE_TEST_SUITE_P(Models, Greedy, testing::ValuesIn(cases()),
 
 TEST(Generation, a_sequence_ends_with_a_stop_token_while_others_go_on) {
   const nlohmann::json& stopped = stored()["stopped"];
-  const Network network = load(stopped["case"]);
+  const step::Network network = load(stopped["case"]);
   GenerationOptions options = greedy(24);
   options.stop_ids = stopped["eos"].get<Ids>();
   const auto out = run(network, prompts_of(stopped["rows"]), options);
@@ -90,7 +91,7 @@ TEST(Generation, a_sequence_ends_with_a_stop_token_while_others_go_on) {
 
 TEST(Generation, a_repetition_penalty_is_that_of_transformers) {
   const nlohmann::json& penalised = stored()["penalised"];
-  const Network network = load(penalised["case"]);
+  const step::Network network = load(penalised["case"]);
   GenerationOptions options = greedy(24);
   options.sampling.repetition_penalty = penalised["penalty"];
   const auto out = run(network, prompts_of(penalised["rows"]), options);
@@ -98,24 +99,24 @@ TEST(Generation, a_repetition_penalty_is_that_of_transformers) {
     EXPECT_EQ(out[b].ids, penalised["rows"][b]["ids"].get<Ids>()) << b;
 }
 
-TEST(Generation, tokens_are_told_one_by_one_and_a_stop_ends_all) {
-  const Network network = load("qwen3_untied");
+TEST(Generation, tokens_reach_the_hook_one_by_one_and_a_stop_ends_all) {
+  const step::Network network = load("qwen3_untied");
   const std::vector<Ids> prompts = prompts_of(stored()["greedy"]["qwen3_untied"]);
-  std::vector<Ids> told(prompts.size());
+  std::vector<Ids> streamed(prompts.size());
   int asked = 0;
   GenerationHooks hooks;
-  hooks.token = [&](size_t b, int32_t id) { told[b].push_back(id); };
+  hooks.token = [&](size_t b, int32_t id) { streamed[b].push_back(id); };
   hooks.stop = [&] { return ++asked > 5; };
   const auto out = run(network, prompts, greedy(24), hooks);
   for (size_t b = 0; b < prompts.size(); ++b) {
     EXPECT_EQ(out[b].ids.size(), 5u);
-    EXPECT_EQ(told[b], out[b].ids);
+    EXPECT_EQ(streamed[b], out[b].ids);
   }
 }
 
 TEST(Generation, a_kept_prefix_changes_no_token) {
   for (const char* name : {"qwen3_untied", "qwen2_sliding_yarn"}) {
-    const Network network = load(name);
+    const step::Network network = load(name);
     const Ids first = stored()["greedy"][name][2]["prompt"].get<Ids>();
     KeptPrefix kept;
     GenerationHooks hooks;
@@ -150,7 +151,7 @@ TEST(Generation, sampling_leaves_the_probabilities_of_transformers) {
 }
 
 TEST(Generation, draws_depend_on_seed_and_place_alone_and_follow_the_probabilities) {
-  const Network network = load("qwen3_untied");
+  const step::Network network = load("qwen3_untied");
   const Ids prompt = {5, 9};
   GenerationOptions options = greedy(1);
   options.sampling = {.temperature = 1.0, .top_k = 4, .seed = 11};
@@ -174,16 +175,16 @@ TEST(Generation, draws_depend_on_seed_and_place_alone_and_follow_the_probabiliti
 }
 
 TEST(Generation, an_empty_prompt_and_an_unknown_id_are_errors) {
-  const Network network = load("qwen3_untied");
+  const step::Network network = load("qwen3_untied");
   EXPECT_THROW(run(network, {{1}, {}}, greedy(1)), Error);
   EXPECT_THROW(run(network, {{1, 96}}, greedy(1)), Error);
   EXPECT_THROW(run(network, {{-1}}, greedy(1)), Error);
 }
 
 TEST(Generation, no_new_tokens_asked_for_are_none) {
-  const Network network = load("qwen3_untied");
+  const step::Network network = load("qwen3_untied");
   EXPECT_TRUE(run(network, {{1, 2}}, greedy(0))[0].ids.empty());
 }
 
 }  // namespace
-}  // namespace lmms::train
+}  // namespace lmms::generate

@@ -2,10 +2,10 @@
 // images; a conversation that keeps what it has seen.
 #include <gtest/gtest.h>
 
+#include "generate/generation.h"
 #include "parity_testing.h"
-#include "train/generation/generation.h"
 
-namespace lmms::train {
+namespace lmms::generate {
 namespace {
 
 using Ids = std::vector<int32_t>;
@@ -28,17 +28,18 @@ class GreedyVl : public testing::TestWithParam<std::string> {
     data::Sample out = text_prompt(expected_.integers(k + ".input_ids"));
     out.text.position_ids = expected_.integers(k + ".position_ids");
     for (size_t t = 0; t < out.text.input_ids.size(); ++t)
-      if (out.text.input_ids[t] == kImagePad) out.vision.tokens.push_back(static_cast<int32_t>(t));
-    if (out.vision.tokens.empty()) {
+      if (out.text.input_ids[t] == kImagePad)
+        out.media[kVision].tokens.push_back(static_cast<int32_t>(t));
+    if (out.media.of(kVision).tokens.empty()) {
       out.text.position_ids.clear();  // as a sample of text comes
       return out;
     }
     const Ids grids = expected_.integers(k + ".grids");
     for (size_t g = 0; g + 2 < grids.size(); g += 3)
-      out.vision.grids.push_back({grids[g], grids[g + 1], grids[g + 2]});
+      out.media[kVision].grids.push_back({grids[g], grids[g + 1], grids[g + 2]});
     const at::Tensor pixels = expected_[k + ".pixel_values"].contiguous();
-    out.vision.patches.assign(pixels.const_data_ptr<float>(),
-                              pixels.const_data_ptr<float>() + pixels.numel());
+    out.media[kVision].values.assign(pixels.const_data_ptr<float>(),
+                                     pixels.const_data_ptr<float>() + pixels.numel());
     return out;
   }
 
@@ -51,7 +52,7 @@ class GreedyVl : public testing::TestWithParam<std::string> {
     return generate({*network_.model, at::kCPU, {}}, prompts, options, hooks);
   }
 
-  Network network_;
+  step::Network network_;
   Expected expected_;
   std::vector<data::Sample> prompts_;
 };
@@ -105,7 +106,7 @@ TEST_P(GreedyVl, a_kept_prefix_with_images_changes_no_token) {
   answered.insert(answered.end(), {3, 1, 4});
   const data::Sample second = longer(first, answered);
   data::Sample other_pixels = second;
-  for (float& value : other_pixels.vision.patches) value = -value;
+  for (float& value : other_pixels.media[kVision].values) value = -value;
   for (const data::Sample& prompt : {second, second, other_pixels, first, prompts_[2], prompts_[0],
                                      prompts_[4], longer(prompts_[4], {7, 7})}) {
     EXPECT_EQ(run({prompt}, 9, hooks)[0].ids, run({prompt}, 9)[0].ids);
@@ -117,4 +118,4 @@ INSTANTIATE_TEST_SUITE_P(Models, GreedyVl, testing::Values("untied_hub", "qwen3"
                          [](const auto& info) { return info.param; });
 
 }  // namespace
-}  // namespace lmms::train
+}  // namespace lmms::generate

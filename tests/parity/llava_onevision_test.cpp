@@ -3,7 +3,6 @@
 #include "models/llava_onevision/llava_onevision.h"
 
 #include <ATen/TensorOperators.h>
-#include <ATen/ops/linear.h>
 #include <ATen/ops/tensor.h>
 #include <c10/core/GradMode.h>
 #include <gtest/gtest.h>
@@ -13,10 +12,10 @@
 #include <regex>
 #include <set>
 
+#include "generate/generation.h"
 #include "models/registry.h"
 #include "parity_testing.h"
-#include "train/device_batch.h"
-#include "train/generation/generation.h"
+#include "step/device_batch.h"
 #include "weights_read.h"
 
 namespace lmms {
@@ -33,7 +32,7 @@ namespace fs = std::filesystem;
 const fs::path kFolder = fs::path(LMMS_SOURCE_DIR) / "tests/parity/data";
 const fs::path kData = kFolder / "llava_onevision";
 
-const LlavaOnevision& llava(const train::Network& network) {
+const LlavaOnevision& llava(const step::Network& network) {
   return dynamic_cast<const LlavaOnevision&>(*network.model);
 }
 
@@ -44,23 +43,23 @@ Expected expected_of(const std::string& name) {
 // The case's packed samples, images and videos as they would come to a step.
 nn::Batch llava_batch(const Expected& expected, const LlavaOnevision& model, double denominator) {
   const data::Batch packed = parity::batch_of(expected);
-  nn::Batch batch = train::to_device(packed, denominator, model.vocab_size(), at::kCPU);
+  nn::Batch batch = step::to_device(packed, denominator, model.vocab_size(), at::kCPU);
   const std::vector<int32_t> grids = expected.integers("grids"),
                              layouts = expected.integers("layouts");
   for (size_t g = 0; g + 2 < grids.size(); g += 3) {
-    batch.vision.grids.push_back({grids[g], grids[g + 1], grids[g + 2]});
-    batch.vision.layouts.push_back(
+    batch.media[kVision].grids.push_back({grids[g], grids[g + 1], grids[g + 2]});
+    batch.media[kVision].layouts.push_back(
         {static_cast<ViewLayout::Kind>(layouts[g]), layouts[g + 1], layouts[g + 2]});
   }
-  if (batch.vision.grids.empty()) return batch;
-  batch.vision.patches = expected["patches"];
+  if (batch.media.empty()) return batch;
+  batch.media[kVision].values = expected["patches"];
   std::vector<int64_t> rows;
   for (size_t t = 0; t < packed.input_ids.size(); ++t) {
     if (packed.input_ids[t] == model.settings().image_token_id ||
         packed.input_ids[t] == model.settings().video_token_id)
       rows.push_back(static_cast<int64_t>(t));
   }
-  batch.vision.rows = at::tensor(rows, at::kLong);
+  batch.media[kVision].rows = at::tensor(rows, at::kLong);
   return batch;
 }
 
@@ -95,23 +94,23 @@ class LlavaParity : public ::testing::TestWithParam<std::string> {
 };
 
 TEST_P(LlavaParity, vision_features_are_those_of_transformers) {
-  const train::Network network = load(folder_);
+  const step::Network network = load(folder_);
   const c10::NoGradGuard no_grad;
   const nn::Batch batch = llava_batch(expected_, llava(network), 1);
-  if (batch.vision.empty()) return;
-  expect_close(llava(network).features(batch.vision, {}), expected_["features"]);
+  if (batch.media.empty()) return;
+  expect_close(llava(network).features(batch.media.of(kVision), {}), expected_["features"]);
 }
 
 TEST_P(LlavaParity, packed_logits_equal_those_of_each_sample_alone) {
-  const train::Network network = load(folder_);
+  const step::Network network = load(folder_);
   const c10::NoGradGuard no_grad;
   const LlavaOnevision& model = llava(network);
-  expect_close(at::linear(model.hidden(llava_batch(expected_, model, 1), {}), model.head().value),
-               expected_["logits"]);
+  const at::Tensor hidden = model.hidden(llava_batch(expected_, model, 1), {}).hidden;
+  expect_close(model.logits(hidden, {}), expected_["logits"]);
 }
 
 TEST_P(LlavaParity, loss_and_every_gradient_are_those_of_transformers) {
-  train::Network network = load(folder_);
+  step::Network network = load(folder_);
   const double loss =
       backward(network, {llava_batch(expected_, llava(network), supervised(expected_))});
   const double theirs = expected_["loss"].item<double>();
@@ -125,7 +124,7 @@ TEST_P(LlavaParity, loss_and_every_gradient_are_those_of_transformers) {
 }
 
 TEST_P(LlavaParity, recomputing_blocks_changes_no_bit) {
-  train::Network network = load(folder_);
+  step::Network network = load(folder_);
   const nn::Batch batch = llava_batch(expected_, llava(network), 3.0);
   const double plain = backward(network, {batch});
   const auto expected = gradients(network);
@@ -134,7 +133,7 @@ TEST_P(LlavaParity, recomputing_blocks_changes_no_bit) {
 }
 
 TEST_P(LlavaParity, freezing_a_part_changes_no_bit_of_the_other_gradients) {
-  train::Network all = load(folder_);
+  step::Network all = load(folder_);
   const nn::Batch batch = llava_batch(expected_, llava(all), 3.0);
   backward(all, {batch});
   const auto plain = gradients(all);
@@ -145,7 +144,7 @@ TEST_P(LlavaParity, freezing_a_part_changes_no_bit_of_the_other_gradients) {
         "language_model", "image_newline"}) {
     for (const nn::Keep keep : nn::kKeeps) {
       SCOPED_TRACE(std::string(part) + ", keep " + std::to_string(static_cast<int>(keep)));
-      train::Network some = load(folder_, at::kFloat, {part});
+      step::Network some = load(folder_, at::kFloat, {part});
       backward(some, {llava_batch(expected_, llava(some), 3.0)}, {.keep = keep});
       const auto partial = gradients(some);
       EXPECT_LT(partial.size(), plain.size());
@@ -155,11 +154,11 @@ TEST_P(LlavaParity, freezing_a_part_changes_no_bit_of_the_other_gradients) {
 }
 
 TEST_P(LlavaParity, a_tower_that_has_to_run_changes_nothing) {
-  train::Network network = load(folder_);
+  step::Network network = load(folder_);
   nn::Batch batch = llava_batch(expected_, llava(network), 3.0);
   const double plain = backward(network, {batch});
   const auto expected = gradients(network);
-  batch.run_every_tower = true;
+  batch.media[kVision];
   for (const nn::Keep keep : nn::kKeeps) {
     EXPECT_EQ(backward(network, {batch}, {.keep = keep}), plain);
     expect_same_bits(gradients(network), expected);
@@ -167,7 +166,7 @@ TEST_P(LlavaParity, a_tower_that_has_to_run_changes_nothing) {
 }
 
 TEST_P(LlavaParity, bf16_is_as_close_to_fp32_as_its_precision_allows) {
-  train::Network network = load(folder_, at::kBFloat16);
+  step::Network network = load(folder_, at::kBFloat16);
   const double loss =
       backward(network, {llava_batch(expected_, llava(network), supervised(expected_))});
   const double theirs = expected_["loss"].item<double>();
@@ -194,38 +193,38 @@ INSTANTIATE_TEST_SUITE_P(Cases, LlavaParity, ::testing::ValuesIn(cases()), [](co
 TEST(LlavaOnevision, generates_the_tokens_of_transformers_alone_and_in_a_batch) {
   for (const std::string name : {"hub", "v5"}) {
     SCOPED_TRACE(name);
-    const train::Network network = load(kData / name);
+    const step::Network network = load(kData / name);
     const Expected expected = expected_of("generation." + name);
     std::vector<data::Sample> prompts;
     std::vector<std::vector<int32_t>> theirs;
     for (int k = 0; k < 4; ++k) {
       const std::string at = std::to_string(k) + ".";
-      data::Sample sample = train::text_prompt(expected.integers(at + "input_ids"));
+      data::Sample sample = generate::text_prompt(expected.integers(at + "input_ids"));
       for (size_t t = 0; t < sample.text.input_ids.size(); ++t) {
         if (sample.text.input_ids[t] == llava(network).settings().image_token_id ||
             sample.text.input_ids[t] == llava(network).settings().video_token_id)
-          sample.vision.tokens.push_back(static_cast<int32_t>(t));
+          sample.media[kVision].tokens.push_back(static_cast<int32_t>(t));
       }
       const std::vector<int32_t> grids = expected.integers(at + "grids"),
                                  layouts = expected.integers(at + "layouts");
       for (size_t g = 0; g + 2 < grids.size(); g += 3) {
-        sample.vision.grids.push_back({grids[g], grids[g + 1], grids[g + 2]});
-        sample.vision.layouts.push_back(
+        sample.media[kVision].grids.push_back({grids[g], grids[g + 1], grids[g + 2]});
+        sample.media[kVision].layouts.push_back(
             {static_cast<ViewLayout::Kind>(layouts[g]), layouts[g + 1], layouts[g + 2]});
       }
       const at::Tensor patches = expected[at + "patches"].contiguous();
-      sample.vision.patches.assign(patches.const_data_ptr<float>(),
-                                   patches.const_data_ptr<float>() + patches.numel());
+      sample.media[kVision].values.assign(patches.const_data_ptr<float>(),
+                                          patches.const_data_ptr<float>() + patches.numel());
       prompts.push_back(std::move(sample));
       theirs.push_back(expected.integers(at + "ids"));
     }
-    train::GenerationOptions options;
+    generate::GenerationOptions options;
     options.max_new_tokens = 16;
-    const train::ForwardModel forward(*network.model, at::kCPU, {});
-    const auto together = train::generate(forward, prompts, options);
+    const step::ForwardModel forward(*network.model, at::kCPU, {});
+    const auto together = generate::generate(forward, prompts, options);
     for (size_t k = 0; k < prompts.size(); ++k) {
       EXPECT_EQ(together[k].ids, theirs[k]) << "in the batch, prompt " << k;
-      EXPECT_EQ(train::generate(forward, {&prompts[k], 1}, options)[0].ids, theirs[k])
+      EXPECT_EQ(generate::generate(forward, {&prompts[k], 1}, options)[0].ids, theirs[k])
           << "alone, prompt " << k;
     }
   }
@@ -233,15 +232,15 @@ TEST(LlavaOnevision, generates_the_tokens_of_transformers_alone_and_in_a_batch) 
 
 // What ranks that share weights need: each gathers, and reduces, the same ones in the same order.
 TEST(LlavaOnevision, reads_the_same_weights_in_order_where_another_rank_has_something_to_see) {
-  train::Network network = load(kData / "hub");
+  step::Network network = load(kData / "hub");
   nn::Batch text = llava_batch(expected_of("hub.text"), llava(network), 3.0);
   for (const nn::Keep keep : nn::kKeeps) {
     const auto weights_read = [&](const nn::Batch& of) {
       return parity::weights_read(network, [&] { backward(network, {of}, {.keep = keep}); });
     };
-    text.run_every_tower = false;
+    text.media = {};
     for (const std::string& name : weights_read(text)) EXPECT_FALSE(is_visual(name)) << name;
-    text.run_every_tower = true;
+    text.media[kVision];
     const auto idle = weights_read(text);
     const std::set<std::string> read(idle.begin(), idle.end());
     for (const nn::Param& p : network.model->params().all())
@@ -254,14 +253,14 @@ TEST(LlavaOnevision, reads_the_same_weights_in_order_where_another_rank_has_some
 }
 
 TEST(LlavaOnevision, is_saved_under_the_names_of_the_hub_whatever_names_it_was_read_by) {
-  const train::Network network = load(kData / "v5");
+  const step::Network network = load(kData / "v5");
   const checkpoint::TensorIndex files =
       checkpoint::HfFolder::open(kData / "v5").take().weights().take();
   const nn::ParamTable& params = network.model->params();
   size_t renamed = 0;
   for (const checkpoint::TensorSource& source : models::sources(
-           params, network.memory, [&](size_t b) { return network.memory.buckets[b].weights(); },
-           at::kFloat)) {
+           params, network.memory,
+           [&](size_t b) { return network.memory.buckets[b].local().weights; }, at::kFloat)) {
     const checkpoint::TensorView* view = nullptr;
     for (const std::string& other : params.other_names(source.name))
       view = view != nullptr ? view : files.find(other);
@@ -284,7 +283,7 @@ TEST(LlavaOnevision, is_saved_under_the_names_of_the_hub_whatever_names_it_was_r
 TEST(LlavaOnevision, what_no_feature_passes_is_kept_and_not_trained) {
   const auto aside = [](const char* folder) {
     std::vector<std::string> names;
-    const train::Network network = load(kData / folder);
+    const step::Network network = load(kData / folder);
     for (const nn::Param& p : network.model->params().all()) {
       if (!p.trainable) names.push_back(p.name);
     }
@@ -301,12 +300,12 @@ TEST(LlavaOnevision, what_no_feature_passes_is_kept_and_not_trained) {
 }
 
 TEST(LlavaOnevision, says_what_does_not_fit_in_a_batch) {
-  const train::Network network = load(kData / "hub");
+  const step::Network network = load(kData / "hub");
   const Expected expected = expected_of("hub.image");
   const LlavaOnevision& model = llava(network);
   const auto fault = [&](auto spoil) {
     nn::Batch batch = llava_batch(expected, model, 1);
-    spoil(batch.vision);
+    spoil(batch.media[kVision]);
     try {
       model.hidden(batch, {});
     } catch (const Error& e) {
@@ -317,18 +316,18 @@ TEST(LlavaOnevision, says_what_does_not_fit_in_a_batch) {
   const auto expect_named = [](const std::string& text, const char* name) {
     EXPECT_NE(text.find(name), std::string::npos) << text;
   };
-  expect_named(fault([](nn::VisionInput& v) { v.grids[0].h += 1; }), "views of 7 x 7 patches");
-  expect_named(fault([](nn::VisionInput& v) { v.grids[0].t = 0; }), "views of 7 x 7 patches");
-  expect_named(fault([](nn::VisionInput& v) { v.grids[0].t += 1; }),
+  expect_named(fault([](nn::MediaInput& v) { v.grids[0].h += 1; }), "views of 7 x 7 patches");
+  expect_named(fault([](nn::MediaInput& v) { v.grids[0].t = 0; }), "views of 7 x 7 patches");
+  expect_named(fault([](nn::MediaInput& v) { v.grids[0].t += 1; }),
                "3 views of an image of 20 x 50 pixels");
-  expect_named(fault([](nn::VisionInput& v) { v.layouts[0].height = 0; }), "at least one pixel");
-  expect_named(fault([](nn::VisionInput& v) { v.layouts[0].kind = ViewLayout::Kind::single; }),
+  expect_named(fault([](nn::MediaInput& v) { v.layouts[0].height = 0; }), "at least one pixel");
+  expect_named(fault([](nn::MediaInput& v) { v.layouts[0].kind = ViewLayout::Kind::single; }),
                "one view of an image among others");
-  expect_named(fault([](nn::VisionInput& v) { v.layouts.clear(); }),
+  expect_named(fault([](nn::MediaInput& v) { v.layouts.clear(); }),
                "1 images and videos, 0 of them with a layout");
-  expect_named(fault([](nn::VisionInput& v) { v.patches = v.patches.narrow(1, 0, 40); }),
+  expect_named(fault([](nn::MediaInput& v) { v.values = v.values.narrow(1, 0, 40); }),
                "48 values a patch");
-  expect_named(fault([](nn::VisionInput& v) { v.rows = v.rows.narrow(0, 1, 3); }),
+  expect_named(fault([](nn::MediaInput& v) { v.rows = v.rows.narrow(0, 1, 3); }),
                "133 features for 3 image and video tokens");
 }
 
@@ -376,18 +375,18 @@ TEST(LlavaOnevision, names_the_key_of_a_config_that_cannot_be) {
 TEST(LlavaOnevision, counts_the_flops_of_tower_and_projector) {
   const PatchGrid grids[] = {{3, 7, 7}, {2, 7, 7}};
   const int64_t lengths[] = {200};
-  const models::Workload with{lengths, 3, grids}, without{lengths, 3};
+  const models::Workload with{lengths, 3, {{kVision, {grids[0], grids[1]}}}}, without{lengths, 3};
   const double P = 5 * 49, H = 16, I = 27, out = 32;
   const double embed = 2 * 48 * H, layer = 2 * (4 * H * H + 2 * H * I);
   const double attention = 4 * H * 49, projector = 2 * (H * out + out * out);
-  const train::Network network = load(kData / "hub");
-  const auto flops = [&](const train::Network& n) {
+  const step::Network network = load(kData / "hub");
+  const auto flops = [&](const step::Network& n) {
     return n.model->train_flops(with) - n.model->train_flops(without);
   };
   // patches take no gradient: the embedding is counted twice, all else three times
   EXPECT_DOUBLE_EQ(flops(network), P * (2 * embed + 3 * (3 * layer + 3 * attention + projector)));
   // a frozen tower is run forward; the projector's first product takes no gradient of its input
-  const train::Network frozen = load(kData / "hub", at::kFloat, {"vision_tower"});
+  const step::Network frozen = load(kData / "hub", at::kFloat, {"vision_tower"});
   EXPECT_DOUBLE_EQ(flops(frozen),
                    P * (embed + 3 * layer + 3 * attention + 2 * 2 * H * out + 3 * 2 * out * out));
   EXPECT_EQ(network.model->lmms_engine_flops(with), network.model->lmms_engine_flops(without));
@@ -409,7 +408,7 @@ TEST(LlavaOnevision, starts_by_the_laws_of_transformers) {
           std::regex_replace(part.hub_name, std::regex(R"(layers\.\d+\.)"), "layers.{i}.");
       ASSERT_TRUE(one["tensors"].contains(name));
       const auto& law = one["tensors"][name];
-      const at::Tensor t = part.in(whole).to(at::kDouble);
+      const at::Tensor t = part.read(whole).to(at::kDouble);
       const double n = static_cast<double>(t.numel()), std = law["std"];
       const double mean = std == 0 ? law["mean"].get<double>() : 0.0;
       EXPECT_NEAR(t.mean().item<double>(), mean, 5 * std / std::sqrt(n) + 1e-12);

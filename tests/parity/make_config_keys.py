@@ -25,7 +25,7 @@ import make_qwen_vl as qwen_vl
 logging.disable(logging.WARNING)
 warnings.simplefilter("ignore")
 DATA = Path(__file__).parent / "data"
-FOLDERS = ["qwen_text/qwen2_tied", "qwen_text/qwen3_untied", "qwen_vl/untied_hub", "qwen_vl/tied_v5", "qwen_vl/qwen3",
+FOLDERS = ["llama/tied", "qwen_text/qwen2_tied", "qwen_text/qwen3_untied", "qwen_vl/untied_hub", "qwen_vl/tied_v5", "qwen_vl/qwen3",
            "llava_onevision/hub"]
 MORE = ["is_causal", "head_dim", "rope_theta", "attention_bias", "sliding_window", "attention_chunk_size"]
 VALUES = dict(
@@ -70,7 +70,7 @@ def inputs_of(model):
         inputs.pop("vision_aspect_ratio")
         return dict(inputs, input_ids=torch.tensor([ids]))
     if "vl" not in kind:
-        return dict(input_ids=torch.randint(0, 90, (1, 9), generator=generator))
+        return dict(input_ids=torch.randint(0, min(90, model.config.vocab_size), (1, 9), generator=generator))
     pieces = [qwen_vl.text(3), qwen_vl.image(6, 10), qwen_vl.text(2), qwen_vl.video(3, 4, 6, 1.0), qwen_vl.text(4)]
     ids, types = qwen_vl.layout(pieces, generator, kind == "qwen3_vl")
     vision = model.config.vision_config
@@ -85,7 +85,7 @@ def read(folder, config):
     with tempfile.TemporaryDirectory() as copy:
         (Path(copy) / "config.json").write_text(json.dumps(config))
         (Path(copy) / "model.safetensors").symlink_to((folder / "model.safetensors").resolve())
-        kind = AutoModelForCausalLM if config["model_type"] in ("qwen2", "qwen3") else AutoModelForImageTextToText
+        kind = AutoModelForCausalLM if config["model_type"] in ("llama", "qwen2", "qwen3") else AutoModelForImageTextToText
         model, told = kind.from_pretrained(copy, attn_implementation="eager", dtype=torch.float32, output_loading_info=True)
         assert not told["missing_keys"] - {"lm_head.weight"} and not told["mismatched_keys"], told
         return model.train()

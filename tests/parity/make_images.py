@@ -309,7 +309,7 @@ def planes(data, side):
 
 def drawn(width, height, kind):
     """Waves that grow faster to the right and downwards, with steps where they wrap: every frequency and much overshoot.
-    images_testing.cpp draws the same."""
+    images_testing.h draws the same."""
     y, x, c = np.mgrid[0:height, 0:width, 0:3]
     return ((x * x * (kind + c) + y * y * (kind + 2 * c + 1) + 3 * x * y) // (width + height) + 37 * c * kind).astype(np.uint8)
 

@@ -1,4 +1,4 @@
-"""Stores the statistics of transformers 5.17.0's random initialisation of Qwen2, Qwen3, Qwen2.5-VL and Qwen3-VL models.
+"""Stores the statistics of transformers 5.17.0's random initialisation of Llama, Qwen2, Qwen3, Qwen2.5-VL and Qwen3-VL models.
 
     python make_initialisation.py        writes data/initialisation.json
 
@@ -21,6 +21,7 @@ COMMON = dict(vocab_size=1024, hidden_size=128, intermediate_size=256, num_hidde
               num_key_value_heads=2, max_position_embeddings=64)
 IDS = dict(image_token_id=1000, video_token_id=1001, vision_start_token_id=1002, vision_end_token_id=1003)
 CONFIGS = [
+    dict(model_type="llama", initializer_range=0.03, tie_word_embeddings=False, attention_bias=True, mlp_bias=True, **COMMON),
     dict(model_type="qwen2", initializer_range=0.02, tie_word_embeddings=False, **COMMON),
     dict(model_type="qwen2", initializer_range=0.05, tie_word_embeddings=True, pad_token_id=3, **COMMON),
     dict(model_type="qwen3", initializer_range=0.02, tie_word_embeddings=False, head_dim=64, **COMMON),

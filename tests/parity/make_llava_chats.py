@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""What the Python project (lmms_engine 0.1.4, processor_type llava) makes of chats with images; read by src/data/llava_chats_test.cpp.
+"""What the Python project (lmms_engine 0.1.4, processor_type llava) makes of chats with images; read by src/models/llava_onevision/chats_test.cpp.
 
     PYTHONPATH=ORACLE python tests/parity/make_llava_chats.py      peer_samples.py is imported
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""What transformers 5.17 makes of the processor files of checkpoints; read by src/data/processor_files_test.cpp.
+"""What transformers 5.17 makes of the processor files of checkpoints; read by src/models/processor_files_testing.h.
 
     pip install torch==2.11.0 torchvision==0.26.0 transformers==5.17.0
     python tests/parity/make_processors.py [--print]

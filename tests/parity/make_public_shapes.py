@@ -1,6 +1,6 @@
-"""Stores names and shapes of the tensors of every public dense Qwen2, Qwen2.5, Qwen3, Qwen2.5-VL, Qwen3-VL and LLaVA-OneVision size.
+"""Stores names and shapes of the tensors of every public dense Llama 3, Qwen2, Qwen2.5, Qwen3, Qwen2.5-VL, Qwen3-VL and LLaVA-OneVision size.
 
-    python make_public_shapes.py        writes qwen2.json, qwen3.json, qwen2_5_vl.json, qwen3_vl.json and llava_onevision.json in data/public_shapes
+    python make_public_shapes.py        writes llama.json, qwen2.json, qwen3.json, qwen2_5_vl.json, qwen3_vl.json and llava_onevision.json in data/public_shapes
 
     {size: {"config": what config.json says (the hub's spelling),
             "parameters": their number, a tied head counted once,
@@ -34,6 +34,14 @@ QWEN3 = {
     "8B": (36, 4096, 12288, 32, 8, 151936, False, 1e-6, 8_190_735_360),
     "14B": (40, 5120, 17408, 40, 8, 151936, False, 1e-6, 14_768_307_200),
     "32B": (64, 5120, 25600, 64, 8, 151936, False, 1e-6, 32_762_123_264),
+}
+# The first of each: 3.2, 3.2, 3.1, 3.1 and 3.1; 3.0's and 3.3's have the same shapes.
+LLAMA = {
+    "1B": (16, 2048, 8192, 32, 8, 128256, True, 1e-5, 1_235_814_400),
+    "3B": (28, 3072, 8192, 24, 8, 128256, True, 1e-5, 3_212_749_824),
+    "8B": (32, 4096, 14336, 32, 8, 128256, False, 1e-5, 8_030_261_248),
+    "70B": (80, 8192, 28672, 64, 8, 128256, False, 1e-5, 70_553_706_496),
+    "405B": (126, 16384, 53248, 128, 8, 128256, False, 1e-5, 405_853_388_800),
 }
 # size: the language model's row in QWEN2 with its vocabulary, intermediate size of the tower, parameters
 QWEN2_5_VL = {
@@ -109,6 +117,18 @@ def vl_config_of(size):
             fullatt_block_indexes=[7, 15, 23, 31], tokens_per_second=2, temporal_patch_size=2))
 
 
+def llama_config_of(row):
+    layers, hidden, intermediate, heads, key_value_heads, vocabulary, tied, eps, _ = row
+    return dict(
+        architectures=["LlamaForCausalLM"], model_type="llama", attention_bias=False, attention_dropout=0.0, bos_token_id=128000,
+        eos_token_id=[128001, 128008, 128009], head_dim=hidden // heads, hidden_act="silu", hidden_size=hidden,
+        initializer_range=0.02, intermediate_size=intermediate, max_position_embeddings=131072, mlp_bias=False,
+        num_attention_heads=heads, num_hidden_layers=layers, num_key_value_heads=key_value_heads, pretraining_tp=1,
+        rms_norm_eps=eps, rope_theta=500000.0, tie_word_embeddings=tied, torch_dtype="bfloat16", vocab_size=vocabulary,
+        rope_scaling=dict(factor=32.0 if tied else 8.0, high_freq_factor=4.0, low_freq_factor=1.0,
+                          original_max_position_embeddings=8192, rope_type="llama3"))
+
+
 def config_of(family, row):
     layers, hidden, intermediate, heads, key_value_heads, vocabulary, tied, eps, _ = row
     config = dict(
@@ -154,6 +174,7 @@ def tensors_of(config):
 def main():
     OUT.mkdir(parents=True, exist_ok=True)
     families = {
+        "llama": {size: (llama_config_of(row), row[-1]) for size, row in LLAMA.items()},
         "qwen2": {size: (config_of("qwen2", row), row[-1]) for size, row in QWEN2.items()},
         "qwen3": {size: (config_of("qwen3", row), row[-1]) for size, row in QWEN3.items()},
         "qwen2_5_vl": {size: (vl_config_of(size), row[-1]) for size, row in QWEN2_5_VL.items()},

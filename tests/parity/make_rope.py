@@ -17,13 +17,13 @@ from pathlib import Path
 
 import torch
 import transformers
-from transformers import AutoConfig, Qwen2_5_VLForConditionalGeneration, Qwen2ForCausalLM, Qwen3ForCausalLM
+from transformers import AutoConfig, LlamaForCausalLM, Qwen2_5_VLForConditionalGeneration, Qwen2ForCausalLM, Qwen3ForCausalLM
 from transformers import LlavaOnevisionForConditionalGeneration, Qwen3VLForConditionalGeneration
 
 logging.disable(logging.WARNING)
 OUT = Path(__file__).parent / "data" / "rope.json"
 CLASSES = dict(
-    qwen2=Qwen2ForCausalLM, qwen3=Qwen3ForCausalLM, qwen2_5_vl=Qwen2_5_VLForConditionalGeneration,
+    llama=LlamaForCausalLM, qwen2=Qwen2ForCausalLM, qwen3=Qwen3ForCausalLM, qwen2_5_vl=Qwen2_5_VLForConditionalGeneration,
     qwen3_vl=Qwen3VLForConditionalGeneration, llava_onevision=LlavaOnevisionForConditionalGeneration)
 SIZES = dict(vocab_size=96, hidden_size=64, intermediate_size=48, num_hidden_layers=2, num_attention_heads=4,
              num_key_value_heads=2)
@@ -31,6 +31,7 @@ TEXT = dict(SIZES, max_position_embeddings=256)
 VISION = dict(depth=1, hidden_size=32, num_heads=4, intermediate_size=48, out_hidden_size=64)
 TOKENS = dict(image_token_id=90, video_token_id=91, vision_start_token_id=92, vision_end_token_id=93)
 YARN = dict(rope_type="yarn", factor=4.0, original_max_position_embeddings=64)
+LLAMA3 = dict(rope_type="llama3", factor=8.0, low_freq_factor=1.0, high_freq_factor=4.0, original_max_position_embeddings=64)
 LINEAR = dict(rope_type="linear", factor=2.0)
 MROPE = dict(mrope_section=[2, 3, 3])
 
@@ -41,6 +42,14 @@ def qwen2(**keys):
 
 def qwen3(**keys):
     return dict(model_type="qwen3", head_dim=16, **{**TEXT, **keys})
+
+
+def llama(**keys):
+    return dict(model_type="llama", **{**TEXT, **keys})
+
+
+def without(key):
+    return {k: v for k, v in LLAMA3.items() if k != key}
 
 
 def flat_vl(**keys):
@@ -133,6 +142,17 @@ CASES = {
                                                rope_parameters=dict(rope_type="default", rope_theta=3e4, **MROPE)),
     "qwen3_vl, scaling at the very top": vl3(dict(rope_scaling=LINEAR),
                                              rope_parameters=dict(rope_type="default", rope_theta=3e4, **MROPE)),
+    "llama, nothing": llama(),
+    "llama3": llama(rope_theta=5e5, rope_scaling=LLAMA3),
+    "llama3, parameters": llama(rope_parameters=dict(LLAMA3, rope_theta=5e2)),
+    "llama3 of 3.2": llama(rope_theta=5e5, head_dim=64, rope_scaling=dict(LLAMA3, factor=32.0)),
+    "llama3, another ramp": llama(rope_theta=1e3, rope_scaling=dict(LLAMA3, factor=2, low_freq_factor=2, high_freq_factor=9)),
+    "llama3 without original": llama(rope_theta=5e2, rope_scaling=without("original_max_position_embeddings")),
+    "llama3, original at the top": llama(rope_theta=5e2, original_max_position_embeddings=128, rope_scaling=LLAMA3),
+    "llama3 without factor": llama(rope_theta=5e5, rope_scaling=without("factor")),
+    "llama3 without low_freq_factor": llama(rope_theta=5e5, rope_scaling=without("low_freq_factor")),
+    "llama3 without high_freq_factor": llama(rope_theta=5e5, rope_scaling=without("high_freq_factor")),
+    "llama, yarn": llama(rope_theta=5e5, rope_scaling=YARN),
     "llava, scaling beside parameters": llava(rope_scaling=YARN, rope_parameters=dict(rope_type="default", rope_theta=3e4)),
     "llava, scaling at the very top": llava(dict(rope_scaling=LINEAR), rope_theta=3e4),
 }

@@ -16,7 +16,7 @@ from pathlib import Path
 import transformers
 from safetensors import safe_open
 from transformers import (
-    AutoConfig, LlavaOnevisionForConditionalGeneration, LlavaOnevisionModel, Qwen2_5_VLForConditionalGeneration,
+    AutoConfig, LlamaForCausalLM, LlamaModel, LlavaOnevisionForConditionalGeneration, LlavaOnevisionModel, Qwen2_5_VLForConditionalGeneration,
     Qwen2_5_VLModel, Qwen2ForCausalLM, Qwen2Model, Qwen3ForCausalLM, Qwen3Model, Qwen3VLForConditionalGeneration, Qwen3VLModel)
 from transformers.conversion_mapping import get_model_conversion_mapping
 from transformers.core_model_loading import WeightConverter, WeightRenaming, rename_source_key
@@ -28,6 +28,7 @@ MROPE = dict(rope_parameters=dict(rope_type="default", rope_theta=1e6, mrope_sec
 VISION = dict(depth=1, hidden_size=32, num_heads=4, intermediate_size=48, out_hidden_size=32)
 TOKENS = dict(image_token_id=90, video_token_id=91)
 FAMILIES = {
+    "llama": (LlamaForCausalLM, LlamaModel, TEXT),
     "qwen2": (Qwen2ForCausalLM, Qwen2Model, TEXT),
     "qwen3": (Qwen3ForCausalLM, Qwen3Model, dict(TEXT, head_dim=8)),
     "qwen2_5_vl": (Qwen2_5_VLForConditionalGeneration, Qwen2_5_VLModel, dict(

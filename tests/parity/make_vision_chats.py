@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""What the Python project (lmms_engine 0.1.4) makes of chats with images and videos; read by src/data/vision_chats_test.cpp.
+"""What the Python project (lmms_engine 0.1.4) makes of chats with images and videos; read by src/models/qwen_vl/chats_test.cpp.
 
     pip install torchcodec==0.11.0 torchvision==0.26.0 qwen-vl-utils==0.0.14      # beside lmms_engine and transformers 5.17.0
     PYTHONPATH=ORACLE python tests/parity/make_vision_chats.py                    # ORACLE: the folder of peer_samples.py

@@ -139,7 +139,7 @@ void expect_updates_of_torch(const std::string& stored) {
         {name, file.find("parameter.0." + name)->shape, name == "matrix" || name == "wide"});
   }
   std::vector<parallel::Bucket> buckets;
-  buckets.emplace_back(parallel::BucketLayout{"unit", at::kFloat, at::kFloat, true}, entries,
+  buckets.emplace_back(parallel::BucketLayout{{"unit", at::kFloat, true}, at::kFloat}, entries,
                        at::kCPU);
   const auto segment = [&](const std::string& name) {
     for (size_t i = 0; i < names.size(); ++i) {
@@ -167,7 +167,8 @@ void expect_updates_of_torch(const std::string& stored) {
         stretches.push_back({s.offset, s.length, 1});
     }
   }
-  optim::Adamw adamw(buckets, config, /*decay_everything=*/false, groups);
+  optim::StepDecision decision(buckets, config.max_grad_norm);
+  optim::Adamw adamw({.buckets = buckets, .config = config, .groups = groups});
   const at::Tensor rates = tensor("learning_rate");
   for (int64_t k = 1; k <= rates.numel(); ++k) {
     const std::string update = std::to_string(k);
@@ -175,9 +176,10 @@ void expect_updates_of_torch(const std::string& stored) {
       buckets[0].gradient(segment(name)).copy_(tensor("gradient." + update + "." + name));
     std::vector<double> step{rates[k - 1].item<double>()};
     if (grouped) step.push_back(step[0] * settings.at("module_rate").get<double>());
-    adamw.step(step, at::zeros({}, at::kFloat));
+    decision.decide(at::zeros({}, at::kFloat));
+    adamw.update(decision, step);
     const double norm = tensor("norm." + update).item<double>();
-    EXPECT_NEAR(adamw.control().norm, norm, 1e-6 * norm) << update;
+    EXPECT_NEAR(decision.control().norm, norm, 1e-6 * norm) << update;
     for (const std::string& name : names) {
       const at::Tensor theirs = tensor("parameter." + update + "." + name);
       const double distance =
@@ -185,18 +187,19 @@ void expect_updates_of_torch(const std::string& stored) {
       EXPECT_LE(distance, 1.2e-7) << name << " after update " << update;
     }
   }
+  const auto states = adamw.states();  // first and second moment
   for (const std::string& name : names) {
     const at::Tensor m = tensor("exp_avg.8." + name), v = tensor("exp_avg_sq.8." + name);
     const auto of = [&](const at::Tensor& flat) { return buckets[0].view(flat, segment(name)); };
-    EXPECT_LE((of(adamw.first_moment(0)) - m).norm().item<double>(),
+    EXPECT_LE((of(states[0].flats[0]) - m).norm().item<double>(),
               3e-7 * m.norm().item<double>() + 1e-12)
         << name;
-    EXPECT_LE((of(adamw.second_moment(0)) - v).norm().item<double>(),
+    EXPECT_LE((of(states[1].flats[0]) - v).norm().item<double>(),
               2e-7 * v.norm().item<double>() + 1e-12)
         << name;
   }
   // the gaps between parameters stay zero: flat arithmetic over the bucket is exact
-  at::Tensor rest = buckets[0].weights().clone();
+  at::Tensor rest = buckets[0].local().weights.clone();
   for (size_t i = 0; i < names.size(); ++i) {
     rest.narrow(0, buckets[0].segments()[i].offset, buckets[0].segments()[i].length).zero_();
   }
@@ -229,7 +232,7 @@ TEST(Adamw, thousands_of_updates_have_the_bits_of_torch) {
     };
     const at::Tensor start = stored("parameter.0");
     std::vector<parallel::Bucket> buckets;
-    buckets.emplace_back(parallel::BucketLayout{"unit", at::kFloat, at::kFloat, true},
+    buckets.emplace_back(parallel::BucketLayout{{"unit", at::kFloat, true}, at::kFloat},
                          std::vector<parallel::BucketEntry>{{"p", {start.numel()}, true}},
                          at::kCPU);
     buckets[0].weight(0).copy_(start);
@@ -239,23 +242,27 @@ TEST(Adamw, thousands_of_updates_have_the_bits_of_torch) {
     config.adam_epsilon = one.at("eps");
     config.weight_decay = one.at("weight_decay");
     config.max_grad_norm = 0;
-    optim::Adamw adamw(buckets, config, /*decay_everything=*/false);
-    adamw.set_counters(one.at("before"), 0);
+    optim::StepDecision decision(buckets, config.max_grad_norm);
+    optim::Adamw adamw({buckets, config});
+    decision.set_counters(one.at("before"), 0);
     const int64_t updates = one.at("updates");
     const at::Tensor gradient = buckets[0].gradient(0);
     for (int64_t k = 1; k <= updates; ++k) {
       for (int64_t i = 0; i < start.numel(); ++i)
         gradient.mutable_data_ptr<float>()[i] = long_gradient(k, i);
       const double share = static_cast<double>(k) / (2.0 * static_cast<double>(updates));
-      adamw.step(one.at("rate").get<double>() * (1.0 - share), at::zeros({}, at::kFloat));
+      const double rate = one.at("rate").get<double>() * (1.0 - share);
+      decision.decide(at::zeros({}, at::kFloat));
+      adamw.update(decision, {&rate, 1});
       const at::Tensor theirs = stored("parameter." + std::to_string(k));
       if (!theirs.defined()) continue;
       EXPECT_TRUE(buckets[0].weight(0).equal(theirs)) << name << " after update " << k;
       ++compared;
     }
     const auto of = [&](const at::Tensor& flat) { return buckets[0].view(flat, 0); };
-    EXPECT_TRUE(of(adamw.first_moment(0)).equal(stored("exp_avg"))) << name;
-    EXPECT_TRUE(of(adamw.second_moment(0)).equal(stored("exp_avg_sq"))) << name;
+    const auto states = adamw.states();
+    EXPECT_TRUE(of(states[0].flats[0]).equal(stored("exp_avg"))) << name;
+    EXPECT_TRUE(of(states[1].flats[0]).equal(stored("exp_avg_sq"))) << name;
   }
   EXPECT_GT(compared, 50u);
 }

@@ -17,7 +17,7 @@
 #include "models/structure.h"
 #include "models/tensor_io.h"
 #include "objectives/objective.h"
-#include "train/step.h"
+#include "step/network.h"
 
 namespace lmms::parity {
 
@@ -68,7 +68,7 @@ inline data::Batch batch_of(const Expected& expected) {
   int32_t start = 0;
   for (int32_t length : expected.integers("segment_lengths")) {
     b.segments.push_back(
-        {start, length, data::AttentionMode::causal, static_cast<int32_t>(b.samples++), 0, 0});
+        {.start = start, .length = length, .sample = static_cast<int32_t>(b.samples++)});
     start += length;
   }
   b.valid_tokens = b.tokens();
@@ -77,13 +77,13 @@ inline data::Batch batch_of(const Expected& expected) {
 }
 
 // A checkpoint on the CPU, some modules frozen.
-inline train::Network load(const std::filesystem::path& folder, at::ScalarType dtype = at::kFloat,
-                           const std::vector<std::string>& freeze = {}) {
+inline step::Network load(const std::filesystem::path& folder, at::ScalarType dtype = at::kFloat,
+                          const std::vector<std::string>& freeze = {}) {
   const checkpoint::HfFolder hf = checkpoint::HfFolder::open(folder).take();
-  train::Network network;
+  step::Network network;
   const std::string where = (folder / "config.json").string();
   const checkpoint::TensorIndex weights = hf.weights().take();
-  network.model = models::make_structure(hf.config(), where, &weights);
+  network.model = models::make_structure(models::built_in_models(), hf.config(), where, &weights);
   for (const std::string& module : freeze) network.model->params().freeze(module, "test");
   network.memory = nn::allocate(network.model->params(), {at::kCPU, dtype, at::kFloat});
   models::load_weights(network.model->params(), network.memory, weights, where);
@@ -91,23 +91,28 @@ inline train::Network load(const std::filesystem::path& folder, at::ScalarType d
 }
 
 // The loss of these micro-steps; gradients lie in the buckets.
-inline double backward(train::Network& network, const std::vector<nn::Batch>& micro_steps,
+inline double backward(step::Network& network, const std::vector<nn::Batch>& micro_steps,
                        const nn::RunContext& context = {}) {
   for (parallel::Bucket& bucket : network.memory.buckets) bucket.zero_gradients();
-  return train::plain_runner()
-      ->run(network, *objectives::next_token(), micro_steps, context)
-      .item<double>();
+  const std::vector<objectives::NamedModel> models{{objectives::kMainNetwork, network.model.get()}};
+  const auto objective = objectives::next_token();
+  objectives::StepValues values;
+  for (const nn::Batch& batch : micro_steps) {
+    objectives::StepContext micro_step({.models = models, .batch = batch, .run = context}, values);
+    objective->phases().front().run(micro_step);
+  }
+  return values.loss.item<double>();
 }
 
 // Gradients under hub names, as copies.
-inline std::map<std::string, at::Tensor> gradients(const train::Network& network) {
+inline std::map<std::string, at::Tensor> gradients(const step::Network& network) {
   std::map<std::string, at::Tensor> out;
   for (size_t i = 0; i < network.model->params().all().size(); ++i) {
     const nn::Param& p = network.model->params().all()[i];
     if (!p.trainable) continue;
     const nn::Placement place = network.memory.placements[i];
     const at::Tensor g = network.memory.buckets[place.bucket].gradient(place.segment);
-    for (const nn::Part& part : p.parts) out[part.hub_name] = part.in(g).clone();
+    for (const nn::Part& part : p.parts) out[part.hub_name] = part.read(g).clone();
   }
   return out;
 }

@@ -4,7 +4,6 @@
 
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/cat.h>
-#include <ATen/ops/linear.h>
 #include <ATen/ops/tensor.h>
 #include <ATen/ops/zeros.h>
 #include <c10/core/GradMode.h>
@@ -14,10 +13,11 @@
 #include <nlohmann/json.hpp>
 #include <set>
 
-#include "data/rope_index.h"
+#include "models/qwen_vl/rope_index.h"
 #include "models/registry.h"
+#include "nn/cache.h"
 #include "parity_testing.h"
-#include "train/device_batch.h"
+#include "step/device_batch.h"
 #include "weights_read.h"
 
 namespace lmms {
@@ -34,27 +34,27 @@ namespace fs = std::filesystem;
 const fs::path kFolder = fs::path(LMMS_SOURCE_DIR) / "tests/parity/data";
 const fs::path kData = kFolder / "qwen_vl";
 
-const QwenVl& vl(const train::Network& network) {
+const QwenVl& vl(const step::Network& network) {
   return dynamic_cast<const QwenVl&>(*network.model);
 }
 
 // The case's packed samples, images and videos as they would come to a step.
 nn::Batch vl_batch(const Expected& expected, const QwenVl& model, double denominator) {
   const data::Batch packed = parity::batch_of(expected);
-  nn::Batch batch = train::to_device(packed, denominator, model.vocab_size(), at::kCPU);
+  nn::Batch batch = step::to_device(packed, denominator, model.vocab_size(), at::kCPU);
   batch.position_ids = expected["position_ids"];  // [3, T]
   const std::vector<int32_t> grids = expected.integers("grids");
   for (size_t g = 0; g + 2 < grids.size(); g += 3)
-    batch.vision.grids.push_back({grids[g], grids[g + 1], grids[g + 2]});
-  if (batch.vision.grids.empty()) return batch;
-  batch.vision.patches = expected["pixel_values"];
+    batch.media[kVision].grids.push_back({grids[g], grids[g + 1], grids[g + 2]});
+  if (batch.media.empty()) return batch;
+  batch.media[kVision].values = expected["pixel_values"];
   std::vector<int64_t> rows;
-  const data::RopeIndexConfig& ids = model.settings().positions;
+  const models::qwen_vl::RopeIndexConfig& ids = model.settings().positions;
   for (size_t t = 0; t < packed.input_ids.size(); ++t) {
     if (packed.input_ids[t] == ids.image_token_id || packed.input_ids[t] == ids.video_token_id)
       rows.push_back(static_cast<int64_t>(t));
   }
-  batch.vision.rows = at::tensor(rows, at::kLong);
+  batch.media[kVision].rows = at::tensor(rows, at::kLong);
   return batch;
 }
 
@@ -80,32 +80,31 @@ class QwenVlParity : public ::testing::TestWithParam<std::string> {
 };
 
 TEST_P(QwenVlParity, vision_features_are_those_of_transformers) {
-  const train::Network network = load(folder_);
+  const step::Network network = load(folder_);
   const c10::NoGradGuard no_grad;
   const nn::Batch batch = vl_batch(expected_, vl(network), 1);
-  if (batch.vision.empty()) return;
+  if (batch.media.empty()) return;
   const auto expect_close = [](const at::Tensor& ours, const at::Tensor& theirs) {
     ASSERT_EQ(ours.sizes(), theirs.sizes());
     EXPECT_LE((ours - theirs).norm().item<double>(), 1e-5 * theirs.norm().item<double>());
   };
-  const auto features = vl(network).tower()(batch.vision, {});
+  const auto features = vl(network).tower()(batch.media.of(kVision), {});
   expect_close(features.merged, expected_["features"]);
   for (size_t k = 0; k < features.deepstack.size(); ++k)
     expect_close(features.deepstack[k], expected_["deepstack." + std::to_string(k)]);
 }
 
 TEST_P(QwenVlParity, packed_logits_equal_those_of_each_sample_alone) {
-  const train::Network network = load(folder_);
+  const step::Network network = load(folder_);
   const c10::NoGradGuard no_grad;
   const QwenVl& model = vl(network);
-  const at::Tensor logits = at::linear(model.hidden(vl_batch(expected_, model, 1), {}),
-                                       model.head().value),
-                   theirs = expected_["logits"];
+  const at::Tensor hidden = model.hidden(vl_batch(expected_, model, 1), {}).hidden,
+                   logits = model.logits(hidden, {}), theirs = expected_["logits"];
   EXPECT_LE((logits - theirs).norm().item<double>(), 1e-5 * theirs.norm().item<double>());
 }
 
 TEST_P(QwenVlParity, loss_and_every_gradient_are_those_of_transformers) {
-  train::Network network = load(folder_);
+  step::Network network = load(folder_);
   const double loss = backward(network, {vl_batch(expected_, vl(network), supervised(expected_))});
   const double theirs = expected_["loss"].item<double>();
   EXPECT_LE(std::abs(loss - theirs), parity::kLossBound * std::abs(theirs));
@@ -119,7 +118,7 @@ TEST_P(QwenVlParity, loss_and_every_gradient_are_those_of_transformers) {
 }
 
 TEST_P(QwenVlParity, recomputing_blocks_changes_no_bit) {
-  train::Network network = load(folder_);
+  step::Network network = load(folder_);
   const nn::Batch batch = vl_batch(expected_, vl(network), 3.0);
   const double plain = backward(network, {batch});
   const auto expected = gradients(network);
@@ -128,7 +127,7 @@ TEST_P(QwenVlParity, recomputing_blocks_changes_no_bit) {
 }
 
 TEST_P(QwenVlParity, freezing_a_part_changes_no_bit_of_the_other_gradients) {
-  train::Network all = load(folder_);
+  step::Network all = load(folder_);
   const nn::Batch batch = vl_batch(expected_, vl(all), 3.0);
   backward(all, {batch});
   const auto plain = gradients(all);
@@ -136,7 +135,7 @@ TEST_P(QwenVlParity, freezing_a_part_changes_no_bit_of_the_other_gradients) {
   for (const char* part : {"visual", "model.visual", "model.language_model", "visual.blocks.0"}) {
     for (const nn::Keep keep : nn::kKeeps) {
       SCOPED_TRACE(std::string(part) + ", keep " + std::to_string(static_cast<int>(keep)));
-      train::Network some = load(folder_, at::kFloat, {part});
+      step::Network some = load(folder_, at::kFloat, {part});
       backward(some, {vl_batch(expected_, vl(some), 3.0)}, {.keep = keep});
       const auto partial = gradients(some);
       EXPECT_LT(partial.size(), plain.size());
@@ -146,11 +145,11 @@ TEST_P(QwenVlParity, freezing_a_part_changes_no_bit_of_the_other_gradients) {
 }
 
 TEST_P(QwenVlParity, a_tower_that_has_to_run_changes_nothing) {
-  train::Network network = load(folder_);
+  step::Network network = load(folder_);
   nn::Batch batch = vl_batch(expected_, vl(network), 3.0);
   const double plain = backward(network, {batch});
   const auto expected = gradients(network);
-  batch.run_every_tower = true;
+  batch.media[kVision];
   for (const nn::Keep keep : nn::kKeeps) {
     EXPECT_EQ(backward(network, {batch}, {.keep = keep}), plain);
     expect_same_bits(gradients(network), expected);
@@ -158,15 +157,15 @@ TEST_P(QwenVlParity, a_tower_that_has_to_run_changes_nothing) {
 }
 
 TEST_P(QwenVlParity, bf16_is_as_close_to_fp32_as_its_precision_allows) {
-  train::Network network = load(folder_, at::kBFloat16);
+  step::Network network = load(folder_, at::kBFloat16);
   const double loss = backward(network, {vl_batch(expected_, vl(network), supervised(expected_))});
   const double theirs = expected_["loss"].item<double>();
   EXPECT_LE(std::abs(loss - theirs), 0.03 * std::abs(theirs));
 }
 
 TEST_P(QwenVlParity, positions_of_each_sample_are_those_of_get_rope_index) {
-  const train::Network network = load(folder_);
-  const data::RopeIndexConfig& config = vl(network).settings().positions;
+  const step::Network network = load(folder_);
+  const models::qwen_vl::RopeIndexConfig& config = vl(network).settings().positions;
   const std::vector<int32_t> ids = expected_.integers("input_ids"),
                              grids = expected_.integers("grids"),
                              is_video = expected_.integers("is_video");
@@ -177,7 +176,7 @@ TEST_P(QwenVlParity, positions_of_each_sample_are_those_of_get_rope_index) {
   for (int32_t length : expected_.integers("segment_lengths")) {
     const auto sample =
         std::span(ids).subspan(static_cast<size_t>(start), static_cast<size_t>(length));
-    std::vector<data::RopeMedia> media;
+    std::vector<models::qwen_vl::RopeMedia> media;
     for (size_t i = 0; i < sample.size(); ++i) {  // a pad behind another token begins a medium
       const bool pad = sample[i] == config.image_token_id || sample[i] == config.video_token_id;
       if (!pad || (i > 0 && sample[i - 1] == sample[i])) continue;
@@ -188,7 +187,8 @@ TEST_P(QwenVlParity, positions_of_each_sample_are_those_of_get_rope_index) {
                        seconds[static_cast<int64_t>(medium)].item<double>()});
       ++medium;
     }
-    const data::RopePositions ours = data::rope_index(sample, media, config, "sample");
+    const models::qwen_vl::RopePositions ours =
+        models::qwen_vl::rope_index(sample, media, config, "sample");
     for (int64_t axis = 0; axis < 3; ++axis) {
       EXPECT_TRUE(at::tensor(ours[static_cast<size_t>(axis)], at::kInt)
                       .equal(theirs.select(0, axis).narrow(0, start, length)));
@@ -214,26 +214,24 @@ INSTANTIATE_TEST_SUITE_P(Cases, QwenVlParity, ::testing::ValuesIn(cases()), [](c
 
 // A prompt with an image at once, then token by token, all with three positions.
 TEST(QwenVl, generation_with_a_cache_sees_what_the_whole_sample_sees) {
-  const train::Network network = load(kData / "untied_hub");
+  const step::Network network = load(kData / "untied_hub");
   const Expected expected{
       checkpoint::SafetensorsFile::open(kData / "untied_hub.image.safetensors").take()};
   const c10::NoGradGuard no_grad;
   const QwenVl& model = vl(network);
   const nn::Batch whole = vl_batch(expected, model, 1);
-  const at::Tensor theirs = model.hidden(whole, {});  // [T, H]
+  const at::Tensor theirs = model.hidden(whole, {}).hidden;  // [T, H]
   const int64_t T = theirs.size(0), prompt = T - 4;
-  nn::KvCache cache(1);
+  nn::MixerCache cache(1);
   for (int64_t start = 0, n = prompt; start < T; start += n, n = 1) {
     nn::Batch part;
     part.input_ids = whole.input_ids.narrow(0, start, n);
     part.position_ids = whole.position_ids.narrow(1, start, n);
-    part.attention.lengths = {n};
-    part.attention.max_length = n;
-    part.attention.cu_seqlens = at::tensor(std::vector<int64_t>{0, n}, at::kInt);
-    if (start == 0) part.vision = whole.vision;
+    part.attention = kernels::attention_plan(std::vector<int64_t>{n}, at::kCPU);
+    if (start == 0) part.media = whole.media;
     part.cache = &cache;
-    cache.extend(part.attention.lengths, at::kCPU);
-    const at::Tensor ours = model.hidden(part, {}), same = theirs.narrow(0, start, n);
+    cache.extend(part.attention, at::kCPU);
+    const at::Tensor ours = model.hidden(part, {}).hidden, same = theirs.narrow(0, start, n);
     EXPECT_LE((ours - same).norm().item<double>(), 1e-5 * same.norm().item<double>()) << start;
   }
 }
@@ -241,7 +239,7 @@ TEST(QwenVl, generation_with_a_cache_sees_what_the_whole_sample_sees) {
 // What ranks that share weights need: each gathers, and reduces, the same ones in the same order.
 TEST(QwenVl, reads_the_same_weights_in_the_same_order_where_another_rank_has_something_to_see) {
   for (const std::string model : {"untied_hub", "qwen3"}) {
-    train::Network network = load(kData / model);
+    step::Network network = load(kData / model);
     const auto batch = [&](const std::string& name) {
       return vl_batch(
           Expected{checkpoint::SafetensorsFile::open(kData / (model + "." + name + ".safetensors"))
@@ -253,10 +251,10 @@ TEST(QwenVl, reads_the_same_weights_in_the_same_order_where_another_rank_has_som
       const auto weights_read = [&](const nn::Batch& of) {
         return parity::weights_read(network, [&] { backward(network, {of}, {.keep = keep}); });
       };
-      text.run_every_tower = false;
+      text.media = {};
       for (const std::string& name : weights_read(text))
         EXPECT_EQ(name.find("visual."), std::string::npos) << name;
-      text.run_every_tower = true;
+      text.media[kVision];
       const auto idle = weights_read(text);
       const std::set<std::string> read(idle.begin(), idle.end());
       for (const nn::Param& p : network.model->params().all()) EXPECT_TRUE(read.contains(p.name));
@@ -269,12 +267,12 @@ TEST(QwenVl, reads_the_same_weights_in_the_same_order_where_another_rank_has_som
 
 TEST(QwenVl, is_saved_under_the_names_of_the_hub_whatever_names_it_was_read_by) {
   const fs::path folder = kData / "tied_v5";
-  const train::Network network = load(folder);
+  const step::Network network = load(folder);
   const checkpoint::TensorIndex files = checkpoint::HfFolder::open(folder).take().weights().take();
   size_t renamed = 0;
   for (const checkpoint::TensorSource& source : models::sources(
            network.model->params(), network.memory,
-           [&](size_t b) { return network.memory.buckets[b].weights(); }, at::kFloat)) {
+           [&](size_t b) { return network.memory.buckets[b].local().weights; }, at::kFloat)) {
     const checkpoint::TensorView* view = nullptr;
     for (const std::string& other : network.model->params().other_names(source.name))
       view = view != nullptr ? view : files.find(other);
@@ -295,13 +293,13 @@ TEST(QwenVl, is_saved_under_the_names_of_the_hub_whatever_names_it_was_read_by) 
 }
 
 TEST(QwenVl, says_what_does_not_fit_in_a_batch) {
-  const train::Network network = load(kData / "untied_hub");
+  const step::Network network = load(kData / "untied_hub");
   const Expected expected{
       checkpoint::SafetensorsFile::open(kData / "untied_hub.image.safetensors").take()};
   const QwenVl& model = vl(network);
   const auto fault = [&](auto spoil) {
     nn::Batch batch = vl_batch(expected, model, 1);
-    spoil(batch.vision);
+    spoil(batch.media[kVision]);
     try {
       model.hidden(batch, {});
     } catch (const Error& e) {
@@ -309,17 +307,17 @@ TEST(QwenVl, says_what_does_not_fit_in_a_batch) {
     }
     return std::string("ran");
   };
-  EXPECT_NE(fault([](nn::VisionInput& v) { v.grids[0].h += 1; }).find("multiples of"),
+  EXPECT_NE(fault([](nn::MediaInput& v) { v.grids[0].h += 1; }).find("multiples of"),
             std::string::npos);
-  EXPECT_NE(fault([](nn::VisionInput& v) { v.grids[0].h += 2; }).find("the grids hold 80 patches"),
+  EXPECT_NE(fault([](nn::MediaInput& v) { v.grids[0].h += 2; }).find("the grids hold 80 patches"),
             std::string::npos);
-  EXPECT_NE(fault([](nn::VisionInput& v) { v.grids[0].t = -1; }).find("a grid of -1 x"),
+  EXPECT_NE(fault([](nn::MediaInput& v) { v.grids[0].t = -1; }).find("a grid of -1 x"),
             std::string::npos);
-  EXPECT_NE(fault([](nn::VisionInput& v) {
-              v.patches = v.patches.narrow(1, 0, 90);
+  EXPECT_NE(fault([](nn::MediaInput& v) {
+              v.values = v.values.narrow(1, 0, 90);
             }).find("96 values a patch"),
             std::string::npos);
-  EXPECT_NE(fault([](nn::VisionInput& v) {
+  EXPECT_NE(fault([](nn::MediaInput& v) {
               v.rows = v.rows.narrow(0, 1, 3);
             }).find("15 features for 3 pad tokens"),
             std::string::npos);
@@ -360,7 +358,7 @@ TEST(QwenVl, names_the_key_of_a_config_that_cannot_be) {
 
 // The spec's exact count, worked out by hand for one image in a model of one block of each kind.
 TEST(QwenVl, counts_the_flops_of_the_tower) {
-  const train::Network network = load(kData / "untied_hub");
+  const step::Network network = load(kData / "untied_hub");
   const PatchGrid grid{1, 6, 10};  // 60 patches, 15 tokens; windows of 16, 16, 8, 8, 8, 4
   const double H = 24, I = 36, P = 60, M = 15;
   const double embed = 2 * 96 * H, block = 2 * (4 * H * H + 3 * H * I);
@@ -371,7 +369,7 @@ TEST(QwenVl, counts_the_flops_of_the_tower) {
   const double expected = 2 * P * embed + 3 * (3 * P * block + attention + merger);
   EXPECT_DOUBLE_EQ(vl(network).tower().train_flops({&grid, 1}), expected);
   const int64_t lengths[] = {20};
-  const models::Workload with{lengths, 3, {&grid, 1}}, without{lengths, 3};
+  const models::Workload with{lengths, 3, {{kVision, {grid}}}}, without{lengths, 3};
   EXPECT_DOUBLE_EQ(network.model->train_flops(with) - network.model->train_flops(without),
                    expected);
   EXPECT_EQ(network.model->lmms_engine_flops(with), network.model->lmms_engine_flops(without));
@@ -379,7 +377,7 @@ TEST(QwenVl, counts_the_flops_of_the_tower) {
 
 // Qwen3-VL's: whole frames in every block, two products in the MLP, a merger for DeepStack besides.
 TEST(QwenVl, counts_the_flops_of_a_tower_with_deepstack) {
-  const train::Network network = load(kData / "qwen3");
+  const step::Network network = load(kData / "qwen3");
   const PatchGrid grids[] = {{1, 6, 10}, {2, 4, 4}};  // an image; a video of two steps
   const double H = 16, I = 30, P = 60 + 2 * 16, M = P / 4, pairs = 60 * 60 + 2 * 16 * 16;
   const double embed = 2 * 96 * H, block = 2 * (4 * H * H + 2 * H * I);
@@ -391,19 +389,19 @@ TEST(QwenVl, counts_the_flops_of_a_tower_with_deepstack) {
 TEST(RopeIndex, equals_transformers_on_made_up_layouts) {
   for (const auto& [folder, file] :
        {std::pair{"untied_hub", "rope_index.json"}, std::pair{"qwen3", "rope_index_qwen3.json"}}) {
-    const train::Network network = load(kData / folder);
+    const step::Network network = load(kData / folder);
     std::ifstream in(kData / file);
     const nlohmann::json layouts = nlohmann::json::parse(in);
     ASSERT_GE(layouts.size(), 50u);
     for (size_t i = 0; i < layouts.size(); ++i) {
-      std::vector<data::RopeMedia> media;
+      std::vector<models::qwen_vl::RopeMedia> media;
       for (const nlohmann::json& m : layouts[i]["media"]) {
         const bool video = m[0] == "video";
         media.push_back({{m[1], m[2], m[3]}, video, video ? m[4].get<double>() : 1.0});
       }
       const auto ids = layouts[i]["ids"].get<std::vector<int32_t>>();
-      const data::RopePositions ours =
-          data::rope_index(ids, media, vl(network).settings().positions, "layout");
+      const models::qwen_vl::RopePositions ours =
+          models::qwen_vl::rope_index(ids, media, vl(network).settings().positions, "layout");
       EXPECT_EQ(nlohmann::json(ours), layouts[i]["positions"]) << file << " " << i;
     }
   }

@@ -5,9 +5,10 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 
+#include "optim/adamw.h"
 #include "parity_testing.h"
-#include "train/device_batch.h"
-#include "train/step.h"
+#include "step/device_batch.h"
+#include "step/step.h"
 
 namespace lmms {
 namespace {
@@ -28,22 +29,25 @@ TEST(TrainingCurve, of_thirty_steps_is_that_of_transformers) {
     config.adam_epsilon = settings.at("eps");
     config.weight_decay = settings.at("weight_decay");
     config.max_grad_norm = settings.at("max_grad_norm");
-    train::Network network = parity::load(folder);
-    network.optimizer = std::make_unique<optim::Adamw>(network.memory.buckets, config,
-                                                       /*decay_everything=*/false);
+    step::TrainState state;
+    step::Network& network = state.networks.emplace_back(parity::load(folder));
+    network.name = objectives::kMainNetwork;
+    network.decision =
+        std::make_unique<optim::StepDecision>(network.memory.buckets, config.max_grad_norm);
+    network.optimizer = optim::make_adamw({network.memory.buckets, config});
     const data::Batch batch = parity::batch_of(
         {checkpoint::SafetensorsFile::open(folder / "expected.safetensors").take()});
-    const std::vector<nn::Batch> micro_steps{
-        train::to_device(batch, static_cast<double>(batch.supervised_tokens),
-                         network.model->language_model()->vocab_size(), at::kCPU)};
-    const double rate = settings.at("learning_rate");
-    const auto runner = train::plain_runner();
+    const auto tokens = static_cast<double>(batch.supervised_tokens);
+    const std::vector<step::MicroStep> micro_steps{
+        {step::to_device(batch, tokens, network.model->language_model()->vocab_size(), at::kCPU),
+         {tokens}}};
+    const std::vector<std::vector<double>> rates{{settings.at("learning_rate").get<double>()}};
+    const auto runner = step::plain_runner();
     const auto objective = objectives::next_token();
     double farthest = 0;
     for (const double theirs : one.at("losses")) {
       const double loss =
-          train::train_step(network, *objective, *runner, micro_steps, {}, {&rate, 1})
-              .item<double>();
+          step::train_step(state, *objective, *runner, micro_steps, {}, rates).loss.item<double>();
       farthest = std::max(farthest, std::abs(loss - theirs) / theirs);
       ++compared;
     }

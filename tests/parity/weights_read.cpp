@@ -33,12 +33,12 @@ std::unique_ptr<at::ObserverContext> note(const at::RecordFunction& op) {
 
 }  // namespace
 
-std::vector<std::string> weights_read(const train::Network& network,
+std::vector<std::string> weights_read(const step::Network& network,
                                       const std::function<void()>& run) {
   Watch now;
   for (const nn::Param& p : network.model->params().all()) {
-    const auto* begin = static_cast<const char*>(p.value.const_data_ptr());
-    now.weights[begin] = {begin + p.value.nbytes(), p.name};
+    const auto* begin = static_cast<const char*>(p.leaf().const_data_ptr());
+    now.weights[begin] = {begin + p.leaf().nbytes(), p.name};
   }
   watch = &now;
   const auto handle = at::addThreadLocalCallback(

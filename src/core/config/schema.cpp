@@ -375,8 +375,12 @@ void add_texts(const Fields& fields, const std::string& section, std::vector<Fie
 }  // namespace
 
 std::vector<std::string> differences(const Fields& fields, const Fields& defaults) {
+  return differences(write_config(fields), write_config(defaults));
+}
+
+std::vector<std::string> differences(const Node& tree, const Node& defaults) {
   std::vector<std::string> out;
-  add_differences(write_config(fields), write_config(defaults), "", out);
+  add_differences(tree, defaults, "", out);
   return out;
 }
 

@@ -47,6 +47,8 @@ Node write_config(const Fields& fields);
 /// "key: value" of each leaf in which `fields` differs from `defaults`, which lists the same
 /// struct.
 std::vector<std::string> differences(const Fields& fields, const Fields& defaults);
+/// The same of trees that write_config made.
+std::vector<std::string> differences(const Node& tree, const Node& defaults);
 
 /// One field of a schema, for help and docs.
 struct FieldText {

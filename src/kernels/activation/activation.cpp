@@ -64,7 +64,7 @@ at::Tensor forward(const at::Tensor& u, const Kind& kind) {
     return at::silu(u.narrow(-1, 0, I)).mul_(u.narrow(-1, I, I));
   }
   at::Tensor h = like_h(u, kind);
-  tell_pass({u, h}, 0.92);
+  record_pass({u, h}, 0.92);
   if (u.is_cuda()) {
     ActivationArgs a = args_of(u, kind);
     a.h = h.mutable_data_ptr();
@@ -84,7 +84,7 @@ Backward backward(const at::Tensor& u, const at::Tensor& dh, const Kind& kind, b
     const at::Tensor d = dh.contiguous();
     out.du = at::empty_like(u);
     if (wants_h) out.h = like_h(u, kind);
-    tell_pass({u, d, out.du, out.h}, 0.92);
+    record_pass({u, d, out.du, out.h}, 0.92);
     if (u.is_cuda()) {
       ActivationArgs a = args_of(u, kind);
       a.dh = d.const_data_ptr();

@@ -1,6 +1,7 @@
-// Three launches a step, whatever the number of buckets: sums of squares (one block of threads for
-// each kNormBlock gradients), one block that decides, and the update (one block for each kAdamwTile
-// elements); tables on the device say which block works where. All are bound by memory.
+// Two launches a step, whatever the number of buckets: one thread prepares what all elements share
+// (powers in double would cost every block of the update more than its memory traffic), and the
+// update (one block for each kAdamwTile elements; tables on the device say which block works
+// where), which is bound by memory.
 //
 // The update: a thread owns the neighbouring elements of one 16-byte access to the states at a time
 // (4 of fp32, 8 of bf16), so that a warp touches whole cache lines, and it loads 8 elements of each
@@ -11,8 +12,6 @@
 //
 // bf16 states cost 14 bytes an element instead of 28, so that arithmetic begins to count: one call
 // of Philox serves two elements, and the key's schedule is the same for all threads.
-//
-// The sums are combined in a fixed order: the norm has the same bits in every run.
 #include <cuda_bf16.h>
 #include <cuda_runtime.h>
 
@@ -23,7 +22,6 @@ namespace {
 
 constexpr int kThreads = 256;
 static_assert(kAdamwTile % (kThreads * 8) == 0);
-static_assert(kNormBlock % (kThreads * 8 * 4) == 0);
 
 __device__ float load(float x) {
   return x;
@@ -43,75 +41,8 @@ struct alignas(sizeof(T) * n < 16 ? sizeof(T) * n : 16) Vector {
   T at[n];
 };
 
-template <int threads>
-__device__ double block_sum(double x) {
-  __shared__ double shared[threads];
-  shared[threadIdx.x] = x;
-  __syncthreads();
-  for (int half = threads / 2; half > 0; half /= 2) {
-    if (threadIdx.x < half) shared[threadIdx.x] += shared[threadIdx.x + half];
-    __syncthreads();
-  }
-  return shared[0];
-}
-
-// Four 16-byte loads before the first use.
-template <class T>
-__device__ double squares(const T* gradient, int64_t count) {
-  constexpr int kLane = 16 / sizeof(T);
-  struct alignas(16) Pack {
-    T at[kLane];
-  };
-  double sum = 0;
-  int64_t done = 0;
-  if (reinterpret_cast<uintptr_t>(gradient) % 16 == 0) {
-    const auto* packs = reinterpret_cast<const Pack*>(gradient);
-    const int64_t whole = count / kLane;
-    for (int64_t i = threadIdx.x; i < whole; i += 4 * kThreads) {
-      Pack pack[4] = {};
-#pragma unroll
-      for (int k = 0; k < 4; ++k) {
-        if (i + k * kThreads < whole) pack[k] = packs[i + k * kThreads];
-      }
-#pragma unroll
-      for (int k = 0; k < 4; ++k) {
-#pragma unroll
-        for (int j = 0; j < kLane; ++j) {
-          const double g = load(pack[k].at[j]);
-          sum += g * g;
-        }
-      }
-    }
-    done = whole * kLane;
-  }
-  for (int64_t i = done + threadIdx.x; i < count; i += kThreads) {
-    const double g = load(gradient[i]);
-    sum += g * g;
-  }
-  return sum;
-}
-
-__global__ void __launch_bounds__(kThreads)
-    squares(const GradientSpan* spans, const Tile* tiles, double* partials) {
-  const Tile tile = tiles[blockIdx.x];
-  const GradientSpan span = spans[tile.range];
-  const int64_t begin = int64_t{tile.index} * kNormBlock;
-  const int64_t count = min(kNormBlock, span.count - begin);
-  double sum = span.type == Stored::bf16
-                   ? squares(static_cast<const __nv_bfloat16*>(span.gradient) + begin, count)
-                   : squares(static_cast<const float*>(span.gradient) + begin, count);
-  sum = block_sum<kThreads>(sum);
-  if (threadIdx.x == 0) partials[blockIdx.x] = sum;
-}
-
-constexpr int kDecideThreads = 1024;
-
-__global__ void decide(AdamwControl* control, const double* partials, int64_t count) {
-  double sum = 0;
-#pragma unroll 8
-  for (int64_t i = threadIdx.x; i < count; i += kDecideThreads) sum += partials[i];
-  sum = block_sum<kDecideThreads>(sum);
-  if (threadIdx.x == 0) adamw_decide(*control, sum);
+__global__ void prepare(AdamwStep* step, const StepControl* control) {
+  adamw_prepare(*step, *control);
 }
 
 struct Numbers {
@@ -209,10 +140,12 @@ __device__ void update(const AdamwRange& r, int64_t begin, int64_t count, const 
 }
 
 __global__ void __launch_bounds__(kThreads, 3)
-    update(const AdamwControl* control, const AdamwRange* ranges, const Tile* tiles, bool zero) {
+    update(const StepControl* control, const AdamwStep* step, const AdamwRange* ranges,
+           const Tile* tiles, bool zero) {
   const Tile tile = tiles[blockIdx.x];
   const AdamwRange& r = ranges[tile.range];
-  const AdamwControl& c = *control;
+  const StepControl& c = *control;
+  const AdamwStep& s = *step;
   const int64_t begin = int64_t{tile.index} * kAdamwTile;
   const int64_t count = min(kAdamwTile, r.count - begin);
   const bool wide_gradient = r.gradient_type == Stored::f32;
@@ -225,12 +158,12 @@ __global__ void __launch_bounds__(kThreads, 3)
     return;
   }
   Numbers n;
-  n.factors = c.factors;
-  n.decay = adamw_decay(c, r);
-  n.step_size = c.step_sizes[r.group];
+  n.factors = s.factors;
+  n.decay = adamw_decay(s, r);
+  n.step_size = s.step_sizes[r.group];
   n.applied = static_cast<uint64_t>(c.applied);
-  n.key0 = c.rounding_key[0];
-  n.key1 = c.rounding_key[1];
+  n.key0 = s.rounding_key[0];
+  n.key1 = s.rounding_key[1];
   if (r.state == Stored::f32) {
     wide_gradient ? update<float, float>(r, begin, count, n, zero)
                   : update<float, __nv_bfloat16>(r, begin, count, n, zero);
@@ -242,22 +175,16 @@ __global__ void __launch_bounds__(kThreads, 3)
 
 }  // namespace
 
-void sum_of_squares_cuda(const GradientSpan* spans, const Tile* tiles, int64_t tile_count,
-                         double* partials, CUstream_st* stream) {
-  if (tile_count == 0) return;
-  squares<<<static_cast<unsigned>(tile_count), kThreads, 0, stream>>>(spans, tiles, partials);
+void adamw_prepare_cuda(AdamwStep* step, const StepControl* control, CUstream_st* stream) {
+  prepare<<<1, 1, 0, stream>>>(step, control);
 }
 
-void adamw_decide_cuda(AdamwControl* control, const double* partials, int64_t count,
+void adamw_update_cuda(const StepControl* control, const AdamwStep* step, const AdamwRange* ranges,
+                       const Tile* tiles, int64_t tile_count, GradientSlots slots,
                        CUstream_st* stream) {
-  decide<<<1, kDecideThreads, 0, stream>>>(control, partials, count);
-}
-
-void adamw_update_cuda(const AdamwControl* control, const AdamwRange* ranges, const Tile* tiles,
-                       int64_t tile_count, GradientSlots slots, CUstream_st* stream) {
   if (tile_count == 0) return;
   update<<<static_cast<unsigned>(tile_count), kThreads, 0, stream>>>(
-      control, ranges, tiles, slots == GradientSlots::zeroed);
+      control, step, ranges, tiles, slots == GradientSlots::zeroed);
 }
 
 }  // namespace lmms::kernels

@@ -1,14 +1,15 @@
 #pragma once
-/// One AdamW step over flat ranges of parameters, with the global gradient norm, clipping and the
-/// skip of a non-finite step decided where the gradients are: the host never waits. Source:
-/// Loshchilov & Hutter 2019, Algorithm 2, in torch.optim.AdamW's order of operations: numbers of a
-/// step in double, rounded to fp32 once; those of an element in fp32, with the roundings of torch's
-/// vectorised CPU kernels. An update has torch's bits (tests/parity/optim_test.cpp), but for MKL's
-/// square root on a CPU, which is not rounded correctly.
+/// One AdamW step over flat ranges of parameters; StepControl says how gradients are clipped and
+/// whether anything is updated, on the device. Source: Loshchilov & Hutter 2019, Algorithm 2, in
+/// torch.optim.AdamW's order of operations: numbers of a step in double, rounded to fp32 once;
+/// those of an element in fp32, with the roundings of torch's vectorised CPU kernels. An update has
+/// torch's bits (tests/parity/optim_test.cpp), but for MKL's square root on a CPU, which is not
+/// rounded correctly.
 #include <cmath>
 #include <cstdint>
-#include <span>
-#include <vector>
+
+#include "kernels/flat_ranges.h"
+#include "kernels/step_control/step_control.h"
 
 struct CUstream_st;
 
@@ -27,63 +28,33 @@ struct AdamwFactors {
   float epsilon = 0;
 };
 
-/// The numbers of a step, one struct on the device of the parameters. The host writes the first
-/// part once a step; the kernels own the second, of which `applied` and `skipped_in_a_row` are
-/// saved and restored with the optimiser.
-struct AdamwControl {
+/// AdamW's numbers of a step, one struct on the device of the parameters. The host writes the first
+/// part once a step, adamw_prepare the second.
+struct AdamwStep {
   double learning_rates[kAdamwGroups] = {};  ///< by group
   int64_t groups = 1;                        ///< how many of them are given
   double beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8;
-  double max_norm = 0;            ///< clip the global norm to this; 0: never
   uint32_t rounding_key[2] = {};  ///< of Philox, where bf16 states are rounded at random
-  double loss = 0;                ///< of this step; a non-finite one skips the update
 
-  int64_t applied = 0;  ///< Adam's t: updates that were made
-  double norm = 0;      ///< global gradient norm before clipping; infinite beyond kLargestNorm
-  int64_t skipped_in_a_row = 0;
-  int32_t skip = 0;  ///< 1: this step's loss or gradient is not finite, nothing is updated
   AdamwFactors factors;
   float step_sizes[kAdamwGroups] = {};  ///< by group: learning_rate / (1 - beta1^t)
 };
 
-/// A gradient of a larger norm counts as infinite: fp32 could not hold its squares, and moments
-/// would become infinite for good. (A norm in fp32, as torch computes it, ends at 1.8e19.)
-inline constexpr double kLargestNorm = 1e19;
-
-#ifdef __CUDACC__
-#define LMMS_HOST_DEVICE __host__ __device__
-#else
-#define LMMS_HOST_DEVICE
-#endif
-
-/// Fills the second part from the sum of squares of all gradients. A clip coefficient of min(1,
-/// max_norm / (norm + 1e-6)), as torch.nn.utils.clip_grad_norm_.
-LMMS_HOST_DEVICE inline void adamw_decide(AdamwControl& c, double sum_of_squares) {
-  c.norm = sqrt(sum_of_squares);
-  if (c.norm > kLargestNorm) c.norm = HUGE_VAL;
-  // x - x is 0 for every finite x alone
-  c.skip = c.norm - c.norm == 0.0 && c.loss - c.loss == 0.0 ? 0 : 1;
-  if (c.skip) {
-    ++c.skipped_in_a_row;
-    return;
-  }
-  c.skipped_in_a_row = 0;
-  ++c.applied;
-  const double ratio = c.max_norm / (c.norm + 1e-6);
-  const double t = static_cast<double>(c.applied);
-  const double first_correction = 1.0 - pow(c.beta1, t);
-  for (int64_t g = 0; g < c.groups; ++g)
-    c.step_sizes[g] = static_cast<float>(c.learning_rates[g] / first_correction);
-  AdamwFactors& f = c.factors;
-  f.clip = c.max_norm > 0 && ratio < 1.0 ? static_cast<float>(ratio) : 1.0f;
-  f.first_share = static_cast<float>(1.0 - c.beta1);
-  f.second_decay = static_cast<float>(c.beta2);
-  f.second_share = static_cast<float>(1.0 - c.beta2);
-  f.correction = static_cast<float>(sqrt(1.0 - pow(c.beta2, t)));
-  f.epsilon = static_cast<float>(c.epsilon);
+/// Fills the second part from the t that was decided. Does nothing in a step that is skipped.
+LMMS_HOST_DEVICE inline void adamw_prepare(AdamwStep& s, const StepControl& control) {
+  if (control.skip) return;
+  const double t = static_cast<double>(control.applied);
+  const double first_correction = 1.0 - pow(s.beta1, t);
+  for (int64_t g = 0; g < s.groups; ++g)
+    s.step_sizes[g] = static_cast<float>(s.learning_rates[g] / first_correction);
+  AdamwFactors& f = s.factors;
+  f.clip = control.clip;
+  f.first_share = static_cast<float>(1.0 - s.beta1);
+  f.second_decay = static_cast<float>(s.beta2);
+  f.second_share = static_cast<float>(1.0 - s.beta2);
+  f.correction = static_cast<float>(sqrt(1.0 - pow(s.beta2, t)));
+  f.epsilon = static_cast<float>(s.epsilon);
 }
-
-enum class Stored : int32_t { f32, bf16 };
 
 /// A range of `count` elements that share a learning rate and a weight decay. All pointers on one
 /// device. Bytes moved for an element: fp32 state, bf16 gradient and bf16 weights 28 (read 14,
@@ -104,49 +75,17 @@ struct AdamwRange {
   int64_t first = 0;  ///< number of its first element among all of a model's; keys the rounding
 };
 
-/// Whether an update leaves the gradient as it is, or sets it to zero behind itself (also in a step
-/// that is skipped).
-enum class GradientSlots { left, zeroed };
-
-/// Elements that one partial sum of squares covers. Blocks are fixed, so that the norm's bits do
-/// not depend on threads.
-inline constexpr int64_t kNormBlock = 16384;
-inline int64_t norm_blocks(int64_t count) {
-  return (count + kNormBlock - 1) / kNormBlock;
-}
-
-/// partials[i] = sum of squares of the i-th block of the gradient, in double.
-void sum_of_squares_cpu(const void* gradient, Stored type, int64_t count, double* partials);
-/// adamw_decide over the sum of `count` partials, added in order.
-void adamw_decide_cpu(AdamwControl& control, const double* partials, int64_t count);
-void adamw_update_cpu(const AdamwControl& control, const AdamwRange& range,
+void adamw_prepare_cpu(AdamwStep& step, const StepControl& control);
+void adamw_update_cpu(const StepControl& control, const AdamwStep& step, const AdamwRange& range,
                       GradientSlots slots = GradientSlots::left);
 
-/// On a GPU one launch serves all ranges: a table on the device says which block of threads works
-/// on which piece of which range.
-struct Tile {
-  int32_t range = 0;
-  int32_t index = 0;  ///< its elements begin at index * (elements of a tile)
-};
 inline constexpr int64_t kAdamwTile = 8192;
-/// The tiles of ranges with these counts, in order.
-std::vector<Tile> tiles_of(std::span<const int64_t> counts, int64_t tile);
-
-struct GradientSpan {
-  const void* gradient = nullptr;
-  int64_t count = 0;
-  Stored type = Stored::f32;
-};
-
-/// partials[i] = sum of squares of tile i (tiles of kNormBlock), the same bits in every run.
-/// Spans and tiles are on the device. Bytes moved: the gradients once.
-void sum_of_squares_cuda(const GradientSpan* spans, const Tile* tiles, int64_t tile_count,
-                         double* partials, CUstream_st* stream);
-void adamw_decide_cuda(AdamwControl* control, const double* partials, int64_t count,
-                       CUstream_st* stream);
+/// One thread; `control` is decided.
+void adamw_prepare_cuda(AdamwStep* step, const StepControl* control, CUstream_st* stream);
 /// Ranges and tiles (of kAdamwTile) are on the device.
-void adamw_update_cuda(const AdamwControl* control, const AdamwRange* ranges, const Tile* tiles,
-                       int64_t tile_count, GradientSlots slots, CUstream_st* stream);
+void adamw_update_cuda(const StepControl* control, const AdamwStep* step, const AdamwRange* ranges,
+                       const Tile* tiles, int64_t tile_count, GradientSlots slots,
+                       CUstream_st* stream);
 
 // Each rounds once, and no compiler may join them (adamw.cpp is built with -ffp-contract=off), so
 // that CPU and GPU give the same bits.
@@ -173,11 +112,11 @@ inline float times_plus(float a, float b, float c) {
 #endif
 
 /// What decay leaves of a weight of the range: 1 - learning rate * weight decay.
-LMMS_HOST_DEVICE inline float adamw_decay(const AdamwControl& c, const AdamwRange& r) {
+LMMS_HOST_DEVICE inline float adamw_decay(const AdamwStep& s, const AdamwRange& r) {
 #ifdef __CUDA_ARCH__
-  return static_cast<float>(1.0 - __dmul_rn(c.learning_rates[r.group], r.weight_decay));
+  return static_cast<float>(1.0 - __dmul_rn(s.learning_rates[r.group], r.weight_decay));
 #else
-  return static_cast<float>(1.0 - c.learning_rates[r.group] * r.weight_decay);
+  return static_cast<float>(1.0 - s.learning_rates[r.group] * r.weight_decay);
 #endif
 }
 

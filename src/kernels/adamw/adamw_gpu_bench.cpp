@@ -50,12 +50,15 @@ void bench(const Shape& shape, at::ScalarType state, at::ScalarType gradient_typ
     spans.push_back({r.gradient, n, stored_gradient});
     parameters += n;
   }
-  AdamwControl c;
-  c.learning_rates[0] = 1e-5;
-  adamw_decide(c, 1.0);
+  StepControl c;
+  step_decide(c, 1.0);
+  AdamwStep s;
+  s.learning_rates[0] = 1e-5;
+  adamw_prepare(s, c);
   const auto tiles = tiles_of(shape.buckets, kAdamwTile),
              blocks = tiles_of(shape.buckets, kNormBlock);
-  const at::Tensor control = uploaded(std::vector<AdamwControl>{c}), table = uploaded(ranges),
+  const at::Tensor control = uploaded(std::vector<StepControl>{c}),
+                   step = uploaded(std::vector<AdamwStep>{s}), table = uploaded(ranges),
                    tile_table = uploaded(tiles), span_table = uploaded(spans),
                    block_table = uploaded(blocks),
                    partials = at::zeros({static_cast<int64_t>(blocks.size())},
@@ -68,7 +71,8 @@ void bench(const Shape& shape, at::ScalarType state, at::ScalarType gradient_typ
   const double bytes = (stored == Stored::f32 ? 26.0 : 12.0) +
                        (stored_gradient == Stored::f32 ? 4.0 : 2.0) * (zero ? 2 : 1);
   const Timing update = time([&] {
-    adamw_update_cuda(static_cast<const AdamwControl*>(control.const_data_ptr()),
+    adamw_update_cuda(static_cast<const StepControl*>(control.const_data_ptr()),
+                      static_cast<const AdamwStep*>(step.const_data_ptr()),
                       static_cast<const AdamwRange*>(table.const_data_ptr()),
                       static_cast<const Tile*>(tile_table.const_data_ptr()),
                       static_cast<int64_t>(tiles.size()), slots, current_stream());
@@ -85,9 +89,14 @@ void bench(const Shape& shape, at::ScalarType state, at::ScalarType gradient_typ
   report_bytes(std::string("  sums of squares") + types, norm,
                n * (stored_gradient == Stored::f32 ? 4.0 : 2.0));
   const Timing decide = time([&] {
-    adamw_decide_cuda(static_cast<AdamwControl*>(control.mutable_data_ptr()),
-                      partials.const_data_ptr<double>(), partials.numel(), current_stream());
+    step_decide_cuda(static_cast<StepControl*>(control.mutable_data_ptr()),
+                     partials.const_data_ptr<double>(), partials.numel(), current_stream());
   });
+  const Timing prepare = time([&] {
+    adamw_prepare_cuda(static_cast<AdamwStep*>(step.mutable_data_ptr()),
+                       static_cast<const StepControl*>(control.const_data_ptr()), current_stream());
+  });
+  report_bytes("  prepare", prepare, static_cast<double>(sizeof(AdamwStep)));
   report_bytes("  decide", decide, 8.0 * static_cast<double>(partials.numel()));
 }
 

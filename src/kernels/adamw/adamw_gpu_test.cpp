@@ -76,23 +76,24 @@ T* rows(const at::Tensor& bytes) {
   return static_cast<T*>(bytes.mutable_data_ptr());
 }
 
-AdamwControl settings(double beta1 = 0.9, double beta2 = 0.999) {
-  AdamwControl c;
-  c.learning_rates[0] = 1e-2;
-  c.beta1 = beta1;
-  c.beta2 = beta2;
-  c.max_norm = 1.0;
+AdamwStep settings(double beta1 = 0.9, double beta2 = 0.999) {
+  AdamwStep s;
+  s.learning_rates[0] = 1e-2;
+  s.beta1 = beta1;
+  s.beta2 = beta2;
   const rng::Key key = rng::key(42, rng::Purpose::rounding);
-  c.rounding_key[0] = key[0];
-  c.rounding_key[1] = key[1];
-  return c;
+  s.rounding_key[0] = key[0];
+  s.rounding_key[1] = key[1];
+  return s;
 }
 
-AdamwControl read(const at::Tensor& control) {
-  AdamwControl back;
-  const at::Tensor copied = control.cpu();
-  std::memcpy(&back, copied.const_data_ptr(), sizeof(back));
-  return back;
+/// Of the t-th update.
+StepControl decided(double sum_of_squares, int64_t t = 1) {
+  StepControl c;
+  c.max_norm = 1.0;
+  c.applied = t - 1;
+  step_decide(c, sum_of_squares);
+  return c;
 }
 
 at::Tensor bits(const at::Tensor& t) {
@@ -111,17 +112,20 @@ TEST_F(AdamwCuda, updates_to_the_bits_of_the_cpu) {
         const Problem host = problem(n, state, gradient, at::kCPU),
                       device = problem(n, state, gradient, at::Device(at::kCUDA, 0));
         // both ends that the first moment can come from
-        AdamwControl c = lengths.size() % 2 == 1 ? settings() : settings(0.3, 0.99999);
-        adamw_decide(c, 4.0);
+        AdamwStep s = lengths.size() % 2 == 1 ? settings() : settings(0.3, 0.99999);
+        const StepControl c = decided(4.0);
+        adamw_prepare(s, c);
         for (const AdamwRange& r : ranges(host, lengths))
-          adamw_update_cpu(c, r, GradientSlots::zeroed);
-        const at::Tensor control = uploaded(std::vector<AdamwControl>{c}),
+          adamw_update_cpu(c, s, r, GradientSlots::zeroed);
+        const at::Tensor control = uploaded(std::vector<StepControl>{c}),
+                         step = uploaded(std::vector<AdamwStep>{s}),
                          table = uploaded(ranges(device, lengths));
         const auto tiles = tiles_of(lengths, kAdamwTile);
         const at::Tensor tile_table = uploaded(tiles);
-        adamw_update_cuda(rows<AdamwControl>(control), rows<AdamwRange>(table),
-                          rows<Tile>(tile_table), static_cast<int64_t>(tiles.size()),
-                          GradientSlots::zeroed, current_stream());
+        adamw_update_cuda(rows<StepControl>(control), rows<AdamwStep>(step),
+                          rows<AdamwRange>(table), rows<Tile>(tile_table),
+                          static_cast<int64_t>(tiles.size()), GradientSlots::zeroed,
+                          current_stream());
         check_last_launch("AdamW");
         EXPECT_TRUE(bits(device.p).equal(bits(host.p))) << n;
         EXPECT_TRUE(bits(device.m).equal(bits(host.m))) << n;
@@ -133,61 +137,35 @@ TEST_F(AdamwCuda, updates_to_the_bits_of_the_cpu) {
   }
 }
 
-TEST_F(AdamwCuda, finds_the_norm_of_many_buckets_with_the_same_bits_each_time) {
-  const std::vector<int64_t> counts{1, 16384, 5000001, 300};
-  std::vector<at::Tensor> gradients;
-  std::vector<GradientSpan> spans;
-  std::vector<double> expected;
-  for (size_t i = 0; i < counts.size(); ++i) {
-    const at::Tensor g =
-        random("g" + std::to_string(i), {counts[i]}).to(i % 2 == 0 ? at::kFloat : at::kBFloat16);
-    std::vector<double> partials(static_cast<size_t>(norm_blocks(counts[i])));
-    sum_of_squares_cpu(g.const_data_ptr(), stored(g), counts[i], partials.data());
-    expected.insert(expected.end(), partials.begin(), partials.end());
-    gradients.push_back(g.to(at::Device(at::kCUDA, 0)));
-    spans.push_back({gradients.back().const_data_ptr(), counts[i], stored(g)});
-  }
-  AdamwControl c = settings();
-  adamw_decide_cpu(c, expected.data(), static_cast<int64_t>(expected.size()));
-  const auto tiles = tiles_of(counts, kNormBlock);
-  ASSERT_EQ(tiles.size(), expected.size());
-  const at::Tensor table = uploaded(spans), tile_table = uploaded(tiles);
-  std::vector<double> norms;
-  for (int run = 0; run < 3; ++run) {
-    const at::Tensor control = uploaded(std::vector<AdamwControl>{settings()});
-    const at::Tensor partials =
-        at::zeros({static_cast<int64_t>(tiles.size())}, at::kDouble).to(table.device());
-    sum_of_squares_cuda(rows<GradientSpan>(table), rows<Tile>(tile_table),
-                        static_cast<int64_t>(tiles.size()), partials.mutable_data_ptr<double>(),
-                        current_stream());
-    adamw_decide_cuda(rows<AdamwControl>(control), partials.const_data_ptr<double>(),
-                      partials.numel(), current_stream());
-    check_last_launch("the gradient norm");
-    const AdamwControl back = read(control);
-    EXPECT_NEAR(back.norm, c.norm, 1e-12 * c.norm);
-    EXPECT_EQ(back.applied, 1);
-    EXPECT_EQ(back.factors.clip, c.factors.clip);
-    EXPECT_EQ(back.factors.first_share, c.factors.first_share);
-    EXPECT_EQ(back.factors.second_share, c.factors.second_share);
-    EXPECT_FLOAT_EQ(back.factors.correction, c.factors.correction);
-    EXPECT_FLOAT_EQ(back.step_sizes[0], c.step_sizes[0]);
-    norms.push_back(back.norm);
-  }
-  EXPECT_EQ(norms[0], norms[1]);
-  EXPECT_EQ(norms[0], norms[2]);
+TEST_F(AdamwCuda, prepares_what_the_cpu_does) {
+  AdamwStep s = settings();
+  const StepControl c = decided(4.0, 17);
+  const at::Tensor control = uploaded(std::vector<StepControl>{c}),
+                   step = uploaded(std::vector<AdamwStep>{s});
+  adamw_prepare_cuda(rows<AdamwStep>(step), rows<StepControl>(control), current_stream());
+  check_last_launch("AdamW");
+  adamw_prepare(s, c);
+  AdamwStep back;
+  const at::Tensor copied = step.cpu();
+  std::memcpy(&back, copied.const_data_ptr(), sizeof(back));
+  EXPECT_EQ(back.factors.clip, s.factors.clip);
+  EXPECT_EQ(back.factors.first_share, s.factors.first_share);
+  EXPECT_EQ(back.factors.second_share, s.factors.second_share);
+  EXPECT_FLOAT_EQ(back.factors.correction, s.factors.correction);
+  EXPECT_FLOAT_EQ(back.step_sizes[0], s.step_sizes[0]);
 }
 
 TEST_F(AdamwCuda, skips_a_step_that_is_not_finite_and_still_zeroes_the_gradient) {
   const Problem x = problem(1000, at::kFloat, at::kFloat, at::Device(at::kCUDA, 0));
   const at::Tensor before = x.p.clone();
-  AdamwControl c = settings();
-  adamw_decide(c, std::numeric_limits<double>::quiet_NaN());
-  const at::Tensor control = uploaded(std::vector<AdamwControl>{c}),
+  const at::Tensor control = uploaded(
+                       std::vector<StepControl>{decided(std::numeric_limits<double>::quiet_NaN())}),
+                   step = uploaded(std::vector<AdamwStep>{settings()}),
                    table = uploaded(ranges(x, {1000})),
                    tiles = uploaded(tiles_of(std::vector<int64_t>{1000}, kAdamwTile));
   for (const GradientSlots slots : {GradientSlots::left, GradientSlots::zeroed}) {
-    adamw_update_cuda(rows<AdamwControl>(control), rows<AdamwRange>(table), rows<Tile>(tiles), 1,
-                      slots, current_stream());
+    adamw_update_cuda(rows<StepControl>(control), rows<AdamwStep>(step), rows<AdamwRange>(table),
+                      rows<Tile>(tiles), 1, slots, current_stream());
     EXPECT_TRUE(x.p.equal(before));
     EXPECT_EQ(x.g.abs().max().item<float>() == 0.0f, slots == GradientSlots::zeroed);
   }

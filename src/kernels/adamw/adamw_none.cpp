@@ -3,14 +3,11 @@
 
 namespace lmms::kernels {
 
-void sum_of_squares_cuda(const GradientSpan*, const Tile*, int64_t, double*, CUstream_st*) {
+void adamw_prepare_cuda(AdamwStep*, const StepControl*, CUstream_st*) {
   no_cuda();
 }
-void adamw_decide_cuda(AdamwControl*, const double*, int64_t, CUstream_st*) {
-  no_cuda();
-}
-void adamw_update_cuda(const AdamwControl*, const AdamwRange*, const Tile*, int64_t, GradientSlots,
-                       CUstream_st*) {
+void adamw_update_cuda(const StepControl*, const AdamwStep*, const AdamwRange*, const Tile*,
+                       int64_t, GradientSlots, CUstream_st*) {
   no_cuda();
 }
 

@@ -1,100 +1,16 @@
 #include "kernels/attention/attention.h"
 
 #include <ATen/TensorOperators.h>
-#include <ATen/ops/arange.h>
-#include <ATen/ops/cat.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/scaled_dot_product_attention.h>
 #include <torch/csrc/autograd/custom_function.h>
 
-#include <algorithm>
-
+#include "kernels/attention/attention_by_segment.h"
 #include "kernels/attention/attention_rule.h"
 #include "kernels/dims.h"
 
 namespace lmms::kernels {
 namespace {
-
-// [n, N, D] -> [1, N, n, D], KV heads repeated for their query heads.
-at::Tensor heads_first(const at::Tensor& x, int64_t repeat) {
-  at::Tensor y = x.transpose(0, 1).unsqueeze(0);
-  return repeat == 1 ? y : y.repeat_interleave(repeat, 1);
-}
-
-// One segment with a sliding window: queries in blocks of `window`, each against the at most 2 *
-// window - 1 keys that it can see. q, k, v [1, N, n, D].
-at::Tensor windowed(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, double scale,
-                    int64_t window) {
-  const int64_t n = q.size(2);
-  std::vector<at::Tensor> blocks;
-  for (int64_t begin = 0; begin < n; begin += window) {
-    const int64_t end = std::min(n, begin + window),
-                  first = std::max<int64_t>(0, begin - window + 1);
-    const at::Tensor i = at::arange(begin, end, q.options().dtype(at::kLong)).unsqueeze(1);
-    const at::Tensor j = at::arange(first, end, q.options().dtype(at::kLong)).unsqueeze(0);
-    const at::Tensor visible = (j <= i).logical_and_(j > i - window);  // [block, keys]
-    blocks.push_back(at::scaled_dot_product_attention(
-        q.narrow(2, begin, end - begin), k.narrow(2, first, end - first),
-        v.narrow(2, first, end - first), visible, 0.0, false, scale));
-  }
-  return at::cat(blocks, 2);
-}
-
-at::Tensor by_segment(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
-                      const AttentionPlan& plan, double scale, int64_t window) {
-  // split, not narrow: its backward concatenates once instead of adding a padded gradient per
-  // segment
-  const int64_t repeat = q.size(1) / k.size(1);
-  const auto qs = q.split_with_sizes(plan.lengths), ks = k.split_with_sizes(plan.lengths),
-             vs = v.split_with_sizes(plan.lengths);
-  std::vector<at::Tensor> out;
-  out.reserve(qs.size());
-  for (size_t s = 0; s < qs.size(); ++s) {
-    const at::Tensor qh = heads_first(qs[s], 1), kh = heads_first(ks[s], repeat),
-                     vh = heads_first(vs[s], repeat);
-    const at::Tensor o =
-        window > 0 && plan.lengths[s] > window
-            ? windowed(qh, kh, vh, scale, window)
-            : at::scaled_dot_product_attention(qh, kh, vh, {}, 0.0, /*is_causal=*/true, scale);
-    out.push_back(o.squeeze(0).transpose(0, 1));  // [n, N, D]
-  }
-  return at::cat(out, 0);
-}
-
-// [n * count, N, D] -> [count, N, n, D], KV heads repeated for their query heads.
-at::Tensor segments_first(const at::Tensor& x, int64_t n, int64_t repeat) {
-  const at::Tensor y = x.reshape({-1, n, x.size(1), x.size(2)}).transpose(1, 2);
-  return repeat == 1 ? y : y.repeat_interleave(repeat, 1);
-}
-
-// Every query sees all of its segment. Neighbours of equal length are one call: windows are small
-// and many.
-at::Tensor bidirectional_by_run(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
-                                const AttentionPlan& plan, double scale) {
-  std::vector<int64_t> tokens, length;  // of each run
-  for (int64_t n : plan.lengths) {
-    if (n == 0) continue;
-    if (!length.empty() && length.back() == n) {
-      tokens.back() += n;
-    } else {
-      length.push_back(n);
-      tokens.push_back(n);
-    }
-  }
-  const int64_t repeat = q.size(1) / k.size(1);
-  const auto qs = q.split_with_sizes(tokens), ks = k.split_with_sizes(tokens),
-             vs = v.split_with_sizes(tokens);
-  std::vector<at::Tensor> out;
-  out.reserve(qs.size());
-  for (size_t r = 0; r < qs.size(); ++r) {
-    const int64_t n = length[r];
-    const at::Tensor o = at::scaled_dot_product_attention(
-        segments_first(qs[r], n, 1), segments_first(ks[r], n, repeat),
-        segments_first(vs[r], n, repeat), {}, 0.0, /*is_causal=*/false, scale);
-    out.push_back(o.transpose(1, 2).reshape({tokens[r], q.size(1), q.size(2)}));
-  }
-  return at::cat(out, 0);
-}
 
 // What the fused core reads; a copy where x is laid out otherwise (a gradient that was expanded).
 at::Tensor packed(const at::Tensor& x) {
@@ -137,26 +53,15 @@ struct FusedAttention : torch::autograd::Function<FusedAttention> {
 
 }  // namespace
 
-at::Tensor causal_attention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
-                            const AttentionPlan& plan, double scale, int64_t window) {
+at::Tensor attention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
+                     const AttentionPlan& plan, const AttentionShape& shape) {
   const auto [T, Nq, D] = dims<3>(q, "q");
-  const auto [Tk, Nkv, Dk] = dims<3>(k, "k");
-  TORCH_INTERNAL_ASSERT(T == Tk && D == Dk && k.sizes() == v.sizes() && Nq % Nkv == 0,
-                        "attention: q ", q.sizes(), ", k ", k.sizes(), ", v ", v.sizes());
-  if (!attention_is_fused(q.device(), q.scalar_type(), D))
-    return by_segment(q, k, v, plan, scale, window);
-  return FusedAttention::apply(q, k, v, plan, AttentionShape{Mask::causal, window, scale});
-}
-
-at::Tensor segment_attention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
-                             const AttentionPlan& plan, double scale) {
-  const auto [T, Nq, D] = dims<3>(q, "q");
-  const auto [Tk, Nkv, Dk] = dims<3>(k, "k");
-  TORCH_INTERNAL_ASSERT(T == Tk && D == Dk && k.sizes() == v.sizes() && Nq % Nkv == 0,
-                        "attention: q ", q.sizes(), ", k ", k.sizes(), ", v ", v.sizes());
-  if (!attention_is_fused(q.device(), q.scalar_type(), D))
-    return bidirectional_by_run(q, k, v, plan, scale);
-  return FusedAttention::apply(q, k, v, plan, AttentionShape{Mask::full, 0, scale});
+  const auto [K, Nkv, Dk] = dims<3>(k, "k");
+  TORCH_INTERNAL_ASSERT(D == Dk && k.sizes() == v.sizes() && Nq % Nkv == 0, "attention: q ",
+                        q.sizes(), ", k ", k.sizes(), ", v ", v.sizes());
+  if (attention_is_fused(plan, q.device(), q.scalar_type(), D))
+    return FusedAttention::apply(q, k, v, plan, shape);
+  return attention_by_segment(q, k, v, plan, shape);
 }
 
 at::Tensor cached_attention(const at::Tensor& q, const at::Tensor& keys, const at::Tensor& values,
@@ -180,7 +85,7 @@ at::Tensor cached_attention(const at::Tensor& q, const at::Tensor& keys, const a
   return out.view({B, Nkv, group, n, D}).permute({0, 3, 1, 2, 4}).reshape({B, n, Nq, D});
 }
 
-std::string causal_attention_kernel(at::Device device, at::ScalarType dtype) {
+std::string attention_kernel(at::Device device, at::ScalarType dtype) {
   return attention_choice(attention_device(device), dtype).kernel;
 }
 

@@ -9,27 +9,15 @@
 
 #include <algorithm>
 #include <bit>
-#include <cstring>
-#include <map>
-#include <mutex>
-#include <numeric>
 
 #include "kernels/attention/attention_cudnn.h"
 #include "kernels/attention/attention_hopper_cuda.h"
 #include "kernels/attention/attention_short_cuda.h"
 #include "kernels/device.h"
 #include "kernels/dims.h"
-#include "kernels/on_device.h"
 #include "kernels/work.h"
 
 namespace lmms::kernels {
-
-// Where segments begin, in elements of an operand: prefix sums times the distance between its
-// tokens.
-struct AttentionOffsets {
-  std::mutex mutex;
-  std::map<int64_t, at::Tensor> by_row;  // [capacity.segments + 1] int32
-};
 
 namespace {
 
@@ -55,35 +43,6 @@ int64_t end_of(const at::Tensor& x) {
   return x.size(0) * x.stride(0);
 }
 
-// Where parts of AttentionPlan::padded begin: 128-byte aligned, as all that kernels read.
-int64_t lengths_begin(int64_t capacity) {
-  return (capacity + 32) / 32 * 32;
-}
-int64_t blocks_begin(int64_t capacity) {
-  return lengths_begin(capacity) + (capacity + 31) / 32 * 32;
-}
-
-// Every block of keys of every segment, the longest segments first.
-std::vector<HopperBlock> blocks_of(const AttentionPlan& plan) {
-  struct Segment {
-    int32_t begin, length, tile;
-  };
-  std::vector<Segment> segments;
-  int32_t begin = 0;
-  for (const int64_t n : plan.lengths) {
-    const auto before = static_cast<int32_t>(segments.size());
-    segments.push_back({begin, static_cast<int32_t>(n), hopper_first_tile(begin, before)});
-    begin += static_cast<int32_t>(n);
-  }
-  std::stable_sort(segments.begin(), segments.end(),
-                   [](const Segment& a, const Segment& b) { return a.length > b.length; });
-  std::vector<HopperBlock> blocks;
-  for (const Segment& s : segments)
-    for (int32_t i = 0; i * kHopperKeys < s.length; ++i)
-      blocks.push_back({s.begin, s.length, s.tile, i});
-  return blocks;
-}
-
 at::Tensor offsets_of(const AttentionPlan& plan, int64_t row) {
   const at::Tensor starts = plan.padded.narrow(0, 0, plan.capacity.segments + 1);
   const std::lock_guard lock(plan.offsets->mutex);
@@ -94,7 +53,7 @@ at::Tensor offsets_of(const AttentionPlan& plan, int64_t row) {
 
 // A window that no segment exceeds is none.
 int64_t window_of(const AttentionPlan& plan, const AttentionShape& shape) {
-  return shape.mask == Mask::causal && shape.window < plan.max_length ? shape.window : 0;
+  return plan.causal && shape.window < plan.max_length ? shape.window : 0;
 }
 
 CudnnAttentionKey forward_key(bool dense, const at::Tensor& q, const at::Tensor& k,
@@ -103,7 +62,7 @@ CudnnAttentionKey forward_key(bool dense, const at::Tensor& q, const at::Tensor&
   CudnnAttentionKey key;
   key.dense = dense;
   key.bf16 = q.scalar_type() == at::kBFloat16;
-  key.causal = shape.mask == Mask::causal;
+  key.causal = plan.causal;
   key.device = device.index();
   key.window = window_of(plan, shape);
   key.scale = shape.scale;
@@ -129,7 +88,7 @@ CudnnAttentionKey backward_key(CudnnAttentionKey key, int64_t dout, const at::Te
 class Arguments {
  public:
   Arguments(const AttentionPlan& plan, bool dense) : plan_(plan), dense_(dense) {
-    all.lengths = plan.padded.const_data_ptr<int32_t>() + lengths_begin(plan.capacity.segments);
+    all.lengths = plan.padded.const_data_ptr<int32_t>() + plan.lengths_begin;
   }
   CudnnAttentionArgs::Operand operand(const at::Tensor& x) const {
     return {const_cast<void*>(x.const_data_ptr()),
@@ -219,7 +178,7 @@ void hopper_backward(const at::Tensor& dout, const at::Tensor& q, const at::Tens
   TORCH_INTERNAL_ASSERT(D <= kHopperHead && q.scalar_type() == at::kBFloat16,
                         "attention: heads of ", D, " of ", q.scalar_type());
   x.starts = plan.padded.const_data_ptr<int32_t>();
-  x.blocks = reinterpret_cast<const HopperBlock*>(x.starts + blocks_begin(segments));
+  x.blocks = reinterpret_cast<const HopperBlock*>(x.starts + plan.blocks_begin);
   x.block_count = plan.block_count;
   x.q = operand_of(q);
   x.k = operand_of(k);
@@ -235,7 +194,7 @@ void hopper_backward(const at::Tensor& dout, const at::Tensor& q, const at::Tens
   x.dk = result_of(dk);
   x.dv = result_of(dv);
   x.workspace = scratch.mutable_data_ptr();
-  x.causal = shape.mask == Mask::causal;
+  x.causal = plan.causal;
   x.window = window_of(plan, shape);
   x.scale = static_cast<float>(shape.scale);
   attention_backward_hopper(x, current_stream());
@@ -251,7 +210,7 @@ ShortAttention short_attention(const at::Tensor& q, const at::Tensor& k, const A
           q.size(2),
           plan.capacity.segments,
           plan.padded.const_data_ptr<int32_t>(),
-          shape.mask == Mask::causal,
+          plan.causal,
           window_of(plan, shape),
           static_cast<float>(shape.scale)};
 }
@@ -297,9 +256,9 @@ struct FlashWindow {
   bool causal;
   int64_t left, right;  // -1: all
 };
-FlashWindow flash_window(const AttentionShape& shape) {
-  const bool windowed = shape.mask == Mask::causal && shape.window > 0;
-  return {shape.mask == Mask::causal, windowed ? shape.window - 1 : -1, windowed ? 0 : -1};
+FlashWindow flash_window(const AttentionPlan& plan, const AttentionShape& shape) {
+  const bool windowed = plan.causal && shape.window > 0;
+  return {plan.causal, windowed ? shape.window - 1 : -1, windowed ? 0 : -1};
 }
 
 AttentionOutput flash_forward(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
@@ -308,7 +267,7 @@ AttentionOutput flash_forward(const at::Tensor& q, const at::Tensor& k, const at
   if (!q.is_cuda() || T == 0)
     return {at::empty({T, Nq, D}, q.options()),
             at::empty({Nq, T}, q.options().dtype(at::kFloat)).t()};
-  const FlashWindow w = flash_window(shape);
+  const FlashWindow w = flash_window(plan, shape);
   const auto result = at::_flash_attention_forward(
       q, k, v, plan.cu_seqlens, plan.cu_seqlens, plan.max_length, plan.max_length, 0.0, w.causal,
       /*return_debug_mask=*/false, shape.scale, w.left, w.right);
@@ -328,7 +287,7 @@ void flash_backward(const at::Tensor& dout, const at::Tensor& q, const at::Tenso
     workspace(4 * rows * Nq * (width + 1) + (Nq == k.size(1) ? 0 : 4 * T * Nq * D), q);
     return;
   }
-  const FlashWindow w = flash_window(shape);
+  const FlashWindow w = flash_window(plan, shape);
   const at::Tensor no_dropout = at::empty({0}, q.options().dtype(at::kLong));
   const auto [gq, gk, gv] = at::_flash_attention_backward(
       dout, q, k, v, output.out, output.lse.t(), plan.cu_seqlens, plan.cu_seqlens, plan.max_length,
@@ -345,59 +304,15 @@ bool is_cudnn(AttentionBackend backend) {
 void tell_attention(AttentionBackend backend, bool backward, const at::Tensor& q,
                     const at::Tensor& k, const AttentionPlan& plan, const AttentionShape& shape) {
   if (work_listener == nullptr) return;
-  work_listener->attention({backend, backward, shape.mask == Mask::causal, shape.window, q.size(1),
-                            k.size(1), q.size(2), plan.lengths});
+  work_listener->attention({backend, backward, plan.causal, shape.window, q.size(1), k.size(1),
+                            q.size(2), plan.lengths});
 }
 
 }  // namespace
 
-// Room beyond need costs little (kernels leave empty tiles at once: 2 % at six times as many
-// segments and six times the length) and another size costs 0.1 s to build: few sizes.
-AttentionPlan attention_plan(std::vector<int64_t> lengths, at::Device device) {
-  AttentionCapacity capacity{16, 256};
-  while (capacity.segments < static_cast<int64_t>(lengths.size())) capacity.segments *= 2;
-  for (const int64_t n : lengths)
-    while (capacity.length < n) capacity.length *= 4;
-  return attention_plan(std::move(lengths), device, capacity);
-}
-
-AttentionPlan attention_plan(std::vector<int64_t> lengths, at::Device device,
-                             const AttentionCapacity& capacity) {
-  const auto S = static_cast<int64_t>(lengths.size());
-  TORCH_INTERNAL_ASSERT(capacity.segments >= S, S, " segments, capacity ", capacity.segments);
-  AttentionPlan plan;
-  plan.lengths = std::move(lengths);
-  plan.capacity = capacity;
-  const int64_t T = std::accumulate(plan.lengths.begin(), plan.lengths.end(), int64_t{0});
-  plan.block_count = T / kHopperKeys + capacity.segments;
-  std::vector<int32_t> numbers(
-      static_cast<size_t>(blocks_begin(capacity.segments)) +
-          static_cast<size_t>(plan.block_count) * sizeof(HopperBlock) / sizeof(int32_t),
-      0);
-  const std::vector<HopperBlock> blocks = blocks_of(plan);
-  TORCH_INTERNAL_ASSERT(std::ssize(blocks) <= plan.block_count);
-  if (!blocks.empty())
-    std::memcpy(numbers.data() + blocks_begin(capacity.segments), blocks.data(),
-                blocks.size() * sizeof(HopperBlock));
-  int32_t begin = 0;
-  for (int64_t s = 0; s < capacity.segments; ++s) {
-    const int64_t n = s < S ? plan.lengths[static_cast<size_t>(s)] : 0;
-    plan.max_length = std::max(plan.max_length, n);
-    numbers[static_cast<size_t>(s)] = begin;
-    numbers[static_cast<size_t>(lengths_begin(capacity.segments) + s)] = static_cast<int32_t>(n);
-    begin += static_cast<int32_t>(n);
-  }
-  numbers[static_cast<size_t>(capacity.segments)] = begin;
-  if (S > 0 && plan.max_length * S == begin) plan.equal_length = plan.max_length;
-  TORCH_INTERNAL_ASSERT(capacity.length >= plan.max_length, "a segment of ", plan.max_length,
-                        ", capacity ", capacity.length);
-  plan.padded = on_device(numbers, at::kInt, device);
-  plan.cu_seqlens = plan.padded.narrow(0, 0, S + 1);
-  plan.offsets = std::make_shared<AttentionOffsets>();
-  return plan;
-}
-
-bool attention_is_fused(at::Device device, at::ScalarType dtype, int64_t head_dim) {
+bool attention_is_fused(const AttentionPlan& plan, at::Device device, at::ScalarType dtype,
+                        int64_t head_dim) {
+  if (!plan.uniform) return false;
   AttentionProblem problem;
   problem.dtype = dtype;
   problem.head_dim = head_dim;
@@ -429,7 +344,9 @@ AttentionOutput attention_forward_by(AttentionBackend backend, const at::Tensor&
   check_layout(q, "q");
   check_layout(k, "k");
   check_layout(v, "v");
-  TORCH_INTERNAL_ASSERT(plan.offsets != nullptr, "attention_plan() makes plans");
+  TORCH_INTERNAL_ASSERT(plan.uniform && plan.offsets != nullptr,
+                        "attention: the fused core takes plans of attention_plan() in which every "
+                        "segment sees itself alone");
   TORCH_INTERNAL_ASSERT(shape.scale > 0, "attention: scale ", shape.scale);
   tell_attention(backend, /*backward=*/false, q, k, plan, shape);
   if (backend == AttentionBackend::flash2) return flash_forward(q, k, v, plan, shape);

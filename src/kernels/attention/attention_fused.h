@@ -1,9 +1,19 @@
 #pragma once
 /// The core of attention.h by a named backend: what tests and benchmarks compare.
+#include <map>
+#include <mutex>
+
 #include "kernels/attention/attention.h"
 #include "kernels/attention/attention_rule.h"
 
 namespace lmms::kernels {
+
+/// Where segments begin, in elements of an operand: prefix sums times the distance between its
+/// tokens.
+struct AttentionOffsets {
+  std::mutex mutex;
+  std::map<int64_t, at::Tensor> by_row;  ///< [capacity.segments + 1] int32
+};
 
 /// Which backend the core takes for these in one direction, by the rule.
 AttentionBackend backend_of(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,

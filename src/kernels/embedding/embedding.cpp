@@ -37,7 +37,7 @@ void add_gradient(const at::Tensor& dy, const EmbeddingPlan& plan, at::Tensor& s
   const at::Tensor rows = dy.contiguous();
   const int64_t H = dy.size(1);
   at::Tensor partials = at::empty({plan.partials, H}, dy.options().dtype(at::kFloat));
-  tell_pass({rows, rows, rows}, 0.6);  // a row of the slot is read and written for most tokens
+  record_pass({rows, rows, rows}, 0.6);  // a row of the slot is read and written for most tokens
   if (!dy.is_cuda()) return;
   EmbeddingGradientArgs args;
   args.dy = rows.const_data_ptr();
@@ -59,7 +59,7 @@ void add_gradient(const at::Tensor& dy, const EmbeddingPlan& plan, at::Tensor& s
 at::Tensor rows_of(const at::Tensor& W, const at::Tensor& ids) {
   if (!W.is_meta()) return at::embedding(W, ids);
   const at::Tensor rows = at::empty({ids.numel(), W.size(1)}, W.options());
-  tell_pass({rows, rows}, 0.8);
+  record_pass({rows, rows}, 0.8);
   return rows;
 }
 

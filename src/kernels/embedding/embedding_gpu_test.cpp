@@ -6,8 +6,8 @@
 #include <gtest/gtest.h>
 #include <torch/csrc/autograd/autograd.h>
 
-#include "core/rng.h"
 #include "kernels/embedding/embedding.h"
+#include "kernels/embedding/embedding_cases.h"
 #include "kernels/gpu_testing.h"
 #include "kernels/on_device.h"
 #include "kernels/op_testing.h"
@@ -18,20 +18,12 @@ namespace {
 using testing::random;
 using testing::relative_error;
 
-struct Case {
-  int64_t T, V, H;
-};
-
-class EmbeddingCuda : public testing::GpuTestWith<Case> {};
+class EmbeddingCuda : public testing::GpuTestWith<testing::EmbeddingCase> {};
 
 TEST_P(EmbeddingCuda, adds_its_gradient_into_the_slot_with_the_same_bits_each_time) {
-  const auto [T, V, H] = GetParam();
+  const auto [T, V, H, use] = GetParam();
   const at::Device cuda(at::kCUDA, 0);
-  std::vector<int32_t> ids(static_cast<size_t>(T));
-  for (size_t i = 0; i < ids.size(); ++i) {
-    const uint32_t draw = rng::philox({static_cast<uint32_t>(i), 0, 0, 0}, {5, 6})[0];
-    ids[i] = static_cast<int32_t>(i % 3 == 0 ? 0 : draw % static_cast<uint32_t>(V));
-  }
+  const std::vector<int32_t> ids = testing::ids_of(GetParam());
   const EmbeddingPlan plan = embedding_plan(ids, cuda);
   const at::Tensor on_gpu = on_device(ids, at::kInt, cuda);
   for (const at::ScalarType type : {at::kFloat, at::kBFloat16}) {
@@ -60,9 +52,8 @@ TEST_P(EmbeddingCuda, adds_its_gradient_into_the_slot_with_the_same_bits_each_ti
 }
 
 INSTANTIATE_TEST_SUITE_P(Cases, EmbeddingCuda,
-                         ::testing::Values(Case{1, 1, 8}, Case{7, 3, 24}, Case{64, 1, 16},
-                                           Case{1000, 151, 1032}, Case{20000, 5000, 256},
-                                           Case{3000, 100, 4096}));
+                         ::testing::ValuesIn(testing::cases_for(testing::kOnGpu,
+                                                                testing::kEmbeddingCases)));
 
 }  // namespace
 }  // namespace lmms::kernels

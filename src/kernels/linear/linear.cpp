@@ -31,21 +31,21 @@ at::Tensor product(const at::Tensor& x, const LinearWeights& w) {
 struct Linear : torch::autograd::Function<Linear> {
   static at::Tensor forward(AutogradContext* ctx, const at::Tensor& x, const at::Tensor& /*W*/,
                             const std::optional<at::Tensor>& /*b*/, const LinearWeights& weights,
-                            const Remake& x_again) {
+                            const Recompute& x_recompute) {
     ctx->saved_data["wants_x"] = x.requires_grad();
-    LinearNode::keep(ctx, weights, x_again ? x_again.kept : tensor_list{x});
-    ctx->saved_data["make"] = reinterpret_cast<int64_t>(x_again.make);
-    ctx->saved_data["number"] = x_again.number;
+    LinearNode::keep(ctx, weights, x_recompute ? x_recompute.kept : tensor_list{x});
+    ctx->saved_data["recompute"] = reinterpret_cast<int64_t>(x_recompute.run);
+    ctx->saved_data["number"] = x_recompute.number;
     return product(x, weights);
   }
 
   static tensor_list backward(AutogradContext* ctx, tensor_list grads) {
     const LinearNode node(ctx);
-    const int64_t make = ctx->saved_data["make"].toInt();
+    const int64_t recompute = ctx->saved_data["recompute"].toInt();
     LinearGradients g = node.gradients(grads[0], ctx->saved_data["wants_x"].toBool(), [&] {
-      if (make == 0) return node.kept.front();
-      return reinterpret_cast<decltype(Remake::make)>(make)(node.kept,
-                                                            ctx->saved_data["number"].toDouble());
+      if (recompute == 0) return node.kept.front();
+      return reinterpret_cast<decltype(Recompute::run)>(recompute)(
+          node.kept, ctx->saved_data["number"].toDouble());
     });
     return {g.dx, g.dweight, g.dbias, {}, {}};
   }
@@ -89,11 +89,11 @@ LinearGradients LinearNode::gradients(const at::Tensor& grad, bool wants_x,
   return out;
 }
 
-at::Tensor linear(const at::Tensor& x, const LinearWeights& weights, const Remake& x_again) {
+at::Tensor linear(const at::Tensor& x, const LinearWeights& weights, const Recompute& x_recompute) {
   const at::Tensor &W = weights.weight.value, &b = weights.bias.value;
   const bool wants = x.requires_grad() || W.requires_grad() || (b.defined() && b.requires_grad());
   if (!at::GradMode::is_enabled() || !wants) return product(x, weights);
-  return Linear::apply(x, W, if_defined(b), weights, x_again);
+  return Linear::apply(x, W, if_defined(b), weights, x_recompute);
 }
 
 at::Tensor weight_gradient(const at::Tensor& dy, const at::Tensor& x, const at::Tensor& slot) {
@@ -104,7 +104,7 @@ at::Tensor weight_gradient(const at::Tensor& dy, const at::Tensor& x, const at::
   } else if (x.is_cuda()) {  // the product is summed in fp32 anyway
     at::addmm_out(into, into, dy.t(), x, slot.scalar_type());
   } else if (x.is_meta()) {
-    tell_product({dy.size(1), x.size(1), x.size(0)});
+    record_product({dy.size(1), x.size(1), x.size(0)});
   } else {
     into.add_(at::mm(dy.t(), x));
   }
@@ -120,7 +120,7 @@ at::Tensor bias_gradient(const at::Tensor& dy, const at::Tensor& slot) {
     return {};
   }
   const at::Tensor partials = at::empty({column_sum_rows(T, N), N}, dy.options().dtype(at::kFloat));
-  tell_pass({dy, partials}, 0.84);
+  record_pass({dy, partials}, 0.84);
   if (dy.is_cuda()) {
     column_sum_cuda(dy.const_data_ptr(), T, N, partials.mutable_data_ptr<float>(),
                     current_stream());

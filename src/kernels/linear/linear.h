@@ -3,7 +3,7 @@
 #include <ATen/core/Tensor.h>
 
 #include "kernels/form.h"
-#include "kernels/remake.h"
+#include "kernels/recompute.h"
 
 namespace lmms::kernels {
 
@@ -12,9 +12,11 @@ struct LinearWeights {
   Weight bias;    ///< [N]; may be undefined
 };
 
-/// x [..., K] -> [..., N]. Keeps x for backward, or what `x_again` keeps. dW = dy^T x goes into its
-/// slot by the product itself, whatever the slot's dtype: no tensor of the weight's size is made.
-at::Tensor linear(const at::Tensor& x, const LinearWeights& weights, const Remake& x_again = {});
+/// x [..., K] -> [..., N]. Keeps x for backward, or what `x_recompute` keeps. dW = dy^T x goes into
+/// its slot by the product itself, whatever the slot's dtype: no tensor of the weight's size is
+/// made.
+at::Tensor linear(const at::Tensor& x, const LinearWeights& weights,
+                  const Recompute& x_recompute = {});
 
 /// slot += dy^T x, for dy [T, N] and x [T, K]. If `slot` is undefined: the product, in x's dtype.
 at::Tensor weight_gradient(const at::Tensor& dy, const at::Tensor& x, const at::Tensor& slot);

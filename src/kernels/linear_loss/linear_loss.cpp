@@ -6,6 +6,7 @@
 #include <ATen/ops/empty_like.h>
 #include <ATen/ops/linear.h>
 #include <ATen/ops/mm.h>
+#include <ATen/ops/ne.h>
 #include <ATen/ops/zeros.h>
 #include <torch/csrc/autograd/custom_function.h>
 
@@ -15,6 +16,8 @@
 #include "kernels/device.h"
 #include "kernels/dims.h"
 #include "kernels/linear_loss/softmax_gradient.h"
+#include "kernels/recompute.h"
+#include "kernels/step_control/step_control.h"
 #include "kernels/work.h"
 
 namespace lmms::kernels {
@@ -150,7 +153,7 @@ class Fused : public Path {
     const int64_t n = rows.h.size(0);
     at::Tensor x = logits_.narrow(0, 0, n).narrow(1, 0, V_);  // [n, V]
     at::mm_out(x, rows.h, head_.W.t());
-    tell_pass({x, gradient ? x : at::Tensor()}, 0.7);
+    record_pass({x, gradient ? x : at::Tensor()}, 0.7);
     if (!x.is_cuda()) return x;
     SoftmaxGradientArgs args;
     args.logits = x.mutable_data_ptr();
@@ -160,6 +163,10 @@ class Fused : public Path {
     args.N = n;
     args.V = V_;
     args.stride = logits_.stride(0);
+    // whole vectors of 16 bytes are read
+    TORCH_INTERNAL_ASSERT(reinterpret_cast<uintptr_t>(args.logits) % 16 == 0 &&
+                              args.stride % 8 == 0 && V_ <= kSoftmaxGradientWidth,
+                          "logits [", n, ", ", V_, "] at ", args.logits, ", stride ", args.stride);
     args.label_smoothing = static_cast<float>(head_.label_smoothing);
     args.z_loss = static_cast<float>(head_.z_loss);
     args.gradient = gradient;
@@ -173,7 +180,7 @@ class Fused : public Path {
     if (dW.scalar_type() == d.scalar_type()) {
       at::addmm_out(dW, dW, d.t(), rows.h, beta);
     } else if (d.is_meta()) {
-      tell_product({d.size(1), rows.h.size(1), d.size(0)});
+      record_product({d.size(1), rows.h.size(1), d.size(0)});
     } else {
       at::addmm_out(dW, dW, d.t(), rows.h, dW.scalar_type(), beta);
     }
@@ -225,11 +232,29 @@ at::Tensor over_chunks(const Head& head, Path& path, const at::Tensor& slot, boo
   return path.total();
 }
 
+// The gradients are made already and cannot be scaled any more; see LinearLossOptions::fault.
+void check_upstream(const at::Tensor& upstream, const std::optional<at::Tensor>& fault) {
+  static_assert(static_cast<int>(StepFault::scaled_loss) == 1, "recorded as a bool");
+  if (upstream.is_meta()) return;
+  if (fault) {
+    at::Tensor into = *fault;
+    into.bitwise_or_(upstream.ne(1));
+    return;
+  }
+  const auto found = upstream.item<float>();
+  if (found == 1) return;
+  const FaultText text = text_of(StepFault::scaled_loss);
+  throw Error("linear_loss",
+              std::string(text.what) + " (upstream gradient " + std::to_string(found) + ")",
+              text.fix, Exit::failed);
+}
+
 struct LinearLoss : torch::autograd::Function<LinearLoss> {
   static at::Tensor forward(AutogradContext* ctx, const at::Tensor& h, const at::Tensor& W,
                             const at::Tensor& targets, const at::Tensor& weights,
                             double label_smoothing, double z_loss, int64_t chunk_bytes,
-                            const std::optional<at::Tensor>& into, bool wants_dh, bool own,
+                            const std::optional<at::Tensor>& into,
+                            const std::optional<at::Tensor>& fault, bool wants_dh, bool own,
                             bool fused) {
     const bool narrow = (into || own) && at::elementSize((into ? *into : W).scalar_type()) <
                                              at::elementSize(at::kFloat);
@@ -240,31 +265,54 @@ struct LinearLoss : torch::autograd::Function<LinearLoss> {
     const at::Tensor total = over_chunks(head, *path, into.value_or(at::Tensor()), own, gradients);
     ctx->save_for_backward({gradients.dh, gradients.dW});
     ctx->saved_data["unscaled"] = into.has_value();
+    ctx->saved_data["fault"] = fault;
     return total;
   }
 
   static tensor_list backward(AutogradContext* ctx, tensor_list grads) {
     const auto saved = ctx->get_saved_variables();
     const bool unscaled = ctx->saved_data["unscaled"].toBool();
+    if (unscaled) check_upstream(grads[0], ctx->saved_data["fault"].toOptional<at::Tensor>());
     const auto scaled = [&](const at::Tensor& g) {
       return g.defined() && !unscaled ? g * grads[0].to(g.scalar_type()) : g;
     };
-    return {scaled(saved[0]), scaled(saved[1]), {}, {}, {}, {}, {}, {}, {}, {}, {}};
+    return {scaled(saved[0]), scaled(saved[1]), {}, {}, {}, {}, {}, {}, {}, {}, {}, {}};
   }
 };
 
+// What the kernels take addresses of without looking.
+void check(const at::Tensor& h, const at::Tensor& W, const at::Tensor& targets,
+           const at::Tensor& weights, const LinearLossOptions& options) {
+  const auto [N, H] = dims<2>(h, "h");
+  const auto [V, width] = dims<2>(W, "W");
+  TORCH_INTERNAL_ASSERT(H == width, "h ", h.sizes(), ", W ", W.sizes());
+  const auto each_row = [rows = N](const at::Tensor& t, at::ScalarType dtype, const char* name) {
+    TORCH_INTERNAL_ASSERT(
+        t.sizes() == at::IntArrayRef({rows}) && t.is_contiguous() && t.scalar_type() == dtype, name,
+        ": expected contiguous [", rows, "] of ", dtype, ", found ", t.sizes(), " with strides ",
+        t.strides(), " of ", t.scalar_type());
+  };
+  each_row(targets, at::kLong, "targets");
+  each_row(weights, at::kFloat, "weights");
+  const at::Tensor &slot = options.weight_gradient, &fault = options.fault;
+  TORCH_INTERNAL_ASSERT(!slot.defined() || slot.sizes() == W.sizes(), "weight_gradient ",
+                        slot.sizes(), " of W [", V, ", ", H, "]");
+  TORCH_INTERNAL_ASSERT(
+      !fault.defined() || (fault.scalar_type() == at::kInt && fault.device() == h.device()),
+      "fault: expected an int32 scalar on ", h.device(), ", found ", fault.scalar_type(), " on ",
+      fault.device());
+}
+
 at::Tensor by_path(const at::Tensor& h, const at::Tensor& W, const at::Tensor& targets,
                    const at::Tensor& weights, const LinearLossOptions& options, bool fused) {
-  (void)dims<2>(h, "h");
-  (void)dims<2>(W, "W");
+  check(h, W, targets, weights, options);
   if (at::GradMode::is_enabled()) {
     const at::Tensor& slot = options.weight_gradient;
     const bool wants_dh = h.requires_grad(), own = W.requires_grad() && !slot.defined();
     if (wants_dh || own || slot.defined()) {
       return LinearLoss::apply(h, own ? W : W.detach(), targets, weights, options.label_smoothing,
-                               options.z_loss, options.chunk_bytes,
-                               slot.defined() ? std::optional(slot) : std::nullopt, wants_dh, own,
-                               fused);
+                               options.z_loss, options.chunk_bytes, if_defined(slot),
+                               if_defined(options.fault), wants_dh, own, fused);
     }
   }
   const Head head{

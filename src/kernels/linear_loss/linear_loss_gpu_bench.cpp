@@ -7,43 +7,42 @@
 #include <ATen/ops/randint.h>
 
 #include <string>
+#include <tuple>
 
 #include "kernels/device.h"
 #include "kernels/gpu_benching.h"
 #include "kernels/linear_loss/linear_loss.h"
+#include "kernels/linear_loss/linear_loss_cases.h"
 #include "kernels/linear_loss/softmax_gradient.h"
 
 namespace lmms::kernels::benching {
 namespace {
 
-constexpr int64_t kV = 151936, kN = 20000;
-
-void bench_softmax() {
-  const int64_t n = 4096;
-  const at::Tensor logits = random({n, kV}), weights = random({n}, at::kFloat),
-                   targets = at::randint(kV, {n}, logits.options().dtype(at::kLong)),
+void bench_softmax(int64_t n, int64_t V) {
+  const at::Tensor logits = random({n, V}), weights = random({n}, at::kFloat),
+                   targets = at::randint(V, {n}, logits.options().dtype(at::kLong)),
                    losses = at::empty({n}, weights.options());
   SoftmaxGradientArgs args;
   args.logits = logits.mutable_data_ptr();
   args.targets = targets.const_data_ptr<int64_t>();
   args.weights = weights.const_data_ptr<float>();
   args.losses = losses.mutable_data_ptr<float>();
+  const std::string what = "softmax_gradient n=" + std::to_string(n) + " V=" + std::to_string(V);
   args.N = n;
-  args.V = args.stride = kV;
-  const auto cells = static_cast<double>(n * kV);
-  report_bytes("softmax_gradient n=4096 V=151936",
-               time([&] { softmax_gradient_cuda(args, current_stream()); }), 4 * cells);
+  args.V = args.stride = V;
+  const auto cells = static_cast<double>(n * V);
+  report_bytes(what, time([&] { softmax_gradient_cuda(args, current_stream()); }), 4 * cells);
   args.gradient = false;
-  report_bytes("softmax_gradient n=4096 V=151936, loss alone",
-               time([&] { softmax_gradient_cuda(args, current_stream()); }), 2 * cells);
+  report_bytes(what + ", loss alone", time([&] { softmax_gradient_cuda(args, current_stream()); }),
+               2 * cells);
 }
 
 // FLOPs a second of the three products of a chunk alone, written in bf16.
-double gemm_rate_of(int64_t rows, int64_t H) {
-  const at::Tensor h = random({rows, H}), W = random({kV, H});
-  at::Tensor x = at::empty({rows, kV}, h.options()), dh = at::empty_like(h), dW = at::empty_like(W);
+double gemm_rate_of(int64_t rows, int64_t V, int64_t H) {
+  const at::Tensor h = random({rows, H}), W = random({V, H});
+  at::Tensor x = at::empty({rows, V}, h.options()), dh = at::empty_like(h), dW = at::empty_like(W);
   double total = 0;
-  const double flops = 2.0 * static_cast<double>(rows * kV) * static_cast<double>(H);
+  const double flops = 2.0 * static_cast<double>(rows * V) * static_cast<double>(H);
   const auto product = [&](const char* name, const std::function<void()>& work) {
     const Timing t = time(work, 10);
     report_flops(
@@ -63,19 +62,21 @@ double gemm_rate_of(int64_t rows, int64_t H) {
   return 3 * flops / total;
 }
 
-void bench_head(int64_t H, at::ScalarType slot_type) {
-  const double ceiling = gemm_rate_of(4096, H);
-  const at::Tensor h = random({kN, H}).set_requires_grad(true), W = random({kV, H}),
-                   weights = random({kN}, at::kFloat),
-                   targets = at::randint(kV, {kN}, W.options().dtype(at::kLong));
+void bench_head(const testing::LinearLossCase& c, at::ScalarType slot_type) {
+  const auto [N, V, H] = std::tuple(c.N, c.V, c.H);
+  const double ceiling = gemm_rate_of(c.rows, V, H);
+  const at::Tensor h = random({N, H}).set_requires_grad(true), W = random({V, H}),
+                   weights = random({N}, at::kFloat),
+                   targets = at::randint(V, {N}, W.options().dtype(at::kLong));
   LinearLossOptions options;
-  options.weight_gradient = at::empty({kV, H}, W.options().dtype(slot_type)).zero_();
-  const double flops = 6.0 * static_cast<double>(kN * kV) * static_cast<double>(H);
+  options.weight_gradient = at::empty({V, H}, W.options().dtype(slot_type)).zero_();
+  const double flops = 6.0 * static_cast<double>(N * V) * static_cast<double>(H);
   for (int64_t rows : {1024, 2048, 2560, 3328, 4096, 5120, 6784}) {
-    options.chunk_bytes = 2 * kV * rows;
+    options.chunk_bytes = 2 * V * rows;
     const Timing t =
-        time([&] { (void)linear_loss(h, W, targets, weights, options); }, rows == 4096 ? 20 : 6);
-    report_flops("linear_loss N=20000 V=151936 H=" + std::to_string(H) + " slot " +
+        time([&] { (void)linear_loss(h, W, targets, weights, options); }, rows == c.rows ? 20 : 6);
+    report_flops("linear_loss N=" + std::to_string(c.N) + " V=" + std::to_string(c.V) +
+                     " H=" + std::to_string(c.H) + " slot " +
                      (slot_type == at::kFloat ? "fp32" : "bf16") + " rows=" + std::to_string(rows),
                  t, flops, ceiling);
   }
@@ -84,10 +85,12 @@ void bench_head(int64_t H, at::ScalarType slot_type) {
 }  // namespace
 
 void bench_linear_loss() {
-  bench_softmax();
-  bench_head(1024, at::kBFloat16);
-  bench_head(1024, at::kFloat);
-  bench_head(4096, at::kBFloat16);
+  const auto cases = testing::cases_for(testing::kTimed, testing::kLinearLossCases);
+  bench_softmax(cases.front().rows, cases.front().V);
+  for (const auto& c : cases) {
+    bench_head(c, at::kBFloat16);
+    if (c.H < 4096) bench_head(c, at::kFloat);
+  }
 }
 
 }  // namespace lmms::kernels::benching

@@ -1,9 +1,4 @@
 #include <ATen/TensorOperators.h>
-#include <ATen/ops/full.h>
-#include <ATen/ops/linear.h>
-#include <ATen/ops/log_softmax.h>
-#include <ATen/ops/logsumexp.h>
-#include <ATen/ops/ones_like.h>
 #include <ATen/ops/zeros_like.h>
 #include <c10/core/GradMode.h>
 #include <gtest/gtest.h>
@@ -12,58 +7,24 @@
 #include "kernels/device.h"
 #include "kernels/gpu_testing.h"
 #include "kernels/linear_loss/linear_loss.h"
+#include "kernels/linear_loss/linear_loss_testing.h"
 #include "kernels/op_testing.h"
 
 namespace lmms::kernels {
 namespace {
 
-using testing::random;
+using testing::LinearLossCase;
+using testing::LinearLossProblem;
 using testing::relative_error;
 
-struct Case {
-  int64_t N, V, H, rows;  // rows of a chunk
-  double label_smoothing = 0, z_loss = 0;
-};
-void PrintTo(const Case& c, std::ostream* out) {
-  *out << "N" << c.N << " V" << c.V << " H" << c.H << " rows" << c.rows << " e" << c.label_smoothing
-       << " z" << c.z_loss;
+LinearLossProblem problem(const LinearLossCase& c) {
+  return testing::problem_of(c, at::kBFloat16, at::Device(at::kCUDA, 0));
+}
+LinearLossOptions options_of(const LinearLossCase& c) {
+  return testing::options_of(c, /*logit_bytes=*/2);
 }
 
-struct Problem {
-  at::Tensor h, W, targets, weights;
-};
-
-Problem problem(const Case& c) {
-  const at::Device cuda(at::kCUDA, 0);
-  const double scale = 6.0 / std::sqrt(static_cast<double>(c.H));
-  return {(random("h", {c.N, c.H}) * 2.0).to(cuda).to(at::kBFloat16),
-          (random("W", {c.V, c.H}) * scale).to(cuda).to(at::kBFloat16),
-          ((random("t", {c.N}) + 1.0) * 0.5 * static_cast<double>(c.V))
-              .floor()
-              .clamp(0, c.V - 1)
-              .to(at::kLong)
-              .to(cuda),
-          (random("w", {c.N}) + 1.5).to(cuda)};
-}
-
-// In fp64 on the GPU.
-at::Tensor exact(const at::Tensor& h, const at::Tensor& W, const Problem& p, const Case& c) {
-  const at::Tensor x = at::linear(h, W), logp = at::log_softmax(x, -1);
-  const at::Tensor nll = -logp.gather(1, p.targets.unsqueeze(1)).squeeze(1);
-  const at::Tensor each = nll * (1 - c.label_smoothing) - logp.mean(1) * c.label_smoothing +
-                          at::logsumexp(x, 1).square() * c.z_loss;
-  return (each * p.weights.to(at::kDouble)).sum();
-}
-
-LinearLossOptions options_of(const Case& c) {
-  LinearLossOptions options;
-  options.label_smoothing = c.label_smoothing;
-  options.z_loss = c.z_loss;
-  options.chunk_bytes = 2 * c.V * c.rows;
-  return options;
-}
-
-class LinearLossCuda : public testing::GpuTestWith<Case> {
+class LinearLossCuda : public testing::GpuTestWith<LinearLossCase> {
   std::string lacks() const override {
     return linear_loss_is_fused(best_device(0), at::kBFloat16, 8)
                ? ""
@@ -85,15 +46,16 @@ Result outcome(const F& loss_of, const at::Tensor& h, const at::Tensor& W) {
 }
 
 TEST_P(LinearLossCuda, is_as_good_as_the_composition) {
-  const Case c = GetParam();
-  const Problem p = problem(c);
+  const LinearLossCase c = GetParam();
+  const LinearLossProblem p = problem(c);
   const Result truth =
-      outcome([&](const at::Tensor& h, const at::Tensor& W) { return exact(h, W, p, c); },
+      outcome([&](const at::Tensor& h,
+                  const at::Tensor& W) { return testing::plain_linear_loss(h, W, p, c); },
               p.h.to(at::kDouble), p.W.to(at::kDouble));
   const auto fused_loss = [&](const at::Tensor& h, const at::Tensor& W) {
     return linear_loss(h, W, p.targets, p.weights, options_of(c));
   };
-  const Result fused = outcome(fused_loss, p.h, p.W), again = outcome(fused_loss, p.h, p.W);
+  const Result fused = outcome(fused_loss, p.h, p.W), second = outcome(fused_loss, p.h, p.W);
   LinearLossOptions one_chunk = options_of(c);
   one_chunk.chunk_bytes = 4 * c.V * std::max<int64_t>(c.N, 1);
   const Result plain = outcome(
@@ -101,7 +63,8 @@ TEST_P(LinearLossCuda, is_as_good_as_the_composition) {
         return linear_loss_reference(h, W, p.targets, p.weights, one_chunk);
       },
       p.h, p.W);
-  EXPECT_TRUE(again.loss.equal(fused.loss) && again.dh.equal(fused.dh) && again.dW.equal(fused.dW))
+  EXPECT_TRUE(second.loss.equal(fused.loss) && second.dh.equal(fused.dh) &&
+              second.dW.equal(fused.dW))
       << "other bits in the second run";
   EXPECT_LE(relative_error(fused.loss, truth.loss),
             2 * relative_error(plain.loss, truth.loss) + 1e-6);
@@ -115,8 +78,8 @@ TEST_P(LinearLossCuda, is_as_good_as_the_composition) {
 }
 
 TEST_P(LinearLossCuda, adds_into_slots_of_either_type_what_autograd_would) {
-  const Case c = GetParam();
-  const Problem p = problem(c);
+  const LinearLossCase c = GetParam();
+  const LinearLossProblem p = problem(c);
   const Result fused = outcome(
       [&](const at::Tensor& h, const at::Tensor& W) {
         return linear_loss(h, W, p.targets, p.weights, options_of(c));
@@ -138,17 +101,17 @@ TEST_P(LinearLossCuda, adds_into_slots_of_either_type_what_autograd_would) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(
-    Cases, LinearLossCuda,
-    ::testing::Values(Case{1, 5, 8, 1}, Case{13, 37, 8, 5}, Case{13, 1000, 24, 13},
-                      Case{300, 4099, 64, 128, 0.1, 0.01}, Case{129, 8192, 64, 64},
-                      Case{70, 16384, 64, 64}, Case{70, 32000, 136, 128, 0.0, 1e-4},
-                      Case{70, 50257, 64, 128}, Case{200, 100000, 64, 128, 0.05, 0.0},
-                      Case{300, 151936, 128, 128, 0.1, 1e-4}, Case{140, 151647, 64, 128},
-                      Case{40, 262144, 64, 128}, Case{5, 327680, 64, 5}));
+INSTANTIATE_TEST_SUITE_P(Cases, LinearLossCuda,
+                         ::testing::ValuesIn(testing::cases_for(testing::kOnGpu,
+                                                                testing::kLinearLossCases)));
+
+TEST_F(LinearLossCuda, finds_a_loss_that_was_scaled) {
+  testing::expect_scaled_losses_found(at::kBFloat16, at::Device(at::kCUDA, 0));
+  testing::expect_scaled_losses_found(at::kFloat, at::Device(at::kCUDA, 0));
+}
 
 TEST_F(LinearLossCuda, of_no_rows_is_zero_with_zero_gradients) {
-  const Problem p = problem({0, 100, 16, 1});
+  const LinearLossProblem p = problem({0, 100, 16, 1, testing::kOnGpu});
   const Result r =
       outcome([&](const at::Tensor& h,
                   const at::Tensor& W) { return linear_loss(h, W, p.targets, p.weights); },
@@ -158,7 +121,7 @@ TEST_F(LinearLossCuda, of_no_rows_is_zero_with_zero_gradients) {
 }
 
 TEST_F(LinearLossCuda, says_nan_where_a_logit_is_none) {
-  Problem p = problem({64, 4096, 64, 64});
+  LinearLossProblem p = problem({64, 4096, 64, 64, testing::kOnGpu});
   p.h.select(0, 3).fill_(std::numeric_limits<float>::quiet_NaN());
   EXPECT_TRUE(std::isnan(linear_loss(p.h, p.W, p.targets, p.weights).item<float>()));
 }

@@ -3,47 +3,31 @@
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/full.h>
-#include <ATen/ops/linear.h>
-#include <ATen/ops/log_softmax.h>
-#include <ATen/ops/logsumexp.h>
 #include <ATen/ops/ones.h>
 #include <ATen/ops/ones_like.h>
 #include <ATen/ops/tensor.h>
-#include <ATen/ops/zeros.h>
+#include <ATen/ops/zeros_like.h>
 #include <c10/core/GradMode.h>
+#include <gmock/gmock.h>
 #include <torch/csrc/autograd/autograd.h>
 
+#include "core/error.h"
+#include "kernels/linear_loss/linear_loss_testing.h"
 #include "kernels/op_testing.h"
 #include "kernels/work.h"
 
 namespace lmms::kernels {
 namespace {
 
-using testing::expect_as_good_as;
+using testing::LinearLossProblem;
 using testing::random;
 using testing::Tensors;
 
-at::Tensor plain(const at::Tensor& h, const at::Tensor& W, const at::Tensor& targets,
-                 const at::Tensor& weights, double label_smoothing = 0, double z_loss = 0) {
-  const at::ScalarType wide = h.scalar_type() == at::kDouble ? at::kDouble : at::kFloat;
-  const at::Tensor x = at::linear(h, W).to(wide), logp = at::log_softmax(x, -1);
-  const at::Tensor nll = -logp.gather(1, targets.unsqueeze(1)).squeeze(1);
-  const at::Tensor each = nll * (1 - label_smoothing) - logp.mean(1) * label_smoothing +
-                          at::logsumexp(x, 1).square() * z_loss;
-  return (each * weights.to(wide)).sum();
+LinearLossProblem problem(int64_t N, int64_t V, int64_t H) {
+  return testing::problem_of({N, V, H, N, testing::kOnCpu}, at::kFloat, at::kCPU);
 }
-
-struct Problem {
-  at::Tensor h, W, targets, weights;
-};
-
-Problem problem(int64_t N, int64_t V, int64_t H, at::ScalarType dtype) {
-  return {random("h", {N, H}, dtype) * 2.0, random("W", {V, H}, dtype) * 2.0,
-          ((random("t", {N}) + 1.0) * 0.5 * static_cast<double>(V))
-              .floor()
-              .clamp(0, V - 1)
-              .to(at::kLong),
-          (random("w", {N}) + 1.5)};
+at::Tensor plain(const at::Tensor& h, const at::Tensor& W, const LinearLossProblem& p) {
+  return testing::plain_linear_loss(h, W, p, {});
 }
 
 // Chunks of the fused path, one pass over logits each, counted on meta tensors.
@@ -76,43 +60,27 @@ TEST(LinearLossChunks, are_one_where_that_saves_the_sums_in_fp32) {
   EXPECT_EQ(chunks(12800, at::kBFloat16), 4);
 }
 
-class LinearLoss : public ::testing::TestWithParam<std::tuple<at::ScalarType, int64_t>> {};
+class LinearLossOnCpu
+    : public ::testing::TestWithParam<std::tuple<testing::LinearLossCase, at::ScalarType>> {};
 
-TEST_P(LinearLoss, equals_log_softmax_of_the_whole_matrix) {
-  const auto [dtype, rows] = GetParam();
-  constexpr int64_t kV = 37;
-  const Problem p = problem(13, kV, 8, dtype);
-  LinearLossOptions options;
-  options.chunk_bytes = 4 * kV * rows;
-  expect_as_good_as(
+TEST_P(LinearLossOnCpu, equals_log_softmax_of_the_whole_matrix) {
+  const testing::LinearLossCase& c = std::get<0>(GetParam());
+  const LinearLossProblem p = testing::problem_of(c, std::get<1>(GetParam()), at::kCPU);
+  const LinearLossOptions options = testing::options_of(c, /*logit_bytes=*/4);
+  testing::expect_as_good_as(
       [&](const Tensors& t) { return linear_loss(t[0], t[1], p.targets, p.weights, options); },
-      [&](const Tensors& t) { return plain(t[0], t[1], p.targets, p.weights); }, {p.h, p.W});
+      [&](const Tensors& t) { return testing::plain_linear_loss(t[0], t[1], p, c); }, {p.h, p.W});
 }
 
-INSTANTIATE_TEST_SUITE_P(Cases, LinearLoss,
-                         ::testing::Combine(::testing::Values(at::kFloat, at::kBFloat16),
-                                            ::testing::Values(1, 5, 13, 1000)));
-
-TEST(LinearLossTerms, smooth_labels_and_hold_the_logits) {
-  const Problem p = problem(13, 37, 8, at::kFloat);
-  for (const auto& [e, z] : {std::pair(0.1, 0.0), std::pair(0.0, 0.01), std::pair(0.2, 0.02)}) {
-    LinearLossOptions options;
-    options.label_smoothing = e;
-    options.z_loss = z;
-    options.chunk_bytes = 4 * 37 * 5;
-    expect_as_good_as(
-        [&](const Tensors& t) { return linear_loss(t[0], t[1], p.targets, p.weights, options); },
-        [&, e = e, z = z](const Tensors& t) {
-          return plain(t[0], t[1], p.targets, p.weights, e, z);
-        },
-        {p.h, p.W});
-  }
-}
+INSTANTIATE_TEST_SUITE_P(Cases, LinearLossOnCpu,
+                         ::testing::Combine(::testing::ValuesIn(testing::cases_for(
+                                                testing::kOnCpu, testing::kLinearLossCases)),
+                                            ::testing::Values(at::kFloat, at::kBFloat16)));
 
 TEST(LinearLossSlot, adds_the_weight_gradient_into_the_slot_during_the_forward) {
-  const Problem p = problem(9, 21, 6, at::kFloat);
+  const LinearLossProblem p = problem(9, 21, 6);
   at::Tensor h = p.h.clone().set_requires_grad(true), W = p.W.clone().set_requires_grad(true);
-  const at::Tensor expected = torch::autograd::grad({plain(h, W, p.targets, p.weights)}, {W})[0];
+  const at::Tensor expected = torch::autograd::grad({plain(h, W, p)}, {W})[0];
   LinearLossOptions options;
   options.weight_gradient = at::ones_like(W.detach());
   options.chunk_bytes = 4 * 21 * 4;
@@ -123,8 +91,36 @@ TEST(LinearLossSlot, adds_the_weight_gradient_into_the_slot_during_the_forward) 
   EXPECT_TRUE(h.grad().defined());
 }
 
+TEST(LinearLossSlot, finds_a_loss_that_was_scaled) {
+  testing::expect_scaled_losses_found(at::kFloat, at::kCPU);
+}
+
+TEST(LinearLossSlot, names_what_scaled_it_and_how_to_mend_it) {
+  const LinearLossProblem p = problem(4, 11, 6);
+  LinearLossOptions options;
+  options.weight_gradient = at::zeros_like(p.W);
+  const at::Tensor h = p.h.clone().set_requires_grad(true);
+  try {
+    torch::autograd::backward({linear_loss(h, p.W, p.targets, p.weights, options) * 3.0}, {});
+    FAIL() << "not found";
+  } catch (const Error& e) {
+    EXPECT_THAT(e.what(), ::testing::HasSubstr("linear_loss: a loss term was scaled"));
+    EXPECT_THAT(e.what(), ::testing::HasSubstr("upstream gradient 3"));
+  }
+}
+
+// The kernels take addresses, not strides.
+TEST(LinearLossEdges, refuses_targets_and_weights_in_another_order) {
+  const LinearLossProblem p = problem(8, 11, 6);
+  const auto every_second = [](const at::Tensor& t) { return t.slice(0, 0, 8, 2); };
+  const at::Tensor h = p.h.narrow(0, 0, 4);
+  EXPECT_THROW(linear_loss(h, p.W, every_second(p.targets), p.weights.narrow(0, 0, 4)), c10::Error);
+  EXPECT_THROW(linear_loss(h, p.W, p.targets.narrow(0, 0, 4), every_second(p.weights)), c10::Error);
+  EXPECT_THROW(linear_loss(h, p.W, p.targets.narrow(0, 0, 4), p.weights), c10::Error);
+}
+
 TEST(LinearLossEdges, scales_gradients_by_what_comes_from_above) {
-  const Problem p = problem(4, 11, 6, at::kFloat);
+  const LinearLossProblem p = problem(4, 11, 6);
   at::Tensor h = p.h.clone().set_requires_grad(true), W = p.W.clone().set_requires_grad(true);
   const auto once = torch::autograd::grad({linear_loss(h, W, p.targets, p.weights)}, {h, W});
   const auto thrice =
@@ -133,7 +129,7 @@ TEST(LinearLossEdges, scales_gradients_by_what_comes_from_above) {
 }
 
 TEST(LinearLossEdges, without_rows_is_zero_with_zero_gradients) {
-  const Problem p = problem(0, 11, 6, at::kFloat);
+  const LinearLossProblem p = problem(0, 11, 6);
   at::Tensor h = p.h.clone().set_requires_grad(true), W = p.W.clone().set_requires_grad(true);
   const at::Tensor loss = linear_loss(h, W, p.targets, p.weights);
   EXPECT_EQ(loss.item<float>(), 0.0f);
@@ -159,7 +155,7 @@ TEST(LinearLossMeta, makes_gradients_of_the_right_shapes_without_computing) {
 }
 
 TEST(LinearLossEdges, without_grad_mode_gives_the_same_value_and_no_gradient) {
-  const Problem p = problem(7, 19, 6, at::kFloat);
+  const LinearLossProblem p = problem(7, 19, 6);
   at::Tensor h = p.h.clone().set_requires_grad(true);
   const at::Tensor with = linear_loss(h, p.W, p.targets, p.weights);
   const c10::NoGradGuard no_grad;

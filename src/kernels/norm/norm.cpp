@@ -51,7 +51,7 @@ Forward forward_fused(const at::Tensor& x, const at::Tensor& residual, const at:
   out.sum = more.defined() ? at::empty_like(in) : in;
   out.rstd = at::empty({T}, in.options().dtype(at::kFloat));
   if (bias.defined()) out.mean = at::empty({T}, out.rstd.options());
-  tell_pass({in, more, more.defined() ? out.sum : more, out.y}, 0.9);
+  record_pass({in, more, more.defined() ? out.sum : more, out.y}, 0.9);
   if (!x.is_cuda()) return out;
   NormForward a;
   a.x = data(in);
@@ -96,24 +96,23 @@ Forward forward(const at::Tensor& x, const at::Tensor& residual, const at::Tenso
                         : forward_plain(x, residual, weight, bias, eps);
 }
 
-Gradients backward_fused(const at::Tensor& dy, const at::Tensor& passed_on, const at::Tensor& x,
+Gradients backward_fused(const at::Tensor& dy, const at::Tensor& dsum, const at::Tensor& x,
                          const at::Tensor& weight, const at::Tensor& bias, const at::Tensor& rstd,
                          const at::Tensor& mean, const at::Tensor& weight_slot,
                          const at::Tensor& bias_slot, bool wants_weights) {
   const int64_t D = x.size(-1), T = x.numel() / D,
                 rows = norm_partials(D, dtype_of(x), mean.defined());
-  const at::Tensor d = dy.contiguous(),
-                   more = passed_on.defined() ? passed_on.contiguous() : passed_on;
+  const at::Tensor d = dy.contiguous(), more = dsum.defined() ? dsum.contiguous() : dsum;
   const at::Tensor partials = at::empty({(mean.defined() ? 2 : 1) * rows, D}, rstd.options());
   Gradients out;
   out.dx = at::empty_like(x);
-  tell_pass({d, more, x, out.dx}, mean.defined() ? 0.45 : 0.7);
+  record_pass({d, more, x, out.dx}, mean.defined() ? 0.45 : 0.7);
   if (x.is_cuda()) {
     NormBackward a;
     a.dy = data(d);
     a.x = data(x);
     a.weight = data(weight);
-    a.passed_on = data(more);
+    a.dsum = data(more);
     a.rstd = rstd.const_data_ptr<float>();
     a.mean = mean.defined() ? mean.const_data_ptr<float>() : nullptr;
     a.dx = out.dx.mutable_data_ptr();
@@ -143,7 +142,7 @@ at::Tensor sum_of_rows(const at::Tensor& terms, const at::Tensor& weight, const 
 }
 
 // See norm.cu for the formulas.
-Gradients backward_plain(const at::Tensor& dy, const at::Tensor& passed_on, const at::Tensor& x,
+Gradients backward_plain(const at::Tensor& dy, const at::Tensor& dsum, const at::Tensor& x,
                          const at::Tensor& weight, const at::Tensor& bias, const at::Tensor& rstd,
                          const at::Tensor& mean, const at::Tensor& weight_slot,
                          const at::Tensor& bias_slot, bool wants_weights) {
@@ -159,7 +158,7 @@ Gradients backward_plain(const at::Tensor& dy, const at::Tensor& passed_on, cons
   const at::Tensor dot = (g * n).mean(-1, /*keepdim=*/true);
   if (mean.defined()) g = g - g.mean(-1, /*keepdim=*/true);
   out.dx = g.sub(n * dot).mul_(rstd).to(x.scalar_type());
-  if (passed_on.defined()) out.dx.add_(passed_on);
+  if (dsum.defined()) out.dx.add_(dsum);
   return out;
 }
 
@@ -197,7 +196,7 @@ struct Norm : torch::autograd::Function<Norm> {
 };
 
 template <Form form>
-at::Tensor again(const std::vector<at::Tensor>& kept, double eps) {
+at::Tensor recompute_y(const std::vector<at::Tensor>& kept, double eps) {
   const c10::NoGradGuard no_grad;
   return forward(kept[0], {}, kept[1], kept.size() > 2 ? kept[2] : at::Tensor(), eps, form).y;
 }
@@ -207,12 +206,12 @@ at::Tensor again(const std::vector<at::Tensor>& kept, double eps) {
 Normed add_norm(const at::Tensor& x, const at::Tensor& residual, const NormWeights& w) {
   const tensor_list out =
       Norm::apply(x, if_defined(residual), w.weight.value, if_defined(w.bias.value), w);
-  Remake remake;
-  remake.kept = {out[1].detach(), w.weight.value.detach()};
-  if (w.bias.defined()) remake.kept.push_back(w.bias.value.detach());
-  remake.number = w.eps;
-  remake.make = w.form == Form::fused ? &again<Form::fused> : &again<Form::plain>;
-  return {out[0], out[1], std::move(remake)};
+  Recompute recompute;
+  recompute.kept = {out[1].detach(), w.weight.value.detach()};
+  if (w.bias.defined()) recompute.kept.push_back(w.bias.value.detach());
+  recompute.number = w.eps;
+  recompute.run = w.form == Form::fused ? &recompute_y<Form::fused> : &recompute_y<Form::plain>;
+  return {out[0], out[1], std::move(recompute)};
 }
 
 at::Tensor norm(const at::Tensor& x, const NormWeights& weights) {

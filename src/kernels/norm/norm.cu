@@ -179,7 +179,7 @@ template <class T, int kPacks>
 class Ahead {
  public:
   using P = Pack<T>;
-  // long rows read passed_on when they need it: 99 KB are all that some GPUs give a block
+  // long rows read dsum when they need it: 99 KB are all that some GPUs give a block
   static constexpr int kTensors = kPacks > 4 ? 2 : 3;
   static constexpr int kBytes = 2 * kTensors * kPacks * kBlock * 16;
 
@@ -197,8 +197,8 @@ class Ahead {
       const int64_t at = row * a_.D + pack * P::kSize;
       copy_async(place(slot, 0, k), static_cast<const T*>(a_.dy) + at);
       copy_async(place(slot, 1, k), static_cast<const T*>(a_.x) + at);
-      if (kTensors > 2 && a_.passed_on != nullptr)
-        copy_async(place(slot, 2, k), static_cast<const T*>(a_.passed_on) + at);
+      if (kTensors > 2 && a_.dsum != nullptr)
+        copy_async(place(slot, 2, k), static_cast<const T*>(a_.dsum) + at);
     }
   }
   __device__ P dy(int slot, int k) const {
@@ -207,10 +207,10 @@ class Ahead {
   __device__ P x(int slot, int k) const {
     return pack_of(slot, 1, k);
   }
-  __device__ P passed_on(int64_t row, int slot, int k) const {
+  __device__ P dsum(int64_t row, int slot, int k) const {
     if constexpr (kTensors > 2) return pack_of(slot, 2, k);
     const int pack = threadIdx.x + k * blockDim.x;
-    return P::load(static_cast<const T*>(a_.passed_on) + row * a_.D + pack * P::kSize);
+    return P::load(static_cast<const T*>(a_.dsum) + row * a_.D + pack * P::kSize);
   }
 
  private:
@@ -278,13 +278,13 @@ __global__ void __launch_bounds__(kBlock, backward_blocks(kPacks, kLayer))
       const P w = P::load(static_cast<const T*>(a.weight) + pack * P::kSize);  // in the L1 cache
       const P dy = ahead.dy(turn, k), x = ahead.x(turn, k);
       P dx, more;
-      if (a.passed_on != nullptr) more = ahead.passed_on(row, turn, k);
+      if (a.dsum != nullptr) more = ahead.dsum(row, turn, k);
 #pragma unroll
       for (int i = 0; i < P::kSize; ++i) {
         const float g = to_float(dy.values[i]) * to_float(w.values[i]),
                     n = (to_float(x.values[i]) - mean) * rstd;
         float d = rstd * (g - sum - n * dot);
-        if (a.passed_on != nullptr) d += to_float(more.values[i]);
+        if (a.dsum != nullptr) d += to_float(more.values[i]);
         dx.values[i] = from_float<T>(d);
       }
       dx.store(static_cast<T*>(a.dx) + row * a.D + pack * P::kSize);

@@ -8,7 +8,7 @@
 #include <utility>
 
 #include "kernels/form.h"
-#include "kernels/remake.h"
+#include "kernels/recompute.h"
 
 namespace lmms::kernels {
 
@@ -24,8 +24,8 @@ struct NormWeights {
 /// nothing.
 struct Normed {
   at::Tensor y;
-  at::Tensor sum;  ///< what was normalised; its gradient joins in the kernel of the backward
-  Remake again;
+  at::Tensor sum;       ///< what was normalised; its gradient joins in the kernel of the backward
+  Recompute recompute;  ///< of y
 };
 
 /// norm(x + residual); `sum` is x + residual. x, residual [..., D] of one dtype. Undefined

@@ -30,16 +30,16 @@ struct NormForward {
 };
 void norm_forward_cuda(const NormForward&, CUstream_st*);
 
-/// dx = passed_on + d norm(x)^T dy, and the sums of the weight's (and bias's) gradient over rows.
+/// dx = dsum + d norm(x)^T dy, and the sums of the weight's (and bias's) gradient over rows.
 /// Bytes moved: (3 or 4) * T * D * size.
 struct NormBackward {
   const void* dy = nullptr;
   const void* x = nullptr;  ///< the sum that was normalised
   const void* weight = nullptr;
-  const void* passed_on = nullptr;  ///< gradient of `sum` from elsewhere; may be null
+  const void* dsum = nullptr;  ///< gradient of `sum` from elsewhere; may be null
   const float* rstd = nullptr;
   const float* mean = nullptr;  ///< LayerNorm alone
-  void* dx = nullptr;           ///< may be `dy` or `passed_on`
+  void* dx = nullptr;           ///< may be `dy` or `dsum`
   float* partials = nullptr;  ///< [norm_partials(...), D] for dweight, and as much again for dbias
   int64_t T = 0, D = 0;
   NormDtype dtype = NormDtype::bf16;

@@ -17,7 +17,7 @@ namespace {
 
 // The kernels take addresses, not strides: tables in another order would turn every head by another
 // token's angle.
-void check_tables(const at::Tensor& qkv, const QkTreatment& how) {
+void check_tables(const at::Tensor& qkv, const QkNormRope& how) {
   for (const at::Tensor* table : {&how.cos, &how.sin}) {
     TORCH_INTERNAL_ASSERT(table->is_contiguous() &&
                               table->sizes() == at::IntArrayRef({qkv.size(0), how.head_dim / 2}),
@@ -27,7 +27,7 @@ void check_tables(const at::Tensor& qkv, const QkTreatment& how) {
   }
 }
 
-QkNormRopeArgs args_of(const at::Tensor& qkv, const QkTreatment& how) {
+QkNormRopeArgs args_of(const at::Tensor& qkv, const QkNormRope& how) {
   QkNormRopeArgs a;
   a.x = qkv.const_data_ptr();
   a.x_stride = qkv.stride(0);
@@ -54,7 +54,7 @@ at::Tensor qk_norm_rope(const at::Tensor& x, const Weight& w, double eps, const 
   return rope(normed.to(cos.scalar_type()), cos, sin).to(x.scalar_type());
 }
 
-bool qk_kernels_take(const at::Tensor& qkv, const QkTreatment& how) {
+bool qk_kernels_take(const at::Tensor& qkv, const QkNormRope& how) {
   if (!has_kernels(qkv) || !how.cos.defined() || how.cos.scalar_type() != at::kFloat) return false;
   const int64_t pair = 2 * 16 / static_cast<int64_t>(qkv.element_size());
   const int64_t threads = how.head_dim / pair;
@@ -63,11 +63,11 @@ bool qk_kernels_take(const at::Tensor& qkv, const QkTreatment& how) {
          qkv.size(0) * (how.heads + how.kv_heads) < std::numeric_limits<int32_t>::max();
 }
 
-void qk_forward(const at::Tensor& qkv, const QkTreatment& how, const at::Tensor& out) {
+void qk_forward(const at::Tensor& qkv, const QkNormRope& how, const at::Tensor& out) {
   const int64_t width = (how.heads + how.kv_heads) * how.head_dim;
-  const at::Tensor treated = qkv.narrow(1, 0, width);
+  const at::Tensor qk = qkv.narrow(1, 0, width);
   check_tables(qkv, how);
-  tell_pass({treated, treated}, 0.75);
+  record_pass({qk, qk}, 0.75);
   if (!qkv.is_cuda()) return;
   QkNormRopeArgs a = args_of(qkv, how);
   a.out = out.mutable_data_ptr();
@@ -76,15 +76,15 @@ void qk_forward(const at::Tensor& qkv, const QkTreatment& how, const at::Tensor&
   check_last_launch("norm and rotation of queries and keys");
 }
 
-QkWeightGradients qk_backward(const at::Tensor& qkv, const QkTreatment& how,
+QkWeightGradients qk_backward(const at::Tensor& qkv, const QkNormRope& how,
                               const at::Tensor& dqkv) {
   const QkNormPartials rows =
       how.norms() ? qk_norm_partials(how.heads, how.kv_heads) : QkNormPartials{};
   const at::Tensor partials =
       at::empty({rows.q + rows.k, how.head_dim}, qkv.options().dtype(at::kFloat));
-  const at::Tensor treated = dqkv.narrow(1, 0, (how.heads + how.kv_heads) * how.head_dim);
+  const at::Tensor qk = dqkv.narrow(1, 0, (how.heads + how.kv_heads) * how.head_dim);
   check_tables(qkv, how);
-  tell_pass({treated, treated, how.norms() ? treated : at::Tensor()}, 0.72);
+  record_pass({qk, qk, how.norms() ? qk : at::Tensor()}, 0.72);
   if (qkv.is_cuda()) {
     QkNormRopeArgs a = args_of(qkv, how);
     a.dy = dqkv.const_data_ptr();

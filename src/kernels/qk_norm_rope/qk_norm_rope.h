@@ -5,7 +5,7 @@
 #include <ATen/core/Tensor.h>
 
 #include "kernels/form.h"
-#include "kernels/remake.h"
+#include "kernels/recompute.h"
 
 namespace lmms::kernels {
 
@@ -15,8 +15,8 @@ namespace lmms::kernels {
 at::Tensor qk_norm_rope(const at::Tensor& x, const Weight& w, double eps, const at::Tensor& cos,
                         const at::Tensor& sin);
 
-/// How the queries and keys in a row of projections [q, k, v] are treated.
-struct QkTreatment {
+/// What becomes of the queries and keys in a row of projections [q, k, v].
+struct QkNormRope {
   int64_t heads = 0, kv_heads = 0, head_dim = 0;
   Weight q_norm, k_norm;  ///< [D]; both undefined: no norm
   double eps = 1e-6;
@@ -27,16 +27,16 @@ struct QkTreatment {
 };
 
 /// Whether the kernels take these projections.
-bool qk_kernels_take(const at::Tensor& qkv, const QkTreatment& how);
-/// out [T, >= qk_width] = the treated queries and keys of qkv [T, (heads + 2 kv_heads) D]; `out`
-/// may be qkv where nothing is normalised. No autograd.
-void qk_forward(const at::Tensor& qkv, const QkTreatment& how, const at::Tensor& out);
-/// In dqkv [T, (heads + 2 kv_heads) D], from the gradients of treated queries and keys to those of
-/// the projections, in place. Adds the gradients of norm weights to their slots, or returns them.
+bool qk_kernels_take(const at::Tensor& qkv, const QkNormRope& how);
+/// out [T, >= qk_width] = the normed and rotated queries and keys of qkv [T, (heads + 2 kv_heads)
+/// D]; `out` may be qkv where nothing is normalised. No autograd.
+void qk_forward(const at::Tensor& qkv, const QkNormRope& how, const at::Tensor& out);
+/// In dqkv [T, (heads + 2 kv_heads) D], from the gradients of normed and rotated queries and keys
+/// to those of the projections, in place. Adds the gradients of norm weights to their slots, or
+/// returns them.
 struct QkWeightGradients {
   at::Tensor q_norm, k_norm;
 };
-QkWeightGradients qk_backward(const at::Tensor& qkv, const QkTreatment& how,
-                              const at::Tensor& dqkv);
+QkWeightGradients qk_backward(const at::Tensor& qkv, const QkNormRope& how, const at::Tensor& dqkv);
 
 }  // namespace lmms::kernels

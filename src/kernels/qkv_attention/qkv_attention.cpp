@@ -14,7 +14,7 @@ using torch::autograd::AutogradContext;
 using torch::autograd::tensor_list;
 
 // Views of rows [q, k, ...] and of the values in `values`, rows [q, k, v].
-QkvHeads heads_of(const at::Tensor& qk, const at::Tensor& values, const QkTreatment& how) {
+QkvHeads heads_of(const at::Tensor& qk, const at::Tensor& values, const QkNormRope& how) {
   const int64_t T = qk.size(0), D = how.head_dim;
   const auto cut = [&](const at::Tensor& rows, int64_t first, int64_t count) {
     return rows.narrow(1, first * D, count * D).view({T, count, D});
@@ -23,19 +23,19 @@ QkvHeads heads_of(const at::Tensor& qk, const at::Tensor& values, const QkTreatm
           cut(values, how.heads + how.kv_heads, how.kv_heads)};
 }
 
-bool treats_fused(const at::Tensor& qkv, const QkvAttention& how) {
-  const QkTreatment& t = how.treatment;
+bool norm_rope_is_fused(const at::Tensor& qkv, const QkvAttention& how) {
+  const QkNormRope& t = how.norm_rope;
   return how.form == Form::fused && qkv.is_contiguous() &&
          (t.cos.defined() ? qk_kernels_take(qkv, t) : !t.norms());
 }
 
-bool fuses(const at::Tensor& qkv, const QkvAttention& how) {
-  return treats_fused(qkv, how) &&
-         attention_is_fused(qkv.device(), qkv.scalar_type(), how.treatment.head_dim);
+bool fuses(const at::Tensor& qkv, const AttentionPlan& plan, const QkvAttention& how) {
+  return norm_rope_is_fused(qkv, how) &&
+         attention_is_fused(plan, qkv.device(), qkv.scalar_type(), how.norm_rope.head_dim);
 }
 
 // The queries and keys that attention reads: in a tensor of their own, or in qkv itself.
-at::Tensor treated(const at::Tensor& qkv, const QkTreatment& how) {
+at::Tensor norm_rope_fused(const at::Tensor& qkv, const QkNormRope& how) {
   if (!how.norms()) return qkv;
   // As wide as qkv, though the values' place stays empty: attention_backward wants the rows of
   // queries and keys as far apart as those of their gradients.
@@ -56,16 +56,16 @@ struct Fused : torch::autograd::Function<Fused> {
                             const std::optional<at::Tensor>& /*q_norm*/,
                             const std::optional<at::Tensor>& /*k_norm*/, const AttentionPlan& plan,
                             const QkvAttention& how) {
-    const QkTreatment& t = how.treatment;
+    const QkNormRope& t = how.norm_rope;
     if (t.cos.defined() && !t.norms()) {
       qk_forward(qkv, t, qkv);
       qkv.unsafeGetTensorImpl()->bump_version();
     }
-    const at::Tensor qk = treated(qkv, t);
+    const at::Tensor qk = norm_rope_fused(qkv, t);
     const QkvHeads h = heads_of(qk, qkv, t);
     const AttentionOutput seen = attention_forward(h.q, h.k, h.v, plan, how.shape);
     const at::Tensor out = seen.out.view({qkv.size(0), t.heads * t.head_dim});
-    ctx->save_for_backward({qkv, how.keep_treated && t.norms() ? qk : at::Tensor(), out, seen.lse});
+    ctx->save_for_backward({qkv, how.keep_rotated && t.norms() ? qk : at::Tensor(), out, seen.lse});
     ctx->saved_data["settings"] =
         c10::IValue::make_capsule(c10::make_intrusive<Settings>(plan, how));
     return out;
@@ -75,12 +75,12 @@ struct Fused : torch::autograd::Function<Fused> {
     const auto settings =
         c10::static_intrusive_pointer_cast<Settings>(ctx->saved_data["settings"].toCapsule());
     const QkvAttention& how = settings->how;
-    const QkTreatment& t = how.treatment;
+    const QkNormRope& t = how.norm_rope;
     const auto saved = ctx->get_saved_variables();
     const at::Tensor &qkv = saved[0], &out = saved[2];
     const at::Tensor dqkv = at::empty_like(qkv);
     {
-      const QkvHeads h = heads_of(saved[1].defined() ? saved[1] : treated(qkv, t), qkv, t);
+      const QkvHeads h = heads_of(saved[1].defined() ? saved[1] : norm_rope_fused(qkv, t), qkv, t);
       QkvHeads d = heads_of(dqkv, dqkv, t);
       const auto by_head = [&](const at::Tensor& rows) {
         return rows.view({qkv.size(0), t.heads, t.head_dim});
@@ -94,7 +94,7 @@ struct Fused : torch::autograd::Function<Fused> {
   }
 };
 
-QkvHeads treated_plain(const at::Tensor& qkv, const QkTreatment& t) {
+QkvHeads attention_heads_plain(const at::Tensor& qkv, const QkNormRope& t) {
   QkvHeads h = heads_of(qkv, qkv, t);
   if (t.cos.defined()) {
     h.q = qk_norm_rope(h.q, t.q_norm, t.eps, t.cos, t.sin);
@@ -104,28 +104,26 @@ QkvHeads treated_plain(const at::Tensor& qkv, const QkTreatment& t) {
 }
 
 at::Tensor plain(const at::Tensor& qkv, const AttentionPlan& plan, const QkvAttention& how) {
-  const QkvHeads h = treated_plain(qkv, how.treatment);
-  const at::Tensor seen =
-      how.shape.mask == Mask::causal
-          ? causal_attention(h.q, h.k, h.v, plan, how.shape.scale, how.shape.window)
-          : segment_attention(h.q, h.k, h.v, plan, how.shape.scale);
-  return seen.reshape({qkv.size(0), how.treatment.heads * how.treatment.head_dim});
+  const QkvHeads h = attention_heads_plain(qkv, how.norm_rope);
+  const at::Tensor seen = attention(h.q, h.k, h.v, plan, how.shape);
+  return seen.reshape({qkv.size(0), how.norm_rope.heads * how.norm_rope.head_dim});
 }
 
 }  // namespace
 
-QkvHeads treated_heads(const at::Tensor& qkv, const QkvAttention& how) {
-  const QkTreatment& t = how.treatment;
-  if (!treats_fused(qkv, how) || at::GradMode::is_enabled()) return treated_plain(qkv, t);
+QkvHeads attention_heads(const at::Tensor& qkv, const QkvAttention& how) {
+  const QkNormRope& t = how.norm_rope;
+  if (!norm_rope_is_fused(qkv, how) || at::GradMode::is_enabled())
+    return attention_heads_plain(qkv, t);
   if (t.cos.defined() && !t.norms()) qk_forward(qkv, t, qkv);
-  return heads_of(treated(qkv, t), qkv, t);
+  return heads_of(norm_rope_fused(qkv, t), qkv, t);
 }
 
 at::Tensor qkv_attention(const at::Tensor& qkv, const AttentionPlan& plan,
                          const QkvAttention& how) {
-  if (!fuses(qkv, how)) return plain(qkv, plan, how);
-  return Fused::apply(qkv, if_defined(how.treatment.q_norm.value),
-                      if_defined(how.treatment.k_norm.value), plan, how);
+  if (!fuses(qkv, plan, how)) return plain(qkv, plan, how);
+  return Fused::apply(qkv, if_defined(how.norm_rope.q_norm.value),
+                      if_defined(how.norm_rope.k_norm.value), plan, how);
 }
 
 }  // namespace lmms::kernels

@@ -10,12 +10,12 @@
 namespace lmms::kernels {
 
 struct QkvAttention {
-  QkTreatment treatment;  ///< without cos: queries and keys are taken as they are
+  QkNormRope norm_rope;  ///< without cos: queries and keys are taken as they are
   AttentionShape shape;
   /// Between forward and backward, keep the normalised and rotated queries and keys as well as the
   /// projections; else they are made again. Without a norm there is nothing to choose: the rotation
   /// is undone in place.
-  bool keep_treated = false;
+  bool keep_rotated = false;
   Form form = Form::fused;
 };
 
@@ -26,7 +26,7 @@ struct QkvHeads {
 
 /// The heads of qkv [T, (heads + 2 kv_heads) D] as attention takes them: what of qkv_attention
 /// comes before it, for generation, which keeps keys and values elsewhere.
-QkvHeads treated_heads(const at::Tensor& qkv, const QkvAttention& how);
+QkvHeads attention_heads(const at::Tensor& qkv, const QkvAttention& how);
 
 /// qkv [T, (heads + 2 kv_heads) D] -> [T, heads * D].
 /// `qkv` is used up: the fused form turns it in place where it has no norm. Whoever reads it later

@@ -27,7 +27,7 @@ int64_t row_bytes(const at::Tensor& x) {
 at::Tensor gathered(const at::Tensor& x, const at::Tensor& rows) {
   const at::Tensor from = x.contiguous();
   at::Tensor out = at::empty({rows.size(0), x.size(1)}, x.options());  // [M, H]
-  tell_pass({out, out}, 0.9);
+  record_pass({out, out}, 0.9);
   if (!x.is_cuda()) return out;
   gather_rows_cuda({from.const_data_ptr(), rows.const_data_ptr<int64_t>(), out.mutable_data_ptr(),
                     rows.size(0), row_bytes(x)},
@@ -43,7 +43,7 @@ at::Tensor spread(const at::Tensor& base, const at::Tensor& rows, const at::Tens
   const at::Tensor b = base.defined() ? base.contiguous() : base,
                    v = values.defined() ? values.contiguous() : values;
   at::Tensor out = at::empty({T, any.size(1)}, any.options());  // [T, H]
-  tell_pass({b, v, out}, 0.9);
+  record_pass({b, v, out}, 0.9);
   if (!any.is_cuda()) return out;
   SpreadRowsArgs args;
   args.base = b.defined() ? b.const_data_ptr() : nullptr;
@@ -102,7 +102,14 @@ struct AddRows : torch::autograd::Function<AddRows> {
   }
 };
 
+void check(const at::Tensor& rows) {
+  TORCH_INTERNAL_ASSERT(rows.dim() == 1 && rows.is_contiguous() && rows.scalar_type() == at::kLong,
+                        "rows: expected contiguous int64, found ", rows.sizes(), " of ",
+                        rows.scalar_type());
+}
+
 void check(const at::Tensor& x, const at::Tensor& rows, const at::Tensor& values) {
+  check(rows);
   const auto [M, H] = dims<2>(values, "values");
   TORCH_INTERNAL_ASSERT(x.size(1) == H && rows.size(0) == M, "x ", x.sizes(), ", rows ",
                         rows.sizes(), ", values ", values.sizes());
@@ -118,6 +125,7 @@ bool rows_are_fused(const at::Tensor& x) {
 
 at::Tensor select_rows(const at::Tensor& x, const at::Tensor& rows) {
   (void)dims<2>(x, "x");
+  check(rows);
   if (!rows_are_fused(x)) return at::index_select(x, 0, rows);
   return SelectRows::apply(x, rows);
 }

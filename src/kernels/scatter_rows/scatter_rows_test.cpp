@@ -1,25 +1,23 @@
 #include "kernels/scatter_rows/scatter_rows.h"
 
 #include <ATen/ops/empty.h>
-#include <ATen/ops/tensor.h>
 #include <gtest/gtest.h>
 #include <torch/csrc/autograd/autograd.h>
 
-#include "kernels/op_testing.h"
+#include "kernels/scatter_rows/scatter_rows_testing.h"
 
 namespace lmms::kernels {
 namespace {
 
-using testing::random;
-using testing::Tensors;
+class ScatterRowsOnCpu : public ::testing::TestWithParam<testing::ScatterRowsCase> {};
 
-TEST(ScatterRows, mean_what_index_ops_mean) {
-  const at::Tensor x = random("x", {5, 3}), values = random("v", {2, 3}),
-                   rows = at::tensor({1, 4}, at::kLong);
-  EXPECT_TRUE(select_rows(x, rows).equal(x.index_select(0, rows)));
-  EXPECT_TRUE(place_rows(x, rows, values).equal(x.index_copy(0, rows, values)));
-  EXPECT_TRUE(add_rows(x, rows, values).equal(x.index_add(0, rows, values)));
+TEST_P(ScatterRowsOnCpu, equal_index_ops_forward_and_backward) {
+  testing::expect_rows_equal_index_ops(GetParam(), at::kCPU);
 }
+
+INSTANTIATE_TEST_SUITE_P(Cases, ScatterRowsOnCpu,
+                         ::testing::ValuesIn(testing::cases_for(testing::kOnCpu,
+                                                                testing::kScatterRowsCases)));
 
 TEST(ScatterRows, on_meta_tensors_have_shapes_and_gradients_alone) {
   const auto meta = at::TensorOptions().device(at::kMeta);

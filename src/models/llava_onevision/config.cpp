@@ -3,6 +3,7 @@
 #include <charconv>
 
 #include "models/config_reader.h"
+#include "models/decoder_keys.h"
 #include "models/qwen/qwen.h"
 
 namespace lmms::models::llava_onevision {
@@ -88,7 +89,7 @@ int32_t token(const ConfigReader& top, const char* key, const char* other, int32
 Config read_config(const json& config, const std::string& where, KeysRead* read) {
   const ConfigReader top(config, where, read);
   Config c;
-  qwen::check_causal(top);
+  check_causal(top);
   const ConfigReader text = top.inside("text_config");
   const std::string type = text.text("model_type", "qwen2");
   if (type != "qwen2") text.fail("model_type", "not built yet: '" + type + "' (qwen2 is)");

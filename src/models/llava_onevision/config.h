@@ -3,7 +3,7 @@
 #include <nlohmann/json.hpp>
 #include <string>
 
-#include "media/patches.h"
+#include "models/llava_onevision/tiles.h"
 #include "models/siglip/siglip.h"
 #include "nn/decoder.h"
 
@@ -14,7 +14,7 @@ struct Config {
   siglip::Config vision;
   bool tied = false;  ///< the head is the embedding
   bool projector_bias = true;
-  media::TileOptions tiles;  ///< how images are cut; colours and filter are the processor's
+  TileOptions tiles;  ///< how images are cut; colours and filter are the processor's
   int32_t image_token_id = 151646, video_token_id = 151647;
 };
 

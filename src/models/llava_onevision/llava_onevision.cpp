@@ -14,7 +14,8 @@
 #include "kernels/on_device.h"
 #include "kernels/scatter_rows/scatter_rows.h"
 #include "models/llava_onevision/packing.h"
-#include "models/qwen/qwen.h"
+#include "models/llava_onevision/processor.h"
+#include "models/lmms_engine_flops.h"
 #include "models/registry.h"
 #include "nn/param_builder.h"
 
@@ -40,7 +41,7 @@ LlavaOnevision::LlavaOnevision(const nlohmann::json& config, const std::string& 
   newline_ = &params_.add(name, "image_newline", {H},
                           {nn::Init::Law::normal, 1 / std::sqrt(static_cast<double>(H)), -1},
                           nn::ParamClass::vector);
-  head_ = &qwen::add_head(params_, decoder_, settings_.tied, "language_model.");
+  head_ = nn::add_head(params_, decoder_, settings_.tied, "language_model.");
   // transformers 5.17 calls its modules by the second of each, older releases of version 5 by the
   // third
   params_.also_known("language_model.model.", "model.language_model.");
@@ -61,10 +62,10 @@ LlavaOnevision::LlavaOnevision(const nlohmann::json& config, const std::string& 
   params_.also_read("image_newline", "model.model.image_newline");
 }
 
-void LlavaOnevision::check(const nn::VisionInput& input) const {
+void LlavaOnevision::check(const nn::MediaInput& input) const {
   int64_t patches = 0;
   for (const PatchGrid& g : input.grids) patches += g.patches();
-  const at::IntArrayRef sizes = input.patches.sizes();
+  const at::IntArrayRef sizes = input.values.sizes();
   if (sizes.size() == 2 && sizes[0] == patches && sizes[1] == settings_.vision.patch_width())
     return;
   throw Error(
@@ -75,16 +76,18 @@ void LlavaOnevision::check(const nn::VisionInput& input) const {
       "use the processor that belongs to the model");
 }
 
-at::Tensor LlavaOnevision::projected(const at::Tensor& hidden) const {
-  return projector_out_.after(kernels::Activation::gelu_erf, projector_in_(hidden), {});
+at::Tensor LlavaOnevision::projected(const at::Tensor& hidden, const nn::UnitRun& how) const {
+  return projector_out_.after(kernels::Activation::gelu_erf, projector_in_(hidden), how);
 }
 
-at::Tensor LlavaOnevision::features(const nn::VisionInput& input,
+at::Tensor LlavaOnevision::features(const nn::MediaInput& input,
                                     const nn::RunContext& context) const {
   const Packing packing = plan_packing(input.grids, input.layouts, settings_.tiles);
   check(input);
-  const at::Device device = input.patches.device();
-  const at::Tensor whole = projected(tower_(input.patches, context));  // [P, H]
+  const at::Device device = input.values.device();
+  const at::Tensor seen = tower_(input.values, context);  // [P, hidden_size of the tower]
+  const nn::Scope projector = nn::scope(context, newline_->unit);
+  const at::Tensor whole = projected(seen, projector.how());  // [P, H]
   const int64_t H = whole.size(1);
   // Pieces one kind after another, then in order. No index repeats where gradients are added up in
   // an order that is left to chance.
@@ -97,15 +100,16 @@ at::Tensor LlavaOnevision::features(const nn::VisionInput& input,
     const at::Tensor weights = on_device(packing.weights, at::kFloat, device).view({-1, 4, 1});
     pieces.push_back((around * weights).sum(1).to(whole.scalar_type()));  // [X, H], summed in fp32
   }
-  pieces.push_back(newline_->value.expand({packing.newlines, H}));
+  pieces.push_back(newline_->value().expand({packing.newlines, H}));
   return at::cat(pieces).index_select(0, on_device(packing.order, at::kLong, device));  // [M, H]
 }
 
-at::Tensor LlavaOnevision::hidden(const nn::Batch& batch, const nn::RunContext& context) const {
-  const at::Tensor embedded = decoder_.embedding()(batch.input_ids, batch.embedding);  // [T, H]
-  const bool idle = batch.vision.empty();
-  if (idle && !batch.run_every_tower) return decoder_.from_embeddings(embedded, batch, context);
-  const nn::VisionInput input = idle ? smallest_input(batch.input_ids.device()) : batch.vision;
+nn::Hidden LlavaOnevision::hidden(const nn::Batch& batch, const nn::RunContext& context) const {
+  const at::Tensor embedded = decoder_.embed(batch, context);  // [T, H]
+  const nn::MediaInput* seen = batch.media.find(kVision);
+  if (!seen) return decoder_.from_embeddings(embedded, batch, context);
+  const bool idle = seen->empty();
+  const nn::MediaInput input = idle ? smallest_input(batch.input_ids.device()) : *seen;
   at::Tensor taken = features(input, context);
   // No row takes the features of a black view: the tower runs forward and backward, and its
   // gradient is 0.
@@ -118,10 +122,11 @@ at::Tensor LlavaOnevision::hidden(const nn::Batch& batch, const nn::RunContext& 
       kernels::place_rows(embedded, input.rows, taken.to(embedded.scalar_type())), batch, context);
 }
 
-nn::VisionInput LlavaOnevision::smallest_input(at::Device device) const {
+nn::MediaInput LlavaOnevision::smallest_input(at::Device device) const {
   const siglip::Config& c = settings_.vision;
   const auto options = at::TensorOptions().dtype(at::kFloat).device(device);
-  return {at::zeros({c.view_patches(), c.patch_width()}, options),
+  return {std::string(kVision),
+          at::zeros({c.view_patches(), c.patch_width()}, options),
           {{1, c.side(), c.side()}},
           {ViewLayout{}},
           at::empty({0}, options.dtype(at::kLong))};
@@ -134,27 +139,28 @@ bool LlavaOnevision::projector_trains() const {
 double LlavaOnevision::train_flops(const Workload& work) const {
   nn::ChainFlops chain;
   bool vision_trains = false;
-  if (!work.grids.empty()) {
+  if (!work.grids(kVision).empty()) {
     double patches = 0;
-    for (const PatchGrid& g : work.grids) patches += static_cast<double>(g.patches());
+    for (const PatchGrid& g : work.grids(kVision)) patches += static_cast<double>(g.patches());
     tower_.count(chain, patches / static_cast<double>(settings_.vision.view_patches()));
     chain.product(*projector_in_.weight, patches);
     chain.product(*projector_out_.weight, patches);
     vision_trains = tower_.trains() || projector_trains();
   }
   return chain.flops + decoder_.train_flops(work.lengths, vision_trains) +
-         qwen::head_flops(*head_, work.supervised, vision_trains || decoder_.trains());
+         head_.train_flops(work.supervised, vision_trains || decoder_.trains());
 }
 
 double LlavaOnevision::lmms_engine_flops(const Workload& work) const {
-  return qwen::lmms_engine_flops(settings_.text, work);
+  return models::lmms_engine_flops(settings_.text, work);
 }
 
 ModelEntry entry() {
   return {"llava_onevision", kArchitecture, "LLaVA-OneVision: images, video and text",
           [](const nlohmann::json& config, const std::string& where) -> std::unique_ptr<Model> {
             return std::make_unique<LlavaOnevision>(config, where);
-          }};
+          },
+          processor};
 }
 
 }  // namespace lmms::models::llava_onevision

@@ -9,29 +9,27 @@
 
 namespace lmms::models::llava_onevision {
 
-class LlavaOnevision : public Model, public LanguageModel {
+class LlavaOnevision : public Model, public LinearHeadModel {
  public:
   LlavaOnevision(const nlohmann::json& config, const std::string& where);
 
   const LanguageModel* language_model() const override { return this; }
   std::optional<int32_t> image_token() const override { return settings_.image_token_id; }
   /// Throws Error if the batch's features and the rows that take them differ in number.
-  at::Tensor hidden(const nn::Batch& batch, const nn::RunContext& context) const override;
-  const nn::Param& head() const override { return *head_; }
-  int64_t vocab_size() const override { return settings_.text.vocab_size; }
+  nn::Hidden hidden(const nn::Batch& batch, const nn::RunContext& context) const override;
   double train_flops(const Workload& work) const override;
   double lmms_engine_flops(const Workload& work) const override;
 
   /// [M, H]: what takes the place of the embeddings of image and video tokens, in their order.
   /// Throws Error if patches, grids and layouts do not fit each other or the config.
-  at::Tensor features(const nn::VisionInput& input, const nn::RunContext& context) const;
+  at::Tensor features(const nn::MediaInput& input, const nn::RunContext& context) const;
   const Config& settings() const { return settings_; }
 
  private:
-  void check(const nn::VisionInput& input) const;
+  void check(const nn::MediaInput& input) const;
   /// One view, black.
-  nn::VisionInput smallest_input(at::Device device) const;
-  at::Tensor projected(const at::Tensor& hidden) const;
+  nn::MediaInput smallest_input(at::Device device) const;
+  at::Tensor projected(const at::Tensor& hidden, const nn::UnitRun& how) const;
   bool projector_trains() const;
 
   Config settings_;
@@ -39,7 +37,6 @@ class LlavaOnevision : public Model, public LanguageModel {
   nn::Linear projector_in_, projector_out_;
   const nn::Param* newline_ = nullptr;  // [H]
   nn::Decoder decoder_;
-  const nn::Param* head_ = nullptr;
 };
 
 }  // namespace lmms::models::llava_onevision

@@ -28,7 +28,7 @@ enum class Piece { taken, mixed, newline };
 
 class Packer {
  public:
-  Packer(const media::TileOptions& tiles) : tiles_(tiles), side_(tiles.features_per_side) {}
+  Packer(const TileOptions& tiles) : tiles_(tiles), side_(tiles.features_per_side) {}
 
   void add(const PatchGrid& grid, const ViewLayout& layout) {
     if (grid.h != side_ || grid.w != side_ || grid.t < 1)
@@ -88,7 +88,7 @@ class Packer {
   }
   void tiles(const PatchGrid& grid, const ViewLayout& layout) {
     if (layout.height < 1 || layout.width < 1) fail(grid, "an image of at least one pixel");
-    const media::Tiling tiling = media::plan_tiles({layout.height, layout.width}, tiles_).take();
+    const Tiling tiling = plan_tiles({layout.height, layout.width}, tiles_).take();
     if (grid.t != tiling.tiles()) {
       fail(grid, fmt::format("{} views of an image of {} x {} pixels", tiling.tiles(), layout.width,
                              layout.height));
@@ -125,7 +125,7 @@ class Packer {
     }
   }
 
-  const media::TileOptions& tiles_;
+  const TileOptions& tiles_;
   int64_t side_;
   int64_t first_ = 0;  // feature of the medium
   Packing packing_;
@@ -135,7 +135,7 @@ class Packer {
 }  // namespace
 
 Packing plan_packing(std::span<const PatchGrid> grids, std::span<const ViewLayout> layouts,
-                     const media::TileOptions& tiles) {
+                     const TileOptions& tiles) {
   if (grids.size() != layouts.size()) {
     throw Error(
         "images",

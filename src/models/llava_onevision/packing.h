@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "core/patch_grid.h"
-#include "media/patches.h"
+#include "models/llava_onevision/tiles.h"
 
 namespace lmms::models::llava_onevision {
 
@@ -24,6 +24,6 @@ struct Packing {
 /// Views of features_per_side^2 features each, one after another. Throws Error if layouts and grids
 /// are not of the same number, or a grid has not as many views as its layout.
 Packing plan_packing(std::span<const PatchGrid> grids, std::span<const ViewLayout> layouts,
-                     const media::TileOptions& tiles);
+                     const TileOptions& tiles);
 
 }  // namespace lmms::models::llava_onevision

@@ -160,7 +160,7 @@ Config read_config(const nlohmann::json& config, const std::string& where, Gener
            (!third && text_reader.boolean("tie_word_embeddings", false));
 
   const ConfigReader vision = top.inside("vision_config");
-  c.vision = read_vision(vision, generation, c.text.layers);
+  c.vision = read_vision(vision, generation, c.text.layer_count());
   if (c.vision.out_hidden_size != c.text.hidden_size) {
     vision.fail("out_hidden_size", std::to_string(c.vision.out_hidden_size) +
                                        " is not the hidden_size of the language model, " +

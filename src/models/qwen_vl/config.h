@@ -4,8 +4,8 @@
 #include <nlohmann/json.hpp>
 #include <string>
 
-#include "data/rope_index.h"
 #include "models/config_reader.h"
+#include "models/qwen_vl/rope_index.h"
 #include "models/qwen_vl/vision.h"
 #include "nn/decoder.h"
 
@@ -14,8 +14,8 @@ namespace lmms::models::qwen_vl {
 struct Config {
   nn::DecoderConfig text;
   VisionConfig vision;
-  bool tied = false;                ///< the head is the embedding
-  data::RopeIndexConfig positions;  ///< for whoever makes samples
+  bool tied = false;          ///< the head is the embedding
+  RopeIndexConfig positions;  ///< for whoever makes samples
 };
 
 /// Class defaults of transformers 5.17 where a key is absent. `read`: takes down the keys that are

@@ -3,7 +3,8 @@
 #include "core/error.h"
 #include "core/format.h"
 #include "kernels/scatter_rows/scatter_rows.h"
-#include "models/qwen/qwen.h"
+#include "models/lmms_engine_flops.h"
+#include "models/qwen_vl/processor.h"
 #include "models/registry.h"
 
 namespace lmms::models::qwen_vl {
@@ -24,8 +25,8 @@ QwenVl::QwenVl(const nlohmann::json& config, const std::string& where, Generatio
                                                       : "Qwen3VLForConditionalGeneration"),
       settings_(read_config(config_, where, generation, &keys_read_)),
       tower_(params_, settings_.vision, tower_prefix(generation)),
-      decoder_(params_, settings_.text, decoder_prefix(generation)),
-      head_(&qwen::add_head(params_, decoder_, settings_.tied)) {
+      decoder_(params_, settings_.text, decoder_prefix(generation)) {
+  head_ = nn::add_head(params_, decoder_, settings_.tied);
   if (generation == Generation::qwen2_5) {
     // transformers 5 calls its modules so, and some releases wrote files with these names
     params_.also_known("visual.", "model.visual.");
@@ -41,12 +42,12 @@ QwenVl::QwenVl(const nlohmann::json& config, const std::string& where, Generatio
   }
 }
 
-at::Tensor QwenVl::hidden(const nn::Batch& batch, const nn::RunContext& context) const {
-  const at::Tensor embedded = decoder_.embedding()(batch.input_ids, batch.embedding);  // [T, H]
-  const bool idle = batch.vision.empty();
-  if (idle && !batch.run_every_tower) return decoder_.from_embeddings(embedded, batch, context);
-  const nn::VisionInput input =
-      idle ? tower_.smallest_input(batch.input_ids.device()) : batch.vision;
+nn::Hidden QwenVl::hidden(const nn::Batch& batch, const nn::RunContext& context) const {
+  const at::Tensor embedded = decoder_.embed(batch, context);  // [T, H]
+  const nn::MediaInput* seen = batch.media.find(kVision);
+  if (!seen) return decoder_.from_embeddings(embedded, batch, context);
+  const bool idle = seen->empty();
+  const nn::MediaInput input = idle ? tower_.smallest_input(batch.input_ids.device()) : *seen;
   const VisionFeatures features = tower_(input, context);
   // No row takes the features of the smallest image: the tower runs forward and backward, and its
   // gradient is 0.
@@ -65,14 +66,14 @@ at::Tensor QwenVl::hidden(const nn::Batch& batch, const nn::RunContext& context)
 }
 
 double QwenVl::train_flops(const Workload& work) const {
-  const bool tower_trains = !work.grids.empty() && tower_.trains();
-  return (work.grids.empty() ? 0.0 : tower_.train_flops(work.grids)) +
+  const bool tower_trains = !work.grids(kVision).empty() && tower_.trains();
+  return (work.grids(kVision).empty() ? 0.0 : tower_.train_flops(work.grids(kVision))) +
          decoder_.train_flops(work.lengths, tower_trains) +
-         qwen::head_flops(*head_, work.supervised, tower_trains || decoder_.trains());
+         head_.train_flops(work.supervised, tower_trains || decoder_.trains());
 }
 
 double QwenVl::lmms_engine_flops(const Workload& work) const {
-  return qwen::lmms_engine_flops(settings_.text, work);
+  return models::lmms_engine_flops(settings_.text, work);
 }
 
 }  // namespace lmms::models::qwen_vl
@@ -84,7 +85,8 @@ ModelEntry entry() {
   return {"qwen2_5_vl", "Qwen2_5_VLForConditionalGeneration", "Qwen2.5-VL: images, video and text",
           [](const nlohmann::json& config, const std::string& where) -> std::unique_ptr<Model> {
             return std::make_unique<qwen_vl::QwenVl>(config, where, qwen_vl::Generation::qwen2_5);
-          }};
+          },
+          qwen_vl::qwen2_5_processor};
 }
 }  // namespace qwen2_5_vl
 
@@ -93,7 +95,8 @@ ModelEntry entry() {
   return {"qwen3_vl", "Qwen3VLForConditionalGeneration", "Qwen3-VL: images, video and text",
           [](const nlohmann::json& config, const std::string& where) -> std::unique_ptr<Model> {
             return std::make_unique<qwen_vl::QwenVl>(config, where, qwen_vl::Generation::qwen3);
-          }};
+          },
+          qwen_vl::qwen3_processor};
 }
 }  // namespace qwen3_vl
 

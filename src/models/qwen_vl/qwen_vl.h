@@ -8,16 +8,14 @@
 
 namespace lmms::models::qwen_vl {
 
-class QwenVl : public Model, public LanguageModel {
+class QwenVl : public Model, public LinearHeadModel {
  public:
   QwenVl(const nlohmann::json& config, const std::string& where, Generation generation);
 
   const LanguageModel* language_model() const override { return this; }
   std::optional<int32_t> image_token() const override { return settings_.positions.image_token_id; }
   /// Throws Error if the batch's features and the rows that take them differ in number.
-  at::Tensor hidden(const nn::Batch& batch, const nn::RunContext& context) const override;
-  const nn::Param& head() const override { return *head_; }
-  int64_t vocab_size() const override { return settings_.text.vocab_size; }
+  nn::Hidden hidden(const nn::Batch& batch, const nn::RunContext& context) const override;
   double train_flops(const Workload& work) const override;
   double lmms_engine_flops(const Workload& work) const override;
 
@@ -28,7 +26,6 @@ class QwenVl : public Model, public LanguageModel {
   Config settings_;
   VisionTower tower_;
   nn::Decoder decoder_;
-  const nn::Param* head_;
 };
 
 }  // namespace lmms::models::qwen_vl

@@ -51,14 +51,12 @@ nn::VisionBlock make_block(const nn::ParamBuilder& build, const VisionConfig& c,
   block.qkv = build.linear("attn.qkv", H, 3 * H, true);
   block.proj = build.linear("attn.proj", H, H, true);
   if (c.generation == Generation::qwen2_5) {
-    const nn::GluMlp mlp = build.glu_mlp("mlp", H, c.intermediate_size, true);
-    block.up = mlp.gate_up;
-    block.down = mlp.down;
+    block.mlp = build.glu_mlp("mlp", H, c.intermediate_size, true);
   } else {
-    block.activation = kernels::Activation::gelu_tanh;
     const nn::Width inner = nn::inner_width(c.intermediate_size);
-    block.up = build.linear("mlp.linear_fc1", H, inner, true);
-    block.down = build.linear("mlp.linear_fc2", inner, H, true);
+    const nn::Linear up = build.linear("mlp.linear_fc1", H, inner, true);
+    block.mlp = {up, build.linear("mlp.linear_fc2", inner, H, true),
+                 kernels::Activation::gelu_tanh};
   }
   block.heads = c.heads;
   block.full = c.is_full[i];
@@ -86,8 +84,8 @@ at::Tensor VisionMerger::operator()(const at::Tensor& x, const nn::UnitRun& how)
 }
 
 VisionTower::VisionTower(nn::ParamTable& params, const VisionConfig& c, const std::string& prefix)
-    : config_(c), rotary_(plain_rope(c.rope_theta), c.head_dim() / 2) {
-  const nn::ParamBuilder root{params, prefix + "root", prefix, c.initializer_range, kNormEps};
+    : config_(c), root_(prefix + "root"), rotary_(plain_rope(c.rope_theta), c.head_dim() / 2) {
+  const nn::ParamBuilder root{params, root_, prefix, c.initializer_range, kNormEps};
   const nn::Init normal{nn::Init::Law::normal, c.initializer_range, -1};
   patch_embed_ =
       &params.add(root.unit, prefix + "patch_embed.proj.weight",
@@ -113,7 +111,7 @@ VisionTower::VisionTower(nn::ParamTable& params, const VisionConfig& c, const st
   }
 }
 
-void VisionTower::check(const nn::VisionInput& input) const {
+void VisionTower::check(const nn::MediaInput& input) const {
   int64_t patches = 0;
   for (const PatchGrid& g : input.grids) {
     if (g.t < 1 || g.h < 1 || g.w < 1 || g.h % config_.merge != 0 || g.w % config_.merge != 0) {
@@ -123,7 +121,7 @@ void VisionTower::check(const nn::VisionInput& input) const {
     }
     patches += g.patches();
   }
-  const at::IntArrayRef sizes = input.patches.sizes();
+  const at::IntArrayRef sizes = input.values.sizes();
   if (sizes.size() == 2 && sizes[0] == patches && sizes[1] == config_.patch_width()) return;
   throw Error(
       "images",
@@ -133,57 +131,69 @@ void VisionTower::check(const nn::VisionInput& input) const {
       "use the processor that belongs to the model");
 }
 
-VisionFeatures VisionTower::operator()(const nn::VisionInput& input,
+at::Tensor VisionTower::embed(const nn::MediaInput& input, const VisionPlan& plan,
+                              const nn::RunContext& context) const {
+  const nn::Scope weights = nn::scope(context, root_);
+  const at::Device device = input.values.device();
+  const at::Tensor& kernel = patch_embed_->value();
+  const at::ScalarType dtype = kernel.scalar_type();
+  // Pixels, not hidden states, are brought in order of windows: nothing to undo in backward.
+  const at::Tensor patches =
+      input.values.index_select(0, on_device(plan.patches, at::kLong, device)).to(dtype);
+  const at::Tensor embedded = at::linear(
+      patches, kernel.flatten(1),
+      patch_bias_ != nullptr ? std::optional(patch_bias_->value()) : std::nullopt);  // [P, H]
+  if (positions_ == nullptr) return embedded;
+  const auto side = static_cast<int64_t>(std::sqrt(static_cast<double>(config_.positions)));
+  const PositionTaps taps = position_taps(plan, input.grids, side);
+  const at::Tensor entries =
+      at::embedding(positions_->value(), on_device(taps.entries, at::kLong, device).view({-1, 4}));
+  const at::Tensor shares = on_device(taps.weights, at::kFloat, device).view({-1, 4, 1});
+  // [P, 4, H] in fp32 summed to [P, H]
+  return embedded + (entries * shares).sum(1).to(dtype);
+}
+
+at::Tensor VisionTower::merged(const VisionMerger& merger, const at::Tensor& hidden,
+                               const at::Tensor& places, const nn::RunContext& context) const {
+  const nn::Scope weights = nn::scope(context, root_);
+  return merger(hidden, weights.how()).index_select(0, places);
+}
+
+VisionFeatures VisionTower::operator()(const nn::MediaInput& input,
                                        const nn::RunContext& context) const {
   check(input);
   std::optional<c10::NoGradGuard> frozen;  // nothing is kept for a backward that has no aim
   if (!trains()) frozen.emplace();
-  const at::Device device = input.patches.device();
-  const at::ScalarType dtype = patch_embed_->value.scalar_type();
+  const at::Device device = input.values.device();
   const VisionPlan plan = vision_plan(input.grids, config_.merge, config_.window);
 
   nn::VisionState state;
-  // Pixels, not hidden states, are brought in order of windows: nothing to undo in backward.
-  const at::Tensor patches =
-      input.patches.index_select(0, on_device(plan.patches, at::kLong, device)).to(dtype);
-  state.hidden = at::linear(
-      patches, patch_embed_->value.flatten(1),
-      patch_bias_ != nullptr ? std::optional(patch_bias_->value) : std::nullopt);  // [P, H]
-  if (positions_ != nullptr) {
-    const auto side = static_cast<int64_t>(std::sqrt(static_cast<double>(config_.positions)));
-    const PositionTaps taps = position_taps(plan, input.grids, side);
-    const at::Tensor entries =
-        at::embedding(positions_->value, on_device(taps.entries, at::kLong, device).view({-1, 4}));
-    const at::Tensor weights = on_device(taps.weights, at::kFloat, device).view({-1, 4, 1});
-    // [P, 4, H] in fp32 summed to [P, H]
-    state.hidden = state.hidden + (entries * weights).sum(1).to(dtype);
-  }
+  state.hidden = embed(input, plan, context);
   const auto by_row = rotary_.tables(on_device(plan.rows, at::kInt, device), at::kFloat),
              by_column = rotary_.tables(on_device(plan.columns, at::kInt, device), at::kFloat);
   state.cos = at::cat({by_row.first, by_column.first}, 1);  // [P, D / 2]
   state.sin = at::cat({by_row.second, by_column.second}, 1);
-  state.plans = std::make_shared<nn::VisionPlans>(nn::VisionPlans{
-      kernels::attention_plan(plan.windows, device), kernels::attention_plan(plan.frames, device)});
+  state.plans = std::make_shared<nn::VisionPlans>(
+      nn::VisionPlans{kernels::attention_plan(plan.windows, device, AttentionMode::full),
+                      kernels::attention_plan(plan.frames, device, AttentionMode::full)});
   const at::Tensor places = on_device(plan.places, at::kLong, device);
-  const nn::UnitRun how = context.of("");
-  VisionFeatures features;
   for (size_t i = 0; i < blocks_.size(); ++i) {
-    state = nn::run(context, blocks_[i], state);
-    const size_t k = features.deepstack.size();
+    state = nn::run(context, blocks_[i], std::move(state));
+    const size_t k = state.features.size();
     if (k < deepstack_.size() && config_.deepstack[k] == static_cast<int64_t>(i)) {
       state.settle();
-      features.deepstack.push_back(deepstack_[k](state.hidden, how).index_select(0, places));
+      state.features.push_back(merged(deepstack_[k], state.hidden, places, context));
     }
   }
   state.settle();
-  features.merged = merger_(state.hidden, how).index_select(0, places);
-  return features;
+  return {merged(merger_, state.hidden, places, context), state.features};
 }
 
-nn::VisionInput VisionTower::smallest_input(at::Device device) const {
+nn::MediaInput VisionTower::smallest_input(at::Device device) const {
   const PatchGrid grid{1, config_.merge, config_.merge};
   const auto options = at::TensorOptions().dtype(at::kFloat).device(device);
-  return {at::zeros({grid.patches(), config_.patch_width()}, options),
+  return {std::string(kVision),
+          at::zeros({grid.patches(), config_.patch_width()}, options),
           {grid},
           {},
           at::empty({0}, options.dtype(at::kLong))};
@@ -209,7 +219,7 @@ double VisionTower::train_flops(std::span<const PatchGrid> grids) const {
   const double in_windows = pairs(plan.windows), in_frames = pairs(plan.frames);
   nn::ChainFlops chain;
   chain.product(*patch_embed_, P);
-  for (const nn::VisionBlock& b : blocks_) chain.block(b, P, b.full ? in_frames : in_windows);
+  for (const nn::VisionBlock& b : blocks_) b.count(chain, P, b.full ? in_frames : in_windows);
   const auto merger = [&](const VisionMerger& m) {
     chain.product(*m.up.weight, M);
     chain.product(*m.down.weight, M);

@@ -11,13 +11,15 @@
 #include <vector>
 
 #include "nn/linear.h"
+#include "nn/media_input.h"
 #include "nn/param.h"
 #include "nn/rotary.h"
 #include "nn/run.h"
 #include "nn/vision_block.h"
-#include "nn/vision_input.h"
 
 namespace lmms::models::qwen_vl {
+
+struct VisionPlan;
 
 enum class Generation { qwen2_5, qwen3 };
 
@@ -65,10 +67,10 @@ class VisionTower {
   VisionTower(nn::ParamTable& params, const VisionConfig& config, const std::string& prefix);
 
   /// Throws Error if patches and grids do not fit each other or the config.
-  VisionFeatures operator()(const nn::VisionInput& input, const nn::RunContext& context) const;
+  VisionFeatures operator()(const nn::MediaInput& input, const nn::RunContext& context) const;
 
   /// The smallest image that there is, black.
-  nn::VisionInput smallest_input(at::Device device) const;
+  nn::MediaInput smallest_input(at::Device device) const;
   bool trains() const;
   /// FLOPs of forward and backward, two for each multiply-add of the matrices and of attention
   /// within windows or frames; frozen parts as in nn::Decoder::train_flops.
@@ -76,9 +78,16 @@ class VisionTower {
   const VisionConfig& config() const { return config_; }
 
  private:
-  void check(const nn::VisionInput& input) const;
+  void check(const nn::MediaInput& input) const;
+  /// Patches in the order of the plan, with their positions, [P, H].
+  at::Tensor embed(const nn::MediaInput& input, const VisionPlan& plan,
+                   const nn::RunContext& context) const;
+  /// [P, H] -> [M, out_hidden_size], from their places to the order of the tokens.
+  at::Tensor merged(const VisionMerger& merger, const at::Tensor& hidden, const at::Tensor& places,
+                    const nn::RunContext& context) const;
 
   VisionConfig config_;
+  std::string root_;  // the unit of all that is outside blocks
   // [H, C, tp, ps, ps], the kernel of a convolution with stride = size
   const nn::Param *patch_embed_ = nullptr, *patch_bias_ = nullptr;
   const nn::Param* positions_ = nullptr;  // [config.positions, H]

@@ -26,9 +26,8 @@ nn::VisionBlock make_layer(const nn::ParamBuilder& build, const Config& c) {
   nn::ParamBuilder mlp = build;
   mlp.bias_std = 1e-6;
   const nn::Width inner = nn::inner_width(c.intermediate_size);
-  layer.up = mlp.linear("mlp.fc1", H, inner, true);
-  layer.down = mlp.linear("mlp.fc2", inner, H, true);
-  layer.activation = kernels::Activation::gelu_tanh;
+  const nn::Linear up = mlp.linear("mlp.fc1", H, inner, true);
+  layer.mlp = {up, mlp.linear("mlp.fc2", inner, H, true), kernels::Activation::gelu_tanh};
   layer.heads = c.heads;
   layer.full = true;
   return layer;
@@ -119,19 +118,24 @@ at::Tensor Tower::operator()(const at::Tensor& patches, const nn::RunContext& co
   std::optional<c10::NoGradGuard> frozen;  // nothing is kept for a backward that has no aim
   if (!trains()) frozen.emplace();
   const int64_t per_view = config_.view_patches(), views = patches.size(0) / per_view;
-  const at::ScalarType dtype = patch_embed_->value.scalar_type();
-  const at::Tensor embedded = at::linear(patches.to(dtype), patch_embed_->value.flatten(1),
-                                         patch_bias_->value);  // [P, H]
   nn::VisionState state;
-  state.hidden =
-      (embedded.view({views, per_view, -1}) + positions_->value).view({views * per_view, -1});
+  state.hidden = embed(patches, context);
   state.plans = std::make_shared<nn::VisionPlans>(nn::VisionPlans{
       {},
       kernels::attention_plan(std::vector<int64_t>(static_cast<size_t>(views), per_view),
-                              patches.device())});
+                              patches.device(), AttentionMode::full)});
   for (const nn::VisionBlock& layer : layers_) state = nn::run(context, layer, state);
   state.settle();
   return state.hidden;
+}
+
+at::Tensor Tower::embed(const at::Tensor& patches, const nn::RunContext& context) const {
+  const nn::Scope weights = nn::scope(context, patch_embed_->unit);
+  const int64_t per_view = config_.view_patches(), views = patches.size(0) / per_view;
+  const at::Tensor& kernel = patch_embed_->value();
+  const at::Tensor embedded = at::linear(patches.to(kernel.scalar_type()), kernel.flatten(1),
+                                         patch_bias_->value());  // [P, H]
+  return (embedded.view({views, per_view, -1}) + positions_->value()).view({patches.size(0), -1});
 }
 
 bool Tower::trains() const {
@@ -145,7 +149,7 @@ void Tower::count(nn::ChainFlops& chain, double views) const {
   chain.product(*patch_embed_, views * per_view);
   chain.flows = chain.flows || patch_bias_->trainable || positions_->trainable;
   for (const nn::VisionBlock& layer : layers_)
-    chain.block(layer, views * per_view, views * per_view * per_view);
+    layer.count(chain, views * per_view, views * per_view * per_view);
 }
 
 }  // namespace lmms::models::siglip

@@ -48,6 +48,9 @@ class Tower {
   const Config& config() const { return config_; }
 
  private:
+  /// Patches with their positions, [P, H].
+  at::Tensor embed(const at::Tensor& patches, const nn::RunContext& context) const;
+
   Config config_;
   const nn::Param *patch_embed_ = nullptr, *patch_bias_ = nullptr;  // [H, C, ps, ps], [H]
   const nn::Param* positions_ = nullptr;                            // [view_patches, H]

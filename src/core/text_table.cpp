@@ -1,0 +1,34 @@
+#include "core/text_table.h"
+
+#include <algorithm>
+
+#include "core/format.h"
+
+namespace lmms {
+
+std::string render_table(const TableRows& rows, int width) {
+  size_t left = 0;
+  for (const auto& [name, value] : rows) left = std::max(left, name.size());
+  const size_t right =
+      std::max<size_t>(20, static_cast<size_t>(std::max(0, width)) -
+                               std::min<size_t>(left + 3, static_cast<size_t>(width)));
+  std::string out;
+  for (const auto& [name, value] : rows) {
+    std::string label = name;
+    for (size_t begin = 0; begin < value.size() || begin == 0;) {
+      size_t length = std::min(right, value.size() - begin);
+      if (begin + length < value.size()) {
+        const size_t space = value.rfind(' ', begin + length);
+        if (space != std::string::npos && space > begin) length = space - begin;
+      }
+      out += fmt::format("  {:<{}} {}\n", label, left, value.substr(begin, length));
+      label.clear();
+      begin += length;
+      while (begin < value.size() && value[begin] == ' ') ++begin;
+      if (value.empty()) break;
+    }
+  }
+  return out;
+}
+
+}  // namespace lmms

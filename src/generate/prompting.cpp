@@ -1,0 +1,85 @@
+#include "generate/prompting.h"
+
+#include "core/error.h"
+#include "core/format.h"
+
+namespace lmms::generate {
+namespace {
+
+void add_ids(const nlohmann::json& ids, std::vector<int32_t>& out) {
+  for (const nlohmann::json& id : ids.is_array() ? ids : nlohmann::json::array({ids})) {
+    if (id.is_number_integer()) out.push_back(id.get<int32_t>());
+  }
+}
+
+/// A setting of generation_config.json. Throws Error for one outside [least, most].
+double number(const nlohmann::json& config, const char* key, double otherwise, double least,
+              double most) {
+  const auto found = config.find(key);
+  if (found == config.end() || found->is_null()) return otherwise;
+  if (!found->is_number() || !(found->get<double>() >= least && found->get<double>() <= most)) {
+    throw Error(fmt::format("generation_config.json: {}", key),
+                fmt::format("expected a number in [{}, {}], found {}", least, most,
+                            found->dump().substr(0, 40)),
+                "correct it, or leave the file's settings out: --greedy");
+  }
+  return found->get<double>();
+}
+
+}  // namespace
+
+Prompting::Prompting(std::shared_ptr<const data::Processor> processor, text::Tokenizer tokenizer,
+                     const nlohmann::json& model_config, const nlohmann::json& generation_config,
+                     PromptForm form)
+    : processor_(std::move(processor)), tokenizer_(std::move(tokenizer)), form_(form) {
+  if (generation_config.is_object() && generation_config.contains("eos_token_id")) {
+    add_ids(generation_config["eos_token_id"], stop_ids_);
+  } else if (model_config.contains("eos_token_id")) {
+    add_ids(model_config["eos_token_id"], stop_ids_);
+  }
+  if (form == PromptForm::plain) return;
+  const auto turn = processor_->turn_tokens();
+  if (!turn) {
+    throw Error("", "the processor makes no chats", "continue texts as they are instead (--plain)");
+  }
+  stop_ids_.push_back(turn->end);
+}
+
+data::Sample Prompting::prompt(const std::string& text) const {
+  if (form_ == PromptForm::plain) {
+    std::vector<int32_t> ids = tokenizer_.before_text();
+    const std::vector<int32_t> of_text = tokenizer_.encode(text);
+    ids.insert(ids.end(), of_text.begin(), of_text.end());
+    return text_prompt(std::move(ids));
+  }
+  Conversation asked;
+  asked.origin = {std::make_shared<const std::string>("prompt"), 1};
+  asked.messages.push_back(text_message("user", text));
+  return prompt(asked);
+}
+
+data::Sample Prompting::prompt(const Conversation& conversation) const {
+  if (form_ == PromptForm::plain) {
+    throw Error(conversation.origin.text(), "a conversation has turns, and a plain text knows none",
+                "leave --plain out, or give texts by --prompt");
+  }
+  return processor_->prompt(conversation).take();
+}
+
+text::ToolLayout Prompting::tool_layout() const {
+  return text::tool_layout(tokenizer_.chat_template().value_or(""));
+}
+
+SamplingOptions sampling_of(const nlohmann::json& generation_config) {
+  SamplingOptions options;
+  if (!generation_config.is_object()) return options;
+  options.repetition_penalty = number(generation_config, "repetition_penalty", 1, 1e-3, 1e3);
+  const auto samples = generation_config.find("do_sample");
+  if (samples == generation_config.end() || *samples != true) return options;
+  options.temperature = number(generation_config, "temperature", 1, 0, 1e6);
+  options.top_k = static_cast<int64_t>(number(generation_config, "top_k", 50, 0, 1e9));
+  options.top_p = number(generation_config, "top_p", 1, 0, 1);
+  return options;
+}
+
+}  // namespace lmms::generate

@@ -1,0 +1,59 @@
+#pragma once
+/// Texts and conversations as prompts of a model, and what ends its answers.
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "data/processor.h"
+#include "generate/conversation.h"
+#include "generate/generation.h"
+#include "text/tokenizer.h"
+
+namespace lmms::generate {
+
+/// How a text becomes a prompt.
+enum class PromptForm {
+  chat,  ///< the user's turn of a conversation
+  plain  ///< as it is, to be continued
+};
+
+struct PromptingOptions {
+  PromptForm form = PromptForm::chat;
+  std::optional<std::string> system;  ///< of the turn put in front; absent: the chat layout's own
+};
+
+class Prompting {
+ public:
+  /// `processor` lays prompts out, as it lays out what is trained; in the form given.
+  /// `generation_config`: generation_config.json of the model, or null. Throws Error if a chat is
+  /// asked for and the processor makes none.
+  Prompting(std::shared_ptr<const data::Processor> processor, text::Tokenizer tokenizer,
+            const nlohmann::json& model_config, const nlohmann::json& generation_config,
+            PromptForm form);
+
+  data::Sample prompt(const std::string& text) const;
+  /// Decodes its images. Throws Error for a plain form, and for what the processor finds wrong.
+  data::Sample prompt(const Conversation& conversation) const;
+
+  /// The eos tokens of generation_config.json, else of config.json; in a chat the end of a turn
+  /// too.
+  const std::vector<int32_t>& stop_ids() const { return stop_ids_; }
+  const text::Tokenizer& tokenizer() const { return tokenizer_; }
+  /// How the checkpoint writes tools, calls and reasoning.
+  text::ToolLayout tool_layout() const;
+  PromptForm form() const { return form_; }
+
+ private:
+  std::shared_ptr<const data::Processor> processor_;
+  text::Tokenizer tokenizer_;
+  PromptForm form_;
+  std::vector<int32_t> stop_ids_;
+};
+
+/// What generation_config.json wants, as transformers reads it; greedy where it does not sample.
+/// Throws Error for a setting that cannot be.
+SamplingOptions sampling_of(const nlohmann::json& generation_config);
+
+}  // namespace lmms::generate

@@ -1,0 +1,40 @@
+#include "kernels/linear/linear.h"
+
+#include <ATen/ops/linear.h>
+#include <gtest/gtest.h>
+
+#include "kernels/linear/linear_testing.h"
+#include "kernels/op_testing.h"
+
+namespace lmms::kernels {
+namespace {
+
+using testing::random;
+using testing::Tensors;
+
+class LinearOnCpu
+    : public ::testing::TestWithParam<std::tuple<testing::LinearCase, at::ScalarType>> {};
+
+TEST_P(LinearOnCpu, matches_its_definition) {
+  const auto& [c, dtype] = GetParam();
+  testing::expect_as_good_as(
+      testing::on(at::kCPU,
+                  [](const Tensors& t) {
+                    return linear(t[0], {{t[1], {}}, {t[2], {}}});
+                  }),
+      [](const Tensors& t) { return at::linear(t[0], t[1], t[2]); },
+      {random("x", {c.T, c.K}, dtype), random("W", {c.N, c.K}, dtype), random("b", {c.N}, dtype)});
+}
+
+TEST_P(LinearOnCpu, gradients_of_weights_go_into_their_slots) {
+  const auto& [c, dtype] = GetParam();
+  testing::expect_gradients_in_slots(c, dtype, at::kCPU);
+}
+
+INSTANTIATE_TEST_SUITE_P(Cases, LinearOnCpu,
+                         ::testing::Combine(::testing::ValuesIn(testing::cases_for(
+                                                testing::kOnCpu, testing::kLinearCases)),
+                                            ::testing::Values(at::kFloat, at::kBFloat16)));
+
+}  // namespace
+}  // namespace lmms::kernels

@@ -1,0 +1,107 @@
+#include "models/processor_entry.h"
+
+#include "checkpoint/json_file.h"
+#include "core/format.h"
+#include "core/log.h"
+#include "data/chat_processor.h"
+#include "data/processor_members.h"
+#include "models/model.h"
+
+namespace lmms::models {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+std::shared_ptr<const data::Processor> make_chats(const ProcessorSetup& setup) {
+  return std::make_shared<data::ChatProcessor>(chat_template(setup, {}, /*media=*/false));
+}
+
+std::shared_ptr<const data::Processor> make_plain_text(const ProcessorSetup& setup) {
+  const config::Value* eos = setup.extra_kwargs.find("append_eos");
+  const bool* append = eos != nullptr ? std::get_if<bool>(&eos->data) : nullptr;
+  return std::make_shared<data::PlainTextProcessor>(setup.tokenizer, append != nullptr && *append);
+}
+
+}  // namespace
+
+const ProcessorEntry& chat_processor() {
+  static constexpr ProcessorEntry entry{
+      .processor_type = "qwen2", .make = make_chats, .notice_template = notice_template_difference};
+  return entry;
+}
+
+const ProcessorEntry& plain_text_processor() {
+  static constexpr ProcessorEntry entry{.processor_type = "pure_text", .make = make_plain_text};
+  return entry;
+}
+
+void check_image_token(const ProcessorEntry& processor, const Model& model,
+                       const text::Tokenizer& tokenizer, const std::string& where,
+                       const std::string& fix) {
+  if (processor.image_token == nullptr) return;
+  const std::optional<int32_t> token = model.image_token();
+  if (!token) {
+    throw Error(where,
+                fmt::format("{} reads images, and the model, {}, has no vision tower",
+                            processor.processor_type, model.config().value("model_type", "?")),
+                fix.empty() ? "take a model that sees, or processor_type: qwen2" : fix);
+  }
+  const std::optional<int32_t> of_tokenizer = tokenizer.id(processor.image_token);
+  if (of_tokenizer == token) return;
+  throw Error(where,
+              fmt::format("the tokenizer's {} is {}, the model's image_token_id {}",
+                          processor.image_token, of_tokenizer.value_or(-1), *token),
+              fix.empty() ? "use the tokenizer that belongs to the model" : fix);
+}
+
+text::ChatTemplate chat_template(const ProcessorSetup& setup, const text::TurnLayout& layout,
+                                 bool media) {
+  text::ChatOptions options;
+  options.labels = setup.compat.labels ? text::LabelForm::lmms_engine : text::LabelForm::assistant;
+  options.media = media;
+  options.layout = layout;
+  if (setup.system) options.layout.default_system = *setup.system;
+  options.tools = text::tool_layout(setup.tokenizer.chat_template().value_or(""));
+  return text::ChatTemplate::create(setup.tokenizer, options).take();
+}
+
+void notice_template_difference(const text::Tokenizer& tokenizer) {
+  if (!tokenizer.chat_template()) return;
+  if (const auto difference = text::describe_template_difference(*tokenizer.chat_template()))
+    log::notice(*difference);
+}
+
+data::ProcessorFiles read_processor_files(const fs::path& folder) {
+  const auto read = [&](const char* name) -> nlohmann::json {
+    if (!fs::exists(folder / name)) return nullptr;
+    return checkpoint::read_json_object(folder / name).take();
+  };
+  return {.folder = folder.string(),
+          .processor = read(data::kProcessorFile),
+          .images = read(data::kImageFile),
+          .videos = read(data::kVideoFile)};
+}
+
+void notice_assumed(const fs::path& folder, std::string_view media, const std::string& assumed) {
+  log::notice(fmt::format("{}: no {} or other processor file says how {} are prepared; assumed: {}",
+                          folder.string(), data::kProcessorFile, media, assumed));
+}
+
+void notice_unread_limits(const data::ProcessorSection& section, std::string_view reader,
+                          const std::string& instead) {
+  if (const std::string keys = data::unread_limits(section); !keys.empty())
+    log::notice(fmt::format("{}: {}: not read by {}; {}", section.where, keys, reader, instead));
+}
+
+media::SamplingOptions sampling_of(const data::VideoConfig& c) {
+  media::SamplingOptions options;
+  options.strategy =
+      c.sampling_strategy == "fps" ? media::Sampling::fps : media::Sampling::frame_count;
+  options.fps = c.fps;
+  options.max_frames = c.max_frames;
+  options.frame_count = c.frame_num;
+  return options;
+}
+
+}  // namespace lmms::models

@@ -1,0 +1,227 @@
+#include "plan/plan.h"
+
+#include <ATen/ops/empty.h>
+#include <ATen/ops/mm.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <limits>
+#include <nlohmann/json.hpp>
+
+#include "core/error.h"
+#include "models/registry.h"
+#include "optim/adamw.h"
+#include "step/small_steps_testing.h"
+
+namespace lmms::plan {
+namespace {
+
+constexpr int64_t kNoLimit = std::numeric_limits<int64_t>::max();
+
+/// In bf16, as `lmms train` trains it.
+PlannedRun run_of(const nlohmann::json& model, bool masters = true) {
+  PlannedRun run;
+  run.make_model = [model] { return models::model_entry(model, "test").make(model, "test"); };
+  run.network_options = [](int64_t micro_steps) {
+    step::NetworkOptions options;
+    options.name = objectives::kMainNetwork;
+    options.memory.dtype = at::kBFloat16;
+    options.memory.gradient_dtype = micro_steps == 1 ? at::kBFloat16 : at::kFloat;
+    options.make_optimizer = optim::make_adamw;
+    return options;
+  };
+  run.masters = masters;
+  run.objective = objectives::next_token();
+  return run;
+}
+
+/// Images for a model that sees.
+int64_t images_for(const nlohmann::json& model) {
+  return model.contains("vision_config") ? 8 : 0;
+}
+
+TEST(Cards, are_found_by_name_and_cut_to_slices) {
+  const Card whole = card_named("H100"), slice = card_named("h100:3g.40gb");
+  EXPECT_EQ(whole.peak_flops_per_second, 989e12);
+  EXPECT_DOUBLE_EQ(slice.peak_flops_per_second, 989e12 * 3 / 7);
+  EXPECT_EQ(slice.memory_bytes, whole.memory_bytes / 2);
+  EXPECT_DOUBLE_EQ(slice.copy_bytes_per_second, whole.copy_bytes_per_second / 2);
+  EXPECT_EQ(slice.processors, 56);
+  EXPECT_EQ(card_named("a100:1g.10gb").memory_bytes, card_named("a100").memory_bytes / 8);
+}
+
+TEST(Cards, that_are_not_known_name_the_nearest) {
+  const auto message = [](const std::string& name) {
+    try {
+      card_named(name);
+    } catch (const Error& e) {
+      return std::string(e.what());
+    }
+    return std::string();
+  };
+  EXPECT_NE(message("h20o").find("did you mean 'h200'?"), std::string::npos);
+  EXPECT_NE(message("h100:5g.50gb").find("h100 has no slice of 5g.50gb"), std::string::npos);
+  EXPECT_NE(message("tpu").find("known: h100, h200"), std::string::npos);
+}
+
+TEST(Meter, counts_bytes_as_the_caching_allocator_rounds_them) {
+  const Meter meter(card_named("h100"));
+  const auto options = at::TensorOptions().device(at::kMeta).dtype(at::kBFloat16);
+  const int64_t before = meter.live_bytes();
+  {
+    const at::Tensor a = at::empty({1000}, options);  // 2,000 bytes
+    EXPECT_EQ(meter.live_bytes() - before, 2048);
+    const at::Tensor view = a.view({10, 100}).narrow(0, 2, 3);
+    EXPECT_EQ(meter.live_bytes() - before, 2048);
+    const at::Tensor b = at::empty({1}, options);
+    EXPECT_EQ(meter.live_bytes() - before, 2560);
+  }
+  EXPECT_EQ(meter.live_bytes(), before);
+  EXPECT_EQ(meter.peak_bytes() - before, 2560);
+}
+
+TEST(Meter, tells_products_from_passes_and_views_from_both) {
+  const Card card = card_named("h100");
+  Meter meter(card);
+  const auto options = at::TensorOptions().device(at::kMeta).dtype(at::kBFloat16);
+  const at::Tensor a = at::empty({8192, 8192}, options);
+  EXPECT_EQ(meter.seconds().total(), 0);
+  (void)at::mm(a, a);
+  const Seconds product = meter.seconds();
+  EXPECT_EQ(product.passes, 0);
+  const double rate = 2 * std::pow(8192.0, 3) / product.products;
+  EXPECT_GT(rate, 0.85 * card.product_flops_per_second);
+  EXPECT_LE(rate, card.product_flops_per_second);
+
+  meter.reset_seconds();
+  at::Tensor b = a.view({-1}).narrow(0, 0, 1 << 25).detach().t().contiguous();
+  EXPECT_EQ(meter.seconds().total(), 0);
+  b.zero_();
+  const double zeroed = meter.seconds().passes;
+  b.add_(b);
+  EXPECT_NEAR(meter.seconds().passes - zeroed, 3 * zeroed, 1e-12);
+  EXPECT_EQ(meter.seconds().products, 0);
+}
+
+TEST(Rehearsals, hold_what_a_run_holds) {
+  for (const nlohmann::json& model : {step::small_text_model(), step::small_seeing_model()}) {
+    for (const bool masters : {true, false}) {
+      Rehearsal rehearsal(run_of(model, masters), 1, card_named("h200"));
+      const int64_t bytes = rehearsal.network_size().bytes();
+      const StepCost cost = rehearsal.step(step::small_step({300, 212}), {});
+      // beside them the optimiser's tables
+      EXPECT_GE(cost.persistent_bytes, bytes);
+      EXPECT_LT(cost.persistent_bytes, bytes + (1 << 20));
+      EXPECT_GT(cost.peak_bytes, cost.persistent_bytes);
+    }
+  }
+}
+
+TEST(Rehearsals, find_that_less_kept_takes_less_memory_and_more_time) {
+  for (const nlohmann::json& model : {step::small_text_model(), step::small_seeing_model()}) {
+    Rehearsal rehearsal(run_of(model), 1, card_named("h200"));
+    const data::StepBatch batch = step::small_step({3000, 1096}, images_for(model));
+    StepCost before;
+    before.peak_bytes = kNoLimit;
+    for (const nn::Keep keep : nn::kKeeps) {
+      nn::RunContext context;
+      context.keep = keep;
+      const StepCost cost = rehearsal.step(batch, context);
+      EXPECT_LT(cost.peak_bytes, before.peak_bytes);
+      EXPECT_GT(cost.total_seconds(), before.total_seconds());
+      EXPECT_EQ(rehearsal.step(batch, context).peak_bytes, cost.peak_bytes) << "again";
+      before = cost;
+    }
+  }
+}
+
+TEST(Rehearsals, cost_what_a_micro_step_costs_for_each_micro_step) {
+  data::StepBatch two = step::small_step({3000, 1096});
+  Rehearsal rehearsal(run_of(step::small_text_model()), 2, card_named("h200"));
+  const StepCost one = rehearsal.step(two, {});
+  two.micro_steps.push_back(two.micro_steps.front());
+  const StepCost both = rehearsal.step(two, {});
+  EXPECT_NEAR(both.seconds.total(), 2 * one.seconds.total(), 1e-5);
+  EXPECT_NEAR(both.update_seconds, one.update_seconds, 1e-12);
+  EXPECT_DOUBLE_EQ(both.flops, 2 * one.flops);
+}
+
+TEST(LeastRecompute, does_nothing_where_all_fits) {
+  Rehearsal rehearsal(run_of(step::small_text_model()), 1, card_named("h200"));
+  const Fit fit = least_recompute(rehearsal, step::small_step({4096}), {}, kNoLimit);
+  EXPECT_TRUE(fit.fits);
+  EXPECT_EQ(fit.recompute, "nothing");
+  EXPECT_TRUE(fit.context.of_unit.empty());
+}
+
+TEST(LeastRecompute, frees_no_more_than_is_needed) {
+  for (const nlohmann::json& model : {step::small_text_model(), step::small_seeing_model()}) {
+    Rehearsal rehearsal(run_of(model), 1, card_named("h200"));
+    const data::StepBatch batch = step::small_step({3000, 1096}, images_for(model));
+    nn::RunContext full;
+    full.keep = nn::Keep::inputs;
+    nn::RunContext all;
+    all.keep = nn::Keep::everything;
+    const int64_t most = rehearsal.step(batch, all).peak_bytes,
+                  least = rehearsal.step(batch, full).peak_bytes;
+    double seconds = 0;
+    for (const double share : {0.95, 0.7, 0.4, 0.05}) {
+      const auto budget = least + static_cast<int64_t>(share * static_cast<double>(most - least));
+      const Fit fit = least_recompute(rehearsal, batch, {}, budget);
+      ASSERT_TRUE(fit.fits) << share;
+      EXPECT_LE(fit.cost.peak_bytes, budget);
+      EXPECT_GE(fit.cost.total_seconds(), seconds);
+      seconds = fit.cost.total_seconds();
+      // each unit that keeps less is needed: with any one of them back nothing fits, or it is one
+      // of the cheaper kind
+      size_t needed = 0;
+      for (const auto& [unit, keep] : fit.context.of_unit) {
+        nn::RunContext without = fit.context;
+        without.of_unit.erase(unit);
+        if (rehearsal.step(batch, without).peak_bytes > budget) ++needed;
+      }
+      EXPECT_GT(needed, 0u) << share;
+    }
+    const Fit none = least_recompute(rehearsal, batch, {}, least / 2);
+    EXPECT_FALSE(none.fits);
+  }
+}
+
+TEST(LeastRecompute, says_what_it_runs_again) {
+  Rehearsal rehearsal(run_of(step::small_text_model()), 1, card_named("h200"));
+  nn::RunContext context;
+  context.of_unit = {{"model.layers.0", nn::Keep::inputs},
+                     {"model.layers.1", nn::Keep::attention},
+                     {"model.layers.2", nn::Keep::attention}};
+  EXPECT_EQ(
+      recompute_text(context, rehearsal.unit_groups()),
+      "1 of 6 model.layers.*, the MLPs of 2 of 6 model.layers.*, norms and activations of 3 of "
+      "6 model.layers.*");
+}
+
+TEST(Alternatives, are_those_that_fit_the_quickest_first) {
+  const PlannedRun run = run_of(step::small_text_model());
+  const data::StepBatch batch = step::small_step({4096});
+  Card card = card_named("h200");
+  int64_t plain = 0;
+  {
+    Rehearsal rehearsal(run, 1, card);
+    plain = rehearsal.step(batch, {}).peak_bytes;
+  }
+  card.memory_bytes =
+      plain + (int64_t{1} << 30);  // the context's share and the allocator's take it
+  const std::vector<Alternative> found = alternatives(run, card, batch);
+  ASSERT_FALSE(found.empty());
+  for (size_t i = 0; i < found.size(); ++i) {
+    EXPECT_TRUE(found[i].fit.fits);
+    EXPECT_LE(found[i].fit.cost.peak_bytes, usable_bytes(card));
+    if (i > 0) {
+      EXPECT_LE(found[i - 1].fit.cost.total_seconds(), found[i].fit.cost.total_seconds());
+    }
+  }
+  card.memory_bytes = int64_t{1} << 30;
+  EXPECT_TRUE(alternatives(run, card, batch).empty());
+}
+
+}  // namespace
+}  // namespace lmms::plan

@@ -1,0 +1,158 @@
+#include "report/journal.h"
+
+#include <gtest/gtest.h>
+
+#include "core/format.h"
+
+namespace lmms::report {
+namespace {
+
+using Json = nlohmann::json;
+
+TEST(Journal, keeps_the_last_start_and_the_step_of_each) {
+  Journal journal;
+  EXPECT_TRUE(journal.add(R"({"kind":"start","time":10,"step":0,"table":[["model","a"]]})"));
+  EXPECT_TRUE(journal.add(
+      R"({"kind":"start","time":90,"step":5,"table":[["model","b"]],"versions":{"lmms":"0.1"},
+          "total_steps":null,"parameters":{"trained":3,"all":4},
+          "sources":[{"path":"a.jsonl","format":"jsonl","rows":7,"weight":1.5,"samples_per_epoch":9}]})"));
+  EXPECT_EQ(journal.starts.size(), 2u);
+  EXPECT_EQ(journal.starts[1]["step"], 5);
+  EXPECT_EQ(journal.last_start["table"], Json::parse(R"([["model","b"]])"));
+  EXPECT_EQ(journal.last_start["versions"], Json::parse(R"([["lmms","0.1"]])"));
+  EXPECT_EQ(journal.last_start["sources"][0]["rows"], 7);
+  EXPECT_TRUE(journal.last_start["total_steps"].is_null());
+  EXPECT_EQ(journal.last_start["parameters"]["all"], 4);
+}
+
+TEST(Journal, a_run_that_goes_on_drops_what_was_made_after_its_checkpoint) {
+  Journal journal;
+  const auto add = [&](const char* kind, int step) {
+    journal.add(fmt::format(R"({{"kind":"{}","time":1,"step":{},"answers":[]}})", kind, step));
+  };
+  add("start", 0);
+  for (int step : {5, 10, 15}) add("checkpoint", step), add("generation", step);
+  add("start", 10);
+  EXPECT_EQ(journal.checkpoints.size(), 2u);
+  EXPECT_EQ(journal.generations.size(), 2u);
+  add("generation", 10);
+  EXPECT_EQ(journal.generations.size(), 2u);
+  add("start", 0);
+  EXPECT_EQ(journal.starts.size(), 1u);
+  EXPECT_TRUE(journal.checkpoints.empty());
+}
+
+TEST(Journal, an_end_holds_until_the_next_start) {
+  Journal journal;
+  journal.add(R"({"kind":"end","time":1,"step":3,"state":"interrupted","text":"by signal 2"})");
+  EXPECT_EQ(journal.end["state"], "interrupted");
+  journal.add(R"({"kind":"start","time":2,"step":3})");
+  EXPECT_TRUE(journal.end.is_null());
+  journal.add(R"({"kind":"end","state":"confused"})");
+  EXPECT_EQ(journal.end["state"], "ended");
+}
+
+TEST(Journal, counts_the_time_of_each_session_without_the_pauses) {
+  Journal journal;
+  journal.add(R"({"kind":"start","time":100,"step":0})");
+  journal.add(R"({"kind":"checkpoint","time":150,"step":5})");
+  journal.add(R"({"kind":"start","time":1000,"step":5})");
+  journal.add(R"({"kind":"end","time":1020,"step":9,"state":"finished"})");
+  EXPECT_EQ(journal.seconds, 70);
+  EXPECT_EQ(journal.last_time, 1020);
+}
+
+TEST(Journal, the_last_data_record_counts) {
+  Journal journal;
+  journal.add(R"({"kind":"data","samples":1,"length_edges":[1,2,3],"length_counts":[5,6],
+                  "skipped":{"bad":{"count":0},"overlong":{"count":2,"first_where":"a:1","first_what":"w"}}})");
+  EXPECT_EQ(journal.data["length_counts"], Json::parse("[5,6]"));
+  EXPECT_EQ(journal.data["skipped"],
+            Json::parse(R"([{"reason":"overlong","count":2,"where":"a:1","what":"w"}])"));
+  journal.add(R"({"kind":"data","samples":2,"length_edges":[1,2],"length_counts":[5,6]})");
+  EXPECT_EQ(journal.data["samples"], 2);
+  EXPECT_TRUE(journal.data["length_counts"].empty());  // edges and counts do not fit together
+}
+
+TEST(Journal, refuses_garbage_and_keeps_its_types) {
+  Journal journal;
+  for (const char* line : {"", "x", "[]", "{}", R"({"kind":7})", R"({"kind":"other"})", "\xff",
+                           R"({"kind":"start")"}) {
+    EXPECT_FALSE(journal.add(line)) << line;
+  }
+  std::string deep = R"({"kind":"start","table":)" + std::string(5000, '[');
+  EXPECT_FALSE(journal.add(deep));
+  EXPECT_TRUE(journal.add(
+      R"({"kind":"start","time":"x","step":[],"table":{"a":1},"machine":[1,[2],["a","b","c"]],
+          "sources":[1,{"path":3,"rows":"x"}],"parameters":[],"total_steps":"many"})"));
+  EXPECT_EQ(journal.last_start["table"], Json::parse(R"([["a","1"]])"));
+  EXPECT_TRUE(journal.last_start["machine"].empty());
+  EXPECT_EQ(journal.last_start["sources"][0]["path"], "");
+  EXPECT_TRUE(journal.last_start["sources"][0]["rows"].is_null());
+  EXPECT_TRUE(journal.add(R"({"kind":"generation","answers":[0,{"prompt":1,"finished":"x"}]})"));
+  EXPECT_EQ(journal.generations[0]["answers"].size(), 1u);
+  EXPECT_EQ(journal.generations[0]["answers"][0]["finished"], false);
+}
+
+TEST(Journal, keeps_pictures_that_a_page_may_show_and_nothing_else) {
+  Journal journal;
+  EXPECT_TRUE(journal.add(R"({"kind":"pictures","pictures":{
+      "png":"data:image/png;base64,iVBORw0KGgo=","jpeg":"data:image/jpeg;base64,/9j/",
+      "svg":"data:image/svg+xml;base64,PHN2Zz4=","far":"https://example.org/x.png","number":3,
+      "quote":"data:image/png;base64,\" onload=\"x","words":"data:image/png,text"}})"));
+  EXPECT_EQ(journal.pictures.size(), 2u);
+  EXPECT_TRUE(journal.pictures.contains("png") && journal.pictures.contains("jpeg"));
+  EXPECT_TRUE(journal.add(R"({"kind":"pictures","pictures":[1]})"));
+  EXPECT_TRUE(journal.add(R"({"kind":"pictures"})"));
+  for (int i = 0; i < 3000; ++i) {
+    journal.add(
+        fmt::format(R"({{"kind":"pictures","pictures":{{"{}":"data:image/png;base64,iV"}}}})", i));
+  }
+  EXPECT_EQ(journal.pictures.size(), 2000u);
+}
+
+TEST(Journal, reads_what_was_expected_and_takes_garbage_in_its_place) {
+  Journal journal;
+  EXPECT_TRUE(journal.add(
+      R"({"kind":"generation","step":3,"exact":{"right":2,"asked":4},"answers":[
+          {"prompt":"p","answer":"5","row":7,"expected":"5","right":true,"pictures":["a","b"]},
+          {"prompt":"p","answer":"a"},
+          {"row":"x","expected":3,"right":"yes","pictures":{"a":1}}]})"));
+  const nlohmann::json& generation = journal.generations[0];
+  EXPECT_EQ(generation["exact"]["right"], 2);
+  const nlohmann::json& answers = generation["answers"];
+  EXPECT_EQ(answers[0]["row"], 7);
+  EXPECT_EQ(answers[0]["expected"], "5");
+  EXPECT_EQ(answers[0]["right"], true);
+  EXPECT_EQ(answers[0]["pictures"].size(), 2u);
+  EXPECT_TRUE(answers[1]["row"].is_null());
+  EXPECT_TRUE(answers[1]["expected"].is_null());
+  EXPECT_EQ(answers[2]["expected"], "");
+  EXPECT_EQ(answers[2]["right"], false);
+  EXPECT_TRUE(answers[2]["pictures"].empty());
+  EXPECT_TRUE(journal.add(R"({"kind":"generation","step":4,"exact":7})"));
+  EXPECT_TRUE(journal.generations[1]["exact"].is_null());
+}
+
+TEST(Journal, bounds_what_it_keeps) {
+  Journal journal;
+  for (int i = 1; i <= 2000; ++i) {
+    journal.add(fmt::format(R"({{"kind":"warning","step":{},"text":"w"}})", i));
+    journal.add(fmt::format(R"({{"kind":"generation","step":{},"answers":[]}})", i));
+    journal.add(fmt::format(R"({{"kind":"checkpoint","step":{},"path":"p"}})", i));
+  }
+  EXPECT_EQ(journal.remarks.size(), 500u);
+  EXPECT_EQ(journal.remarks[0]["step"], 1);
+  EXPECT_EQ(journal.remarks[499]["step"], 2000);
+  EXPECT_EQ(journal.remarks_left_out, 1500u);
+  EXPECT_LE(journal.generations.size(), 60u);
+  EXPECT_EQ(journal.generations[0]["step"], 1);
+  EXPECT_EQ(journal.generations.back()["step"], 2000);
+  EXPECT_EQ(journal.generations.size() + journal.generations_left_out, 2000u);
+  EXPECT_EQ(journal.checkpoints.size(), 200u);
+  journal.add(R"({"kind":"notice","text":")" + std::string(100'000, 'x') + "\"}");
+  EXPECT_LT(journal.remarks.back()["text"].get_ref<const std::string&>().size(), 21'000u);
+}
+
+}  // namespace
+}  // namespace lmms::report

@@ -1,0 +1,67 @@
+#pragma once
+/// A TrainState in files: the networks as model folders, and under resume/ whatever those do not
+/// hold bit for bit. Every component says itself what it keeps.
+#include <c10/core/ScalarType.h>
+
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <nlohmann/json_fwd.hpp>
+#include <string>
+
+#include "checkpoint/checkpoint_dir.h"
+#include "checkpoint/resume.h"
+#include "checkpoint/side_files.h"
+#include "models/tensor_io.h"
+#include "step/train_state.h"
+
+namespace lmms::step {
+
+struct FileOptions {
+  std::filesystem::path output;                       ///< of the run: gets the models of its end
+  c10::ScalarType saved_as = c10::ScalarType::Float;  ///< of the models' weights
+  /// Beside every model; null: none.
+  std::shared_ptr<const checkpoint::SideFiles> side_files = nullptr;
+  bool begin_with_average = false;  ///< after a restore the averages are the weights
+};
+
+/// A model's own files are those of its network's folder (Network::saved_in); its average stands in
+/// `ema` inside that. State under resume/ is called by its component: "first_moment"; of a network
+/// with a folder of its own "NAME-first_moment".
+class StateFiles {
+ public:
+  /// `state` must outlive it.
+  StateFiles(TrainState& state, FileOptions options);
+
+  /// Writes models, averages and resume state after `step` into a checkpoint that is being made.
+  /// `run`: a value to keep under "run". Throws Error, also for weights that are not finite.
+  void write(checkpoint::PendingCheckpoint& to, int64_t step, const nlohmann::json& run) const;
+  /// Fills weights, masters, states of optimisers, averages, and the counters and schedules of all
+  /// networks but the first, whose own are of the run. Throws Error for files that do not fit.
+  void restore(const checkpoint::Checkpoint& from);
+  /// Writes the models after the last step, and their averages, into the output folder itself.
+  void publish(int64_t step) const;
+
+ private:
+  checkpoint::FileSums write_model(const std::filesystem::path& folder, const Network& network,
+                                   const models::FlatOf& weights) const;
+  /// What model files do not hold bit for bit, besides optimiser states.
+  struct Beside {
+    bool masters = false, frozen = false, ema = false;
+  };
+  Beside beside_files(const Network& network) const;
+  bool files_hold_masters(const Network& network) const;
+  /// Of the running network, as exact as the files can be.
+  models::FlatOf weights(const Network& network) const;
+  /// Averages after `step`; weights where there are none.
+  models::FlatOf averages(const Network& network, int64_t step) const;
+  void register_network(checkpoint::ResumeState& out, Network& network, Beside beside) const;
+  void register_values(checkpoint::ResumeState& out, const nlohmann::json& run) const;
+  void restore_ema(Network& network, const checkpoint::Checkpoint& from) const;
+
+  TrainState& state_;
+  FileOptions options_;
+};
+
+}  // namespace lmms::step

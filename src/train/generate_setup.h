@@ -1,0 +1,14 @@
+#pragma once
+/// From `eval_generate` to the questions of an evaluation.
+#include "generate/answers.h"
+#include "train/config.h"
+#include "train/data_setup.h"
+
+namespace lmms::train {
+
+/// Throws Error for a prompt that cannot be asked, and for one of the first rows, unless bad
+/// samples are skipped.
+generate::Questions make_questions(const LoadedConfig& loaded, const RunData& data,
+                                   const models::Model& model);
+
+}  // namespace lmms::train

@@ -1,0 +1,23 @@
+#pragma once
+/// Where a command runs.
+#include <filesystem>
+#include <optional>
+#include <string>
+
+#include "kernels/open_device.h"
+
+namespace lmms::train {
+
+/// Where a run stands in the world; filled in by app/, which alone reads the environment.
+struct Place {
+  std::filesystem::path hub_cache;  ///< the hub's cache folder; empty: none is looked into
+  int local_rank = 0;
+  std::string home{};                            ///< the home folder; empty: there is none
+  std::optional<std::string> visible_devices{};  ///< CUDA_VISIBLE_DEVICES
+
+  kernels::DeviceRequest device(bool use_cpu) const {
+    return {use_cpu, local_rank, visible_devices};
+  }
+};
+
+}  // namespace lmms::train

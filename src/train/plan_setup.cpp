@@ -1,0 +1,84 @@
+#include "train/plan_setup.h"
+
+#include "core/format.h"
+#include "step/cost_model.h"
+#include "step/device_batch.h"
+#include "train/doctor_setup.h"
+#include "train/kernel_patches.h"
+#include "train/opening.h"
+#include "train/registries.h"
+
+namespace lmms::train {
+namespace {
+
+/// The run that is planned: on a GPU, in bf16, whose kernels alone are known. `notices`: what is
+/// not the config's own.
+LoadedConfig as_on_a_card(const LoadedConfig& loaded, const std::string& card,
+                          std::vector<std::string>& notices) {
+  LoadedConfig planned = loaded;
+  TrainerArgs& args = planned.config.trainer;
+  if (args.use_cpu) {
+    notices.push_back(fmt::format(
+        "planned as if on {}: under trainer_args.use_cpu: true lmms train takes the CPU", card));
+    args.use_cpu = false;
+  }
+  if (!args.bf16) {
+    notices.push_back(
+        "planned as with trainer_args.bf16: true: the run is in fp32, which takes up to twice the "
+        "memory for activations and several times as long on a GPU");
+    args.bf16 = true;
+  }
+  return planned;
+}
+
+}  // namespace
+
+nn::RunContext run_context(const LoadedConfig& loaded) {
+  nn::RunContext context;
+  if (loaded.config.trainer.gradient_checkpointing == GradientCheckpointing::on)
+    context.keep = nn::Keep::inputs;
+  context.kernels = kernel_set(loaded);
+  return context;
+}
+
+plan::PlannedRun planned_run(const LoadedConfig& loaded, const models::Model& model,
+                             std::shared_ptr<const objectives::Objective> objective) {
+  constexpr const char* kWhere = "config.json";
+  const TrainerArgs& args = loaded.config.trainer;
+  plan::PlannedRun run;
+  run.make_model = [loaded, config = model.config()] {
+    auto made = models::model_entry(loaded.registries->models, config, kWhere).make(config, kWhere);
+    patch_structure(loaded, *made);
+    return made;
+  };
+  run.network_options = [loaded](int64_t micro_steps) {
+    return network_options(loaded, micro_steps, at::kMeta);
+  };
+  run.masters = args.master_weights;
+  run.objective = std::move(objective);
+  run.context = run_context(loaded);
+  run.automatic = args.gradient_checkpointing == GradientCheckpointing::automatic && args.bf16;
+  run.where = loaded.where("trainer_args.gradient_checkpointing");
+  run.micro_steps = micro_steps_of(args, rows_a_step(args));
+  return run;
+}
+
+plan::Plan make_plan(const LoadedConfig& asked, const Place& place, const plan::Card& card,
+                     int64_t steps) {
+  std::vector<std::string> notices;
+  const LoadedConfig loaded = as_on_a_card(asked, card.name, notices);
+  OpenedRun opened = open_run(loaded, place);
+  const inspect::RunNeeds needs = run_needs(loaded, place);
+  plan::PlannedData data{opened.data.training, opened.data.processing.processor,
+                         loader_options(loaded.config, rows_a_step(loaded.config.trainer),
+                                        opened.data.processing.tokenizer.pad().value_or(0),
+                                        step::cost_model_of(*opened.source.model))};
+  data.loader.pad_multiple = step::kGpuTokenGrain;
+  plan::Plan plan = plan::make_plan(
+      planned_run(loaded, *opened.source.model, std::move(opened.objective)), data, card, steps);
+  plan.notices = std::move(notices);
+  plan.model = needs.model;
+  return plan;
+}
+
+}  // namespace lmms::train

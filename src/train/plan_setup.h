@@ -1,0 +1,22 @@
+#pragma once
+/// From a config to what a planner must know of its run.
+#include "plan/plan.h"
+#include "train/config.h"
+#include "train/place.h"
+
+namespace lmms::train {
+
+/// What `lmms train` runs: for `gradient_checkpointing: auto` and the error of a full GPU. Of
+/// `model` the config is kept.
+plan::PlannedRun planned_run(const LoadedConfig& loaded, const models::Model& model,
+                             std::shared_ptr<const objectives::Objective> objective);
+
+/// Kernels by the patches of the config; what is kept, where gradient_checkpointing is no `auto`.
+nn::RunContext run_context(const LoadedConfig& loaded);
+
+/// `lmms plan`: in bf16 on `card`, whatever the config says of device and numbers; checks config,
+/// model, tokenizer and data as `lmms train` does, reads no weights. Throws Error.
+plan::Plan make_plan(const LoadedConfig& loaded, const Place& place, const plan::Card& card,
+                     int64_t steps);
+
+}  // namespace lmms::train
