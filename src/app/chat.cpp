@@ -8,9 +8,9 @@
 #include "app/commands.h"
 #include "core/error.h"
 #include "core/format.h"
+#include "core/signals.h"
 #include "text/text_stream.h"
 #include "train/registries.h"
-#include "train/signals.h"
 
 namespace lmms::app {
 namespace {
@@ -61,7 +61,7 @@ class Chat {
     } else if (line.starts_with(kImage)) {
       try_to([&] { show(line.substr(kImage.size())); });
     } else if (line == "/again") {
-      again();
+      answer_anew();
     } else if (line.starts_with('/') && line.find(' ') == std::string::npos && line != "/help") {
       const char* what = line == "/system"  ? "wants a text"
                          : line == "/image" ? "wants a file"
@@ -101,7 +101,7 @@ class Chat {
     if (system_) conversation_.messages.push_back(generate::text_message("system", *system_));
   }
 
-  void again() {
+  void answer_anew() {
     auto& messages = conversation_.messages;
     if (messages.empty() || messages.back().role != "assistant") {
       std::printf("There is no answer yet.\n");
@@ -121,7 +121,7 @@ class Chat {
       std::fputs(shown(piece).c_str(), stdout);
       std::fflush(stdout);
     };
-    const train::StopSignals signals;  // one ends the answer, not the program
+    const StopSignals signals;  // one ends the answer, not the program
     generate::GenerationHooks hooks;
     hooks.kept = &kept_;
     hooks.token = [&](size_t, int32_t id) { show(stream.add(id)); };

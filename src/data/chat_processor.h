@@ -68,6 +68,7 @@ class ChatProcessor final : public Processor {
   Result<Sample> process(const Record& record) const override;
   Result<Sample> prompt(const Conversation& conversation) const override;
   std::optional<TurnTokens> turn_tokens() const override { return turn_tokens_of(chat_); }
+  const text::ChatTemplate* chat_template() const override { return &chat_; }
 
  private:
   text::ChatTemplate chat_;

@@ -63,11 +63,15 @@ void append(Batch& batch, const Sample& sample, int32_t pad_id) {
   append_segments(batch, sample, start);
 }
 
-/// Appends a segment of pads.
+/// Appends a segment of pads. It has the mode of the one before it: where all segments have one
+/// mode, a fused kernel takes them.
 void add_pads(Batch& batch, int64_t missing, int32_t pad_id) {
   if (missing == 0) return;
+  const AttentionMode mode =
+      batch.segments.empty() ? AttentionMode::causal : batch.segments.back().mode;
   batch.segments.push_back({.start = static_cast<int32_t>(batch.tokens()),
                             .length = static_cast<int32_t>(missing),
+                            .mode = mode,
                             .sample = -1});
   for (int64_t t = 0; t < missing; ++t) {
     batch.input_ids.push_back(pad_id);

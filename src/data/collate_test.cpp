@@ -27,6 +27,27 @@ Batch collated(const std::vector<Sample>& samples, int64_t pad_multiple = 1) {
   return collate({&row, 1}, pad_multiple, /*pad_id=*/9);
 }
 
+TEST(Sample, counts_the_bytes_of_all_that_it_holds) {
+  const Sample plain = text_sample({1, 2, 3, 4});
+  Sample sample = plain;
+  sample.text.weights = {1, 1, 1, 1};
+  EXPECT_EQ(sample.bytes() - plain.bytes(), 4 * 4);
+  sample.text.position_ids.resize(12);
+  EXPECT_EQ(sample.bytes() - plain.bytes(), 16 * 4);
+  const int64_t text = sample.bytes();
+  MediaPart& part = sample.media[kVision];
+  part.grids = {{1, 2, 3}};
+  part.values.resize(6000);
+  part.tokens = {1, 2};
+  const int64_t values = 6000 * 4 + 2 * 4 + static_cast<int64_t>(sizeof(PatchGrid));
+  EXPECT_EQ(sample.bytes() - text, values + static_cast<int64_t>(sizeof(MediaPart)));
+  const int64_t media = sample.bytes();
+  sample.extras["time"] = {0.5f, 1};
+  EXPECT_EQ(sample.bytes() - media, 4 + 2 * 4);
+  sample.segments.resize(2);
+  EXPECT_GT(sample.bytes(), media + 4 + 2 * 4);
+}
+
 TEST(Collate, keeps_the_weight_of_every_target) {
   Sample weighed = text_sample({1, 2, 3});
   weighed.text.labels = {5, kIgnore, 7};
@@ -48,7 +69,7 @@ TEST(Collate, lays_out_the_segments_of_a_sample_under_its_number) {
           Segment{.start = 0, .length = 1, .sample = 0},
           Segment{.start = 1, .length = 2, .sample = 1},
           Segment{.start = 3, .length = 3, .mode = AttentionMode::full, .sample = 1, .role = 1},
-          Segment{.start = 6, .length = 2, .sample = -1}));
+          Segment{.start = 6, .length = 2, .mode = AttentionMode::full, .sample = -1}));
   EXPECT_THAT(batch.position_ids, ElementsAre(0, 0, 1, 2, 3, 4, 0, 1));
   truncate(two, 3);
   ASSERT_EQ(two.segments.size(), 2u);

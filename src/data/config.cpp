@@ -137,6 +137,7 @@ void fields(Fields& f, ProcessorConfig& c) {
                "image_min_pixels",
                "video_max_pixels",
                "video_min_pixels",
+               "append_eos",
                "audio_max_length",
                "use_audio_in_video",
                "rt_pad_label_mask_ratio",

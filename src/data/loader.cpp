@@ -6,6 +6,7 @@
 #include <exception>
 #include <future>
 #include <mutex>
+#include <nlohmann/json.hpp>
 #include <thread>
 #include <unordered_map>
 
@@ -28,7 +29,7 @@ class SampleCache {
   explicit SampleCache(int64_t limit) : limit_(limit) {}
 
   void put(int64_t ordinal, std::shared_ptr<const Sample> sample) {
-    const int64_t bytes = bytes_of(*sample);
+    const int64_t bytes = sample->bytes();
     std::lock_guard lock(mutex_);
     if (bytes_ + bytes > limit_) return;
     bytes_ += bytes;
@@ -42,15 +43,11 @@ class SampleCache {
     if (at == samples_.end()) return nullptr;
     auto sample = std::move(at->second);
     samples_.erase(at);
-    bytes_ -= bytes_of(*sample);
+    bytes_ -= sample->bytes();
     return sample;
   }
 
  private:
-  static int64_t bytes_of(const Sample& sample) {
-    constexpr int64_t kHeaders = 256;
-    return kHeaders + sample.length() * static_cast<int64_t>(2 * sizeof(int32_t));
-  }
   std::mutex mutex_;
   std::unordered_map<int64_t, std::shared_ptr<const Sample>> samples_;
   int64_t limit_;
@@ -74,6 +71,30 @@ Policies policies_of(const LoaderOptions& options) {
       lower(policies.max_media[limit.kind].patches, limit.patches);
   }
   return policies;
+}
+
+/// What ranks must have in common beside order_of(), to make the same plan and the same batches.
+nlohmann::json common_options(const LoaderOptions& options) {
+  const auto cost = [](const MediaCost& media) {
+    return nlohmann::json{media.kind, media.patch, media.patch_pair};
+  };
+  const Policies& policies = options.policies;
+  nlohmann::json limits = nlohmann::json::object();
+  for (const MediaCount& limit : policies.max_media) limits[limit.kind] = limit.patches;
+  const CostModel& costs = options.costs;
+  nlohmann::json media = nlohmann::json::array();
+  for (const MediaCost& of_kind : costs.media) media.push_back(cost(of_kind));
+  return {{"epochs", options.epochs},
+          {"max_steps", options.max_steps},
+          {"drop_last", options.drop_last},
+          {"rows_per_micro_step", options.rows_per_micro_step},
+          {"pad", {options.pad_multiple, options.pad_id}},
+          {"end_if_all_skipped", options.end_if_all_skipped},
+          {"policies",
+           {policies.on_bad_sample, policies.on_overlong, policies.max_length, std::move(limits),
+            policies.needs_targets}},
+          {"costs",
+           {costs.token, costs.pair, costs.target, std::move(media), cost(costs.other_media)}}};
 }
 
 /// This rank's share of a micro-step.
@@ -158,9 +179,10 @@ class Loader::Engine {
             engine.plan(*this);
           }) {}
     ~Run() {
+      // first: what is made up once `stopping` is set must not reach other ranks
+      if (ranks) ranks->close();
       stopping = true;
       steps.close();
-      if (ranks) ranks->close();
       planner.join();
     }
     std::atomic<bool> stopping = false;
@@ -245,18 +267,15 @@ class Loader::Engine {
   /// The same on every rank, whose order of gathers it decides: enough for the threads of all, and
   /// for a step to come out of few exchanges. Throws Error if the ranks would not plan the same.
   Ahead common_ahead(Ranks& ranks, size_t threads) const {
-    struct Start {
-      int64_t threads = 0, steps = 0;
-      uint64_t hash = 0;
-    };
-    const Start mine{static_cast<int64_t>(threads), static_cast<int64_t>(steps_ahead_of(options_)),
-                     hash64(start_.text())};
+    const uint64_t hash = hash64(start_.text() + common_options(options_).dump());
+    const nlohmann::json mine{threads, steps_ahead_of(options_), hash};
     int64_t all_threads = 0;
     Ahead ahead;
-    for (const Start& other : gather_values(ranks, mine)) {
-      all_threads += other.threads;
-      ahead.steps = std::max(ahead.steps, static_cast<size_t>(other.steps));
-      if (other.hash == mine.hash) continue;
+    for (const std::string& text : gather_tagged(ranks, ExchangeTag::start, mine.dump())) {
+      const auto other = nlohmann::json::parse(text);
+      all_threads += other.at(0).get<int64_t>();
+      ahead.steps = std::max(ahead.steps, other.at(1).get<size_t>());
+      if (other.at(2).get<uint64_t>() == hash) continue;
       throw Error("data", "the ranks do not read the same data in the same order",
                   "give every rank the same config, data files and checkpoint");
     }

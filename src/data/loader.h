@@ -29,7 +29,8 @@ struct LoaderOptions {
   int64_t max_steps = -1;           ///< > 0: that many steps, the data repeated as often as needed
   bool drop_last = false;           ///< leave out smaller batches (dataloader_drop_last)
   /// The ranks that share a step's rows; null: this process trains them all. The loader opens
-  /// channels of its own. All ranks need the same data and options, but threads, kept_text_bytes.
+  /// channels of its own. All ranks need the same data and options, but threads, steps_ahead and
+  /// kept_text_bytes; the first step throws Error where they differ.
   std::shared_ptr<Ranks> ranks{};
   SeededDrawing draws{};     ///< what the objective draws for every sample
   int threads = 0;           ///< read and tokenise (dataloader_num_workers); 0: by the machine

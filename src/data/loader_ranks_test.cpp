@@ -3,7 +3,9 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <chrono>
 #include <functional>
+#include <future>
 #include <map>
 #include <mutex>
 #include <set>
@@ -12,6 +14,7 @@
 #include "core/ranks_testing.h"
 #include "data/assign.h"
 #include "data/loader_testing.h"
+#include "data/outcome_exchange.h"
 
 namespace lmms::data {
 namespace {
@@ -340,6 +343,142 @@ TEST(LoaderRanks, that_read_other_data_are_told_apart_at_once) {
     }
   });
   EXPECT_EQ(refused, 2);
+}
+
+TEST(LoaderRanks, with_other_options_are_told_apart_at_once) {
+  const auto data = made_dataset({3, 3, 3, 3}, false);
+  const std::vector<std::function<void(LoaderOptions&)>> changes{
+      [](LoaderOptions& o) { o.epochs = 2; },
+      [](LoaderOptions& o) { o.max_steps = 1; },
+      [](LoaderOptions& o) { o.rows_per_micro_step = 2; },
+      [](LoaderOptions& o) { o.policies.max_length = 9; },
+      [](LoaderOptions& o) { o.policies.max_media[kVision].patches = 9; },
+      [](LoaderOptions& o) { o.policies.on_bad_sample = OnBadSample::skip; },
+      [](LoaderOptions& o) { o.costs.token = 2; },
+      [](LoaderOptions& o) { o.costs.media[kVision].patch = 2; },
+      [](LoaderOptions& o) { o.pad_multiple = 8; }};
+  for (size_t c = 0; c < changes.size(); ++c) {
+    std::atomic<int> refused = 0;
+    RanksInThreads(2).run([&](Ranks& channel) {
+      LoaderOptions options{.packing = {}, .policies = {}, .global_rows = 2, .epochs = 1};
+      options.ranks = channel.open_channel("data");
+      if (channel.rank() == 1) changes[c](options);
+      auto loader = make_loader(data, options);
+      try {
+        loader.next();
+      } catch (const Error& error) {
+        EXPECT_THAT(error.what(), HasSubstr("the ranks do not read the same data"));
+        ++refused;
+      }
+    });
+    EXPECT_EQ(refused, 2) << c;
+  }
+}
+
+TEST(LoaderRanks, at_different_places_of_the_loader_do_not_read_each_others_messages) {
+  std::atomic<int> refused = 0;
+  RanksInThreads(2).run([&](Ranks& channel) {
+    try {
+      if (channel.rank() == 0) {
+        agree_on_failure(channel, nullptr);
+      } else {
+        OutcomeExchange exchange(channel, [](int64_t) {
+          std::promise<Outcome> measured;
+          measured.set_value({});
+          return measured.get_future();
+        });
+        exchange.ask(0, 1).get();
+      }
+    } catch (const Error& error) {
+      EXPECT_THAT(error.what(), HasSubstr("the ranks have lost each other"));
+      EXPECT_EQ(error.exit(), Exit::failed);
+      ++refused;
+    }
+  });
+  EXPECT_EQ(refused, 2);
+}
+
+/// Channels that call something before they close.
+class WatchedRanks final : public Ranks {
+ public:
+  WatchedRanks(std::unique_ptr<Ranks> inner, std::function<void()> before_close)
+      : inner_(std::move(inner)), before_close_(std::move(before_close)) {}
+  int32_t rank() const override { return inner_->rank(); }
+  int32_t count() const override { return inner_->count(); }
+  std::vector<std::string> gather(std::string_view bytes) override { return inner_->gather(bytes); }
+  std::unique_ptr<Ranks> open_channel(std::string_view name) override {
+    return std::make_unique<WatchedRanks>(inner_->open_channel(name), before_close_);
+  }
+  void close() override {
+    before_close_();
+    inner_->close();
+  }
+
+ private:
+  std::unique_ptr<Ranks> inner_;
+  std::function<void()> before_close_;
+};
+
+/// Measuring {id: held} waits.
+class HeldProcessor final : public Processor {
+ public:
+  HeldProcessor(int32_t held, std::atomic<bool>& reached, std::atomic<bool>& released)
+      : held_(held), reached_(reached), released_(released) {}
+  Result<Measured> measure(const Record& record) const override {
+    if (record.fields.at("id") == held_) {
+      reached_ = true;
+      reached_.notify_all();
+      released_.wait(false);
+    }
+    return made_.measure(record);
+  }
+  Result<Sample> process(const Record& record) const override { return made_.process(record); }
+  Result<Sample> prompt(const Conversation&) const override { return Fault{"", "no chat", ""}; }
+
+ private:
+  int32_t held_;
+  std::atomic<bool>&reached_, &released_;
+  MadeProcessor made_;
+};
+
+// Rows of 100 records, so that a step takes several exchanges: the second one is half measured when
+// rank 1 leaves, and stays open until rank 0 has it.
+TEST(LoaderRanks, that_leave_while_they_measure_make_up_nothing_for_the_others) {
+  const auto data = made_dataset(std::vector<int64_t>(2000, 3), false);
+  std::atomic<bool> reached = false, released = false;
+  std::promise<void> second;
+  const std::shared_future<void> has_second = second.get_future().share();
+  RanksInThreads(2).run([&](Ranks& channel) {
+    LoaderOptions options{.packing = packing(300, PackingStrategy::first_fit, 1),
+                          .policies = {},
+                          .global_rows = 2,
+                          .epochs = 1};
+    options.steps_ahead = options.threads = 1;
+    if (channel.rank() == 0) {
+      options.ranks = channel.open_channel("data");
+      auto loader = make_loader(data, options);
+      EXPECT_TRUE(loader.next());
+      const auto step = loader.next();
+      second.set_value();
+      ASSERT_TRUE(step);
+      EXPECT_EQ(step->samples, 200);
+      EXPECT_EQ(step->skipped.total(), 0);
+      EXPECT_THAT(
+          [&] {
+            while (const auto later = loader.next()) EXPECT_EQ(later->skipped.total(), 0);
+          },
+          testing::ThrowsMessage<Error>(HasSubstr("rank 1 has left")));
+    } else {
+      options.ranks = std::make_shared<WatchedRanks>(channel.open_channel("data"), [&] {
+        released = true;
+        released.notify_all();
+        has_second.wait_for(std::chrono::seconds(20));
+      });
+      Loader loader(data, std::make_shared<HeldProcessor>(301, reached, released), options);
+      EXPECT_TRUE(loader.next());
+      reached.wait(false);
+    }
+  });
 }
 
 TEST(LoaderRanks, leave_when_they_like_and_the_others_have_the_steps_before) {

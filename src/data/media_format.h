@@ -5,9 +5,11 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "core/error.h"
+#include "core/media_kinds.h"
 #include "core/patch_grid.h"
 #include "data/conversation.h"
 #include "media/source.h"
@@ -53,6 +55,8 @@ class MediaFormat {
  public:
   virtual ~MediaFormat() = default;
 
+  /// Of what it makes of them, the name of the part in samples and batches.
+  virtual std::string_view kind() const { return kVision; }
   /// Reads what the header of the file says.
   virtual Result<Medium> open(const Part& part, const MediaContext& context) const = 0;
   /// Values of a patch.

@@ -7,12 +7,62 @@
 #include "core/ranks_testing.h"
 #include "data/loader_testing.h"
 #include "data/sound_testing.h"
+#include "data/vision_chat_processor.h"
 
 namespace lmms::data {
 namespace {
 
 using testing::ElementsAre;
 using testing::HasSubstr;
+
+/// Every medium of a chat as two frames of sound, a token.
+class SoundFormat final : public MediaFormat {
+ public:
+  explicit SoundFormat(int32_t pad) : pad_(pad) {}
+  std::string_view kind() const override { return kSound; }
+  Result<Medium> open(const Part& part, const MediaContext&) const override {
+    Medium medium;
+    medium.kind = part.kind;
+    medium.grid = {1, 2, 1};
+    medium.pads = {{1}};
+    return medium;
+  }
+  int64_t patch_values() const override { return kSoundValues; }
+  std::optional<Fault> write(const Medium&, std::span<float> out) const override {
+    std::ranges::fill(out, 5.0F);
+    return std::nullopt;
+  }
+  std::optional<Fault> check_pixels(const Medium&) const override { return std::nullopt; }
+  bool is_pad(int32_t id) const override { return id == pad_; }
+  std::vector<int32_t> positions(std::span<const int32_t>, std::span<const Medium>,
+                                 const std::string&) const override {
+    return {};
+  }
+
+ private:
+  int32_t pad_;
+};
+
+TEST(MediaKinds, of_chats_are_those_that_the_format_names) {
+  const auto tokenizer =
+      text::Tokenizer::load(LMMS_SOURCE_DIR "/tests/parity/data/tokenizer/chat").take();
+  const int32_t pad = *tokenizer.id("<|image_pad|>");
+  text::ChatOptions options;
+  options.media = true;
+  const VisionChatProcessor processor(text::ChatTemplate::create(tokenizer, options).take(),
+                                      std::make_shared<SoundFormat>(pad));
+  Record record;
+  record.origin = {std::make_shared<const std::string>("a.jsonl"), 1};
+  record.fields = Json::parse(R"({"messages": [{"role": "user", "content": [
+      {"type": "image_url", "image_url": {"url": "a"}}]}]})");
+  const Sample sample = processor.process(record).take();
+  EXPECT_EQ(sample.media.size(), 1u);
+  const MediaPart& part = sample.media.of(kSound);
+  EXPECT_EQ(part.grids, (std::vector<PatchGrid>{{1, 2, 1}}));
+  EXPECT_THAT(part.values, ElementsAre(5, 5, 5, 5));
+  ASSERT_EQ(part.tokens.size(), 1u);
+  EXPECT_EQ(sample.text.input_ids[static_cast<size_t>(part.tokens[0])], pad);
+}
 
 Loader sounds(const std::shared_ptr<const Dataset>& data, const LoaderOptions& options) {
   return {data, std::make_shared<SoundProcessor>(), options};

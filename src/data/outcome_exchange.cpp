@@ -5,6 +5,8 @@
 #include <tuple>
 #include <utility>
 
+#include "core/format.h"
+
 namespace lmms::data {
 namespace {
 
@@ -90,6 +92,22 @@ std::string bytes_of(const json& fields) {
 
 }  // namespace
 
+std::vector<std::string> gather_tagged(Ranks& ranks, ExchangeTag tag, std::string_view message) {
+  const auto letter = static_cast<char>(tag);
+  std::vector<std::string> messages = ranks.gather(letter + std::string(message));
+  for (size_t r = 0; r < messages.size(); ++r) {
+    if (messages[r].empty() || messages[r].front() != letter) {
+      throw Error("data",
+                  fmt::format("the ranks have lost each other: rank {} is elsewhere in the loader "
+                              "than rank {}",
+                              r, ranks.rank()),
+                  "start all of them with the same program, config and data", Exit::failed);
+    }
+    messages[r].erase(0, 1);
+  }
+  return messages;
+}
+
 std::future<Outcome> OutcomeExchange::ask(int64_t ordinal, int32_t owner) {
   const int64_t number =
       first_ + static_cast<int64_t>(known_.size()) + static_cast<int64_t>(asked_.size());
@@ -115,7 +133,7 @@ void OutcomeExchange::exchange() {
   for (Asked& asked : asked_)
     if (asked.owner == ranks_.rank()) mine.push_back(outcome_json(outcome_of(asked.mine)));
   std::vector<json> all;
-  for (const std::string& bytes : ranks_.gather(bytes_of(mine)))
+  for (const std::string& bytes : gather_tagged(ranks_, ExchangeTag::outcomes, bytes_of(mine)))
     all.push_back(json::from_cbor(bytes.begin(), bytes.end()));
   std::vector<size_t> read(all.size(), 0);
   for (const Asked& asked : asked_) {
@@ -131,7 +149,7 @@ std::exception_ptr agree_on_failure(Ranks& ranks, const std::exception_ptr& fail
     const auto [fault, exit] = fault_of(failure);
     mine = bytes_of({fault_json(fault), static_cast<int>(exit)});
   }
-  for (const std::string& bytes : ranks.gather(mine)) {
+  for (const std::string& bytes : gather_tagged(ranks, ExchangeTag::failure, mine)) {
     if (bytes.empty()) continue;
     const json fields = json::from_cbor(bytes.begin(), bytes.end());
     return std::make_exception_ptr(

@@ -16,6 +16,17 @@
 
 namespace lmms::data {
 
+/// What ranks give each other at one place of the loader: the first byte of a message.
+enum class ExchangeTag : char {
+  start = 's',     ///< before the first step
+  outcomes = 'o',  ///< OutcomeExchange
+  failure = 'f'    ///< agree_on_failure
+};
+
+/// Ranks::gather of messages under a tag. Throws as it does, and Error (Exit::failed) if a rank is
+/// at another place of the loader.
+std::vector<std::string> gather_tagged(Ranks& ranks, ExchangeTag tag, std::string_view message);
+
 /// Ranks ask for the same records in the same order, and take their outcomes in one order too.
 /// What was asked for is exchanged when the first outcome of it is taken: descriptors of some
 /// dozens of bytes, while what is asked for next is being measured. Used by one thread.
@@ -27,7 +38,7 @@ class OutcomeExchange {
 
   /// Asks for the record at `ordinal`, which rank `owner` measures. The future waits where get()
   /// is called, and must not outlive this object. What measuring throws comes out as a fatal
-  /// outcome, on every rank; get() throws what Ranks::gather does.
+  /// outcome, on every rank; get() throws what gather_tagged does.
   std::future<Outcome> ask(int64_t ordinal, int32_t owner);
 
  private:
@@ -46,7 +57,7 @@ class OutcomeExchange {
 };
 
 /// The Error that every rank throws if one of them failed: the first one's, by rank. `failure`: of
-/// this rank, or null. Throws as Ranks::gather does.
+/// this rank, or null. Throws as gather_tagged does.
 std::exception_ptr agree_on_failure(Ranks& ranks, const std::exception_ptr& failure);
 
 }  // namespace lmms::data

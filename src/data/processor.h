@@ -10,6 +10,10 @@
 #include "data/record.h"
 #include "data/sample.h"
 
+namespace lmms::text {
+class ChatTemplate;
+}
+
 namespace lmms::data {
 
 /// What packing must know of a record before its media is decoded.
@@ -42,6 +46,8 @@ class Processor {
     int32_t start = 0, end = 0;
   };
   virtual std::optional<TurnTokens> turn_tokens() const { return std::nullopt; }
+  /// What lays its chats out; nullptr: it makes none, or lays them out by itself.
+  virtual const text::ChatTemplate* chat_template() const { return nullptr; }
   /// The images and videos of a record, in the order of their tokens, for people to look at;
   /// without pixels their `views` stay empty. None of what cannot be read.
   virtual std::vector<MediumView> view_media(const Record& record, Pixels pixels) const;

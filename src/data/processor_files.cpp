@@ -1,8 +1,6 @@
 #include "data/processor_files.h"
 
 #include <algorithm>
-#include <array>
-#include <string_view>
 
 #include "core/format.h"
 
@@ -68,19 +66,15 @@ std::optional<Fault> check_image_class(const ProcessorSection& section, std::str
                "use the processor that belongs to the model"};
 }
 
-std::string video_class(const ProcessorSection& section, std::string_view of_model) {
+std::string video_class(const ProcessorSection& section, std::string_view of_model,
+                        std::span<const std::string_view> classes) {
   if (const std::string name = name_under(section.values, "video_processor_type"); !name.empty())
     return name;
   constexpr std::string_view kImage = "ImageProcessor";
   std::string name = name_under(section.values, "image_processor_type");
   if (const size_t at = name.find(kImage); at != std::string::npos)
     name.replace(at, kImage.size(), "VideoProcessor");
-#define LMMS_VIDEO_PROCESSOR(name) std::string_view(#name),
-  constexpr std::array kClasses = {
-#include "data/video_processors.def"
-  };
-#undef LMMS_VIDEO_PROCESSOR
-  const bool is_known = std::ranges::find(kClasses, name) != kClasses.end();
+  const bool is_known = std::ranges::find(classes, name) != classes.end();
   return is_known ? name : std::string(of_model);
 }
 

@@ -3,6 +3,7 @@
 /// chooses: AutoImageProcessor and AutoVideoProcessor.
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -40,7 +41,9 @@ Result<ProcessorSection> video_section(const ProcessorFiles& files);
 std::optional<Fault> check_image_class(const ProcessorSection& section, std::string_view of_model);
 
 /// The class for videos: as the section names it; where that is an image processor's, the video
-/// processor of the same name, if it is one of video_processors.def; else `of_model`.
-std::string video_class(const ProcessorSection& section, std::string_view of_model);
+/// processor of the same name, if it is one of `classes`, those of the model's family; else
+/// `of_model`.
+std::string video_class(const ProcessorSection& section, std::string_view of_model,
+                        std::span<const std::string_view> classes);
 
 }  // namespace lmms::data

@@ -31,8 +31,9 @@ TEST(ProcessorFiles, name_what_is_no_section_and_no_class) {
 }
 
 TEST(ProcessorFiles, that_name_a_processor_of_images_name_that_of_videos_of_the_same_name) {
-  const auto of = [](const json& values) {
-    return video_class({values, "f/p.json"}, "Qwen3VLVideoProcessor");
+  constexpr std::string_view kClasses[] = {"Qwen2VLVideoProcessor", "Qwen3VLVideoProcessor"};
+  const auto of = [&](const json& values) {
+    return video_class({values, "f/p.json"}, "Qwen3VLVideoProcessor", kClasses);
   };
   EXPECT_EQ(of(nullptr), "Qwen3VLVideoProcessor");
   EXPECT_EQ(of({{"video_processor_type", "XVideoProcessor"}}), "XVideoProcessor");

@@ -69,6 +69,8 @@ struct Sample {
   int64_t length() const;
   /// Targets that are trained.
   int64_t supervised() const;
+  /// Of memory, about: what its buffers hold, and their headers.
+  int64_t bytes() const;
 };
 
 }  // namespace lmms::data

@@ -114,13 +114,13 @@ Result<VisionChatProcessor::Undecoded> VisionChatProcessor::lay_out(Conversation
   }
   text.position_ids = format_->positions(text.input_ids, made.media, conversation.origin.text());
   if (made.media.empty()) return made;
-  MediaPart& vision = made.sample.media[kVision];
+  MediaPart& part = made.sample.media[format_->kind()];
   for (const Medium& medium : made.media) {
-    vision.grids.push_back(medium.grid);
-    if (medium.layout) vision.layouts.push_back(*medium.layout);
+    part.grids.push_back(medium.grid);
+    if (medium.layout) part.layouts.push_back(*medium.layout);
   }
   for (size_t t = 0; t < text.input_ids.size(); ++t) {
-    if (format_->is_pad(text.input_ids[t])) vision.tokens.push_back(static_cast<int32_t>(t));
+    if (format_->is_pad(text.input_ids[t])) part.tokens.push_back(static_cast<int32_t>(t));
   }
   return made;
 }
@@ -131,7 +131,7 @@ Result<Sample> VisionChatProcessor::with_pixels(Result<Undecoded> made) const {
   const auto values = static_cast<size_t>(format_->patch_values());
   size_t patches = 0;
   for (const Medium& medium : made->media) patches += static_cast<size_t>(medium.grid.patches());
-  std::vector<float>& out = made->sample.media[kVision].values;
+  std::vector<float>& out = made->sample.media[format_->kind()].values;
   out.resize(patches * values);
   size_t begin = 0;
   for (const Medium& medium : made->media) {

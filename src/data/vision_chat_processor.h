@@ -20,6 +20,7 @@ class VisionChatProcessor final : public Processor {
   Result<Sample> process(const Record& record) const override;
   Result<Sample> prompt(const Conversation& conversation) const override;
   std::optional<TurnTokens> turn_tokens() const override { return turn_tokens_of(chat_); }
+  const text::ChatTemplate* chat_template() const override { return &chat_; }
   std::vector<MediumView> view_media(const Record& record, Pixels pixels) const override;
 
  private:

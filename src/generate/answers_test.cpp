@@ -6,6 +6,7 @@
 #include "core/error.h"
 #include "data/data_testing.h"
 #include "models/processor_entry.h"
+#include "models/registry_testing.h"
 #include "step/small_steps_testing.h"
 
 namespace lmms::generate {

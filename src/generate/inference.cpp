@@ -7,6 +7,7 @@
 #include "core/log.h"
 #include "models/processor_entry.h"
 #include "step/load_network.h"
+#include "text/chat_template.h"
 
 namespace lmms::generate {
 
@@ -20,16 +21,22 @@ std::shared_ptr<const data::Processor> processor_of(const models::ModelRegistry&
                                                     const text::Tokenizer& tokenizer,
                                                     const fs::path& folder,
                                                     const PromptingOptions& options) {
+  const models::ProcessorEntry& own =
+      models::model_entry(models, model.config(), folder.string()).processor();
   const models::ProcessorEntry& entry =
-      options.form == PromptForm::plain
-          ? models::plain_text_processor()
-          : models::model_entry(models, model.config(), folder.string()).processor();
-  models::check_image_token(entry, model, tokenizer, folder.string(),
+      options.form == PromptForm::plain ? models::plain_text_processor() : own;
+  models::check_image_token(entry, own, model, tokenizer, folder.string(),
                             "use the tokenizer that belongs to the model");
-  return entry.make({.tokenizer = tokenizer,
-                     .folder = folder,
-                     .model = model.config(),
-                     .system = options.system});
+  auto processor = entry.make({.tokenizer = tokenizer,
+                               .folder = folder,
+                               .model = model.config(),
+                               .system = options.system});
+  // A layout of ChatML is the same for every model that has it; another is the family's reading of
+  // the template beside the tokenizer, so that where the two differ is said here as in training.
+  const text::ChatTemplate* chat = processor->chat_template();
+  if (entry.notice_template != nullptr && chat != nullptr && !chat->layout().is_chatml())
+    entry.notice_template(tokenizer);
+  return processor;
 }
 
 }  // namespace

@@ -2,6 +2,7 @@
 
 #include "core/error.h"
 #include "core/format.h"
+#include "text/chat_template.h"
 
 namespace lmms::generate {
 namespace {
@@ -67,7 +68,8 @@ data::Sample Prompting::prompt(const Conversation& conversation) const {
 }
 
 text::ToolLayout Prompting::tool_layout() const {
-  return text::tool_layout(tokenizer_.chat_template().value_or(""));
+  const text::ChatTemplate* chat = processor_->chat_template();
+  return chat != nullptr ? chat->tool_layout() : text::ToolLayout{};
 }
 
 SamplingOptions sampling_of(const nlohmann::json& generation_config) {

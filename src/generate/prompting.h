@@ -41,7 +41,7 @@ class Prompting {
   /// too.
   const std::vector<int32_t>& stop_ids() const { return stop_ids_; }
   const text::Tokenizer& tokenizer() const { return tokenizer_; }
-  /// How the checkpoint writes tools, calls and reasoning.
+  /// How the processor writes tools, calls and reasoning; the default if it makes no chats.
   text::ToolLayout tool_layout() const;
   PromptForm form() const { return form_; }
 

@@ -3,7 +3,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <set>
+
 #include "core/error.h"
+#include "models/llama/processor.h"
 #include "models/processor_entry.h"
 
 namespace lmms::generate {
@@ -60,6 +63,29 @@ TEST(Prompts, of_plain_text_are_its_tokens) {
   EXPECT_EQ(plain.prompt("Once upon").text.input_ids, plain.tokenizer().encode("Once upon"));
   EXPECT_THAT(plain.stop_ids(), testing::ElementsAre(6, 7));  // of generation_config.json
   EXPECT_THROW((void)plain.prompt(Conversation{}), Error);
+}
+
+TEST(Prompts, of_llama_3_begin_with_its_token_and_stop_at_the_end_of_a_turn) {
+  const text::Tokenizer t =
+      text::Tokenizer::load(LMMS_SOURCE_DIR "/tests/parity/data/llama_chats/tokenizer.json").take();
+  const int32_t end_of_text = *t.id("<|end_of_text|>"), end_of_message = *t.id("<|eom_id|>"),
+                end_of_turn = *t.id("<|eot_id|>");
+  // as the hub's 3.1 and later have them: a list in generation_config.json
+  const json generation = {{"eos_token_id", {end_of_text, end_of_message, end_of_turn}}};
+  const auto made = [&](PromptForm form, const models::ProcessorEntry& entry) {
+    return Prompting(entry.make({.tokenizer = t}), t, json::object(), generation, form);
+  };
+  const Prompting chat = made(PromptForm::chat, models::llama::processor());
+  EXPECT_THAT(std::set<int32_t>(chat.stop_ids().begin(), chat.stop_ids().end()),
+              testing::ElementsAre(end_of_text, end_of_message, end_of_turn));
+  EXPECT_EQ(t.decode(chat.prompt("Hi").text.input_ids),
+            "<|begin_of_text|><|start_header_id|>user<|end_header_id|>\n\nHi<|eot_id|>"
+            "<|start_header_id|>assistant<|end_header_id|>\n\n");
+  EXPECT_EQ(chat.tool_layout().tools, text::ToolLayout::Form::other);
+  const Prompting plain = made(PromptForm::plain, models::plain_text_processor());
+  EXPECT_EQ(t.decode(plain.prompt("Hi").text.input_ids), "<|begin_of_text|>Hi");
+  EXPECT_THAT(plain.stop_ids(), testing::ElementsAre(end_of_text, end_of_message, end_of_turn));
+  EXPECT_EQ(plain.tool_layout().tools, text::ToolLayout::Form::none);
 }
 
 }  // namespace

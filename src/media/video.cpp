@@ -165,8 +165,8 @@ std::optional<Fault> Video::decode(std::span<const int64_t> indices, const Frame
       frame = turn(std::move(frame), orientation);
       auto at = std::lower_bound(asked.begin(), asked.end(), std::pair{index, size_t{0}});
       for (; at != asked.end() && at->first == index; ++at) {
-        const bool again = at + 1 != asked.end() && (at + 1)->first == index;
-        if (!again) {
+        const bool asked_once_more = at + 1 != asked.end() && (at + 1)->first == index;
+        if (!asked_once_more) {
           sink(at->second, std::move(frame));
           return;
         }

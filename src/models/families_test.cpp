@@ -15,7 +15,7 @@
 #include <vector>
 
 #include "kernels/scatter_rows/scatter_rows.h"
-#include "models/registry.h"
+#include "models/registry_testing.h"
 #include "nn/memory.h"
 #include "nn/scope.h"
 

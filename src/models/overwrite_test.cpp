@@ -5,7 +5,7 @@
 #include <gtest/gtest.h>
 
 #include "core/error.h"
-#include "models/registry.h"
+#include "models/registry_testing.h"
 
 namespace lmms::models {
 namespace {

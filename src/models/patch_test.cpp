@@ -7,7 +7,7 @@
 
 #include "core/error.h"
 #include "models/config.h"
-#include "models/registry.h"
+#include "models/registry_testing.h"
 #include "nn/memory.h"
 
 namespace lmms::models {

@@ -18,9 +18,18 @@ std::shared_ptr<const data::Processor> make_chats(const ProcessorSetup& setup) {
 }
 
 std::shared_ptr<const data::Processor> make_plain_text(const ProcessorSetup& setup) {
-  const config::Value* eos = setup.extra_kwargs.find("append_eos");
-  const bool* append = eos != nullptr ? std::get_if<bool>(&eos->data) : nullptr;
-  return std::make_shared<data::PlainTextProcessor>(setup.tokenizer, append != nullptr && *append);
+  const config::Value* given = setup.extra_kwargs.find(kAppendEos);
+  bool append_eos = false;
+  if (given != nullptr && !given->is_null()) {
+    const bool* flag = std::get_if<bool>(&given->data);
+    if (flag == nullptr)
+      throw Error(setup.kwargs_where, fmt::format("{}: expected true or false", kAppendEos));
+    append_eos = *flag;
+  }
+  // What the tokenizer lacks for any text is said here, not by a thread that reads the first.
+  text::Tokenizer::Scratch scratch;
+  text::encode_plain_text(setup.tokenizer, "", append_eos, scratch);
+  return std::make_shared<data::PlainTextProcessor>(setup.tokenizer, append_eos);
 }
 
 }  // namespace
@@ -36,16 +45,19 @@ const ProcessorEntry& plain_text_processor() {
   return entry;
 }
 
-void check_image_token(const ProcessorEntry& processor, const Model& model,
-                       const text::Tokenizer& tokenizer, const std::string& where,
-                       const std::string& fix) {
+void check_image_token(const ProcessorEntry& processor, const ProcessorEntry& own,
+                       const Model& model, const text::Tokenizer& tokenizer,
+                       const std::string& where, const std::string& fix) {
   if (processor.image_token == nullptr) return;
   const std::optional<int32_t> token = model.image_token();
   if (!token) {
+    std::string advice = "take a model that sees";
+    if (own.image_token == nullptr)
+      advice += fmt::format(", or processor_type: {}", own.processor_type);
     throw Error(where,
                 fmt::format("{} reads images, and the model, {}, has no vision tower",
                             processor.processor_type, model.config().value("model_type", "?")),
-                fix.empty() ? "take a model that sees, or processor_type: qwen2" : fix);
+                fix.empty() ? advice : fix);
   }
   const std::optional<int32_t> of_tokenizer = tokenizer.id(processor.image_token);
   if (of_tokenizer == token) return;
@@ -63,6 +75,9 @@ text::ChatTemplate chat_template(const ProcessorSetup& setup, const text::TurnLa
   options.layout = layout;
   if (setup.system) options.layout.default_system = *setup.system;
   options.tools = text::tool_layout(setup.tokenizer.chat_template().value_or(""));
+  // The turns into which they are written out are ChatML's.
+  if (!layout.is_chatml())
+    options.tools.tools = options.tools.reasoning = text::ToolLayout::Form::other;
   return text::ChatTemplate::create(setup.tokenizer, options).take();
 }
 

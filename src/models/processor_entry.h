@@ -62,10 +62,11 @@ struct ProcessorEntry {
 using ProcessorRegistry = Registry<ProcessorEntry>;
 
 /// Throws Error(where, ..., fix) if the processor puts images where the model sees none, or under
-/// another token than the model's. `fix`: empty: to take another processor or another tokenizer.
-void check_image_token(const ProcessorEntry& processor, const Model& model,
-                       const text::Tokenizer& tokenizer, const std::string& where,
-                       const std::string& fix = "");
+/// another token than the model's. `own`: what the model's family brings. `fix`: empty: to take
+/// another processor or another tokenizer.
+void check_image_token(const ProcessorEntry& processor, const ProcessorEntry& own,
+                       const Model& model, const text::Tokenizer& tokenizer,
+                       const std::string& where, const std::string& fix = "");
 
 // What the processors of families share.
 
@@ -73,7 +74,8 @@ void check_image_token(const ProcessorEntry& processor, const Model& model,
 const ProcessorEntry& chat_processor();
 const ProcessorEntry& plain_text_processor();
 
-/// The template of the setup's chats. `media`: whether they may hold some. Throws Error.
+/// The template of the setup's chats. `media`: whether they may hold some. Tools and reasoning are
+/// laid out for ChatML alone: in another layout such chats are refused. Throws Error.
 text::ChatTemplate chat_template(const ProcessorSetup& setup, const text::TurnLayout& layout,
                                  bool media);
 /// Notices how the ChatML template beside the tokenizer departs from the layout of training.
@@ -89,6 +91,9 @@ void notice_assumed(const std::filesystem::path& folder, std::string_view media,
 void notice_unread_limits(const data::ProcessorSection& section, std::string_view reader,
                           const std::string& instead);
 media::SamplingOptions sampling_of(const data::VideoConfig& config);
+
+/// The argument of plain text: whether the tokenizer's EOS ends every text.
+inline constexpr std::string_view kAppendEos = "append_eos";
 
 /// The arguments that limit pixels: of images two, of videos two.
 inline constexpr std::string_view kPixelLimits[] = {"image_min_pixels", "image_max_pixels",

@@ -1,5 +1,6 @@
 #include "models/registry.h"
 
+#include "core/config/names.h"
 #include "core/error.h"
 
 namespace lmms::models {
@@ -10,6 +11,17 @@ namespace lmms::models {
   }
 #include "models/models.def"
 #undef LMMS_MODEL
+
+namespace {
+
+// Its line in processor_types.def; empty for that of a plugin.
+std::string help_of(std::string_view processor_type) {
+  for (const config::Name& name : data::processor_type_names())
+    if (name.name == processor_type) return std::string(name.help);
+  return "";
+}
+
+}  // namespace
 
 void register_models(ModelRegistry& registry) {
   const ModelEntry entries[] = {
@@ -24,20 +36,11 @@ void register_processors(ProcessorRegistry& registry, const ModelRegistry& model
   const auto add = [&](const ProcessorEntry& entry, const std::string& origin) {
     const ProcessorEntry* other = registry.find(entry.processor_type);
     if (other == nullptr || other->make != entry.make)  // siblings share theirs
-      registry.add(entry.processor_type, "", entry, origin);
+      registry.add(entry.processor_type, help_of(entry.processor_type), entry, origin);
   };
   add(chat_processor(), std::string(kBuiltIn));
   add(plain_text_processor(), std::string(kBuiltIn));
   for (const auto& model : models.entries()) add(model.value.processor(), model.origin);
-}
-
-const ModelRegistry& built_in_models() {
-  static const ModelRegistry registry = [] {
-    ModelRegistry made("model_type");
-    register_models(made);
-    return made;
-  }();
-  return registry;
 }
 
 std::string_view general_type(const ModelEntry& entry) {
@@ -65,10 +68,6 @@ const ModelEntry& model_entry(const ModelRegistry& registry, const nlohmann::jso
       where,
       "not built yet: model_type '" + type + "'" + (near ? "; did you mean '" + *near + "'?" : ""),
       "`lmms list` shows the models that can be trained");
-}
-
-const ModelEntry& model_entry(const nlohmann::json& config, const std::string& where) {
-  return model_entry(built_in_models(), config, where);
 }
 
 }  // namespace lmms::models

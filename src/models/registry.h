@@ -30,16 +30,11 @@ void register_models(ModelRegistry& registry);
 /// Adds the processors of plain text and of chats, and those that the models bring, each once.
 void register_processors(ProcessorRegistry& registry, const ModelRegistry& models);
 
-/// The models that the program itself brings.
-const ModelRegistry& built_in_models();
-
 /// `model_general_type` of the head that the model has: causal_lm or image_text_to_text.
 std::string_view general_type(const ModelEntry& entry);
 /// The entry of config["model_type"]; throws Error naming the nearest known type, and for quantised
 /// weights, which no family reads.
 const ModelEntry& model_entry(const ModelRegistry& registry, const nlohmann::json& config,
                               const std::string& where);
-/// The same among built_in_models(), for tests.
-const ModelEntry& model_entry(const nlohmann::json& config, const std::string& where);
 
 }  // namespace lmms::models

@@ -7,6 +7,7 @@
 
 #include "core/error.h"
 #include "core/files.h"
+#include "models/registry_testing.h"
 
 namespace lmms::models {
 namespace {
@@ -62,6 +63,7 @@ TEST(Processors, are_those_that_the_config_takes_as_built) {
     EXPECT_EQ(entry->image_token != nullptr, media) << name.name;
   }
   EXPECT_EQ(built, registry.entries().size());
+  for (const auto& entry : registry.entries()) EXPECT_FALSE(entry.help.empty()) << entry.name;
 }
 
 TEST(Processors, of_every_model_are_registered_and_shared_by_siblings) {
@@ -92,6 +94,24 @@ TEST(Processors, of_another_family_under_a_name_that_is_taken_are_refused) {
       HasSubstr("/opt/mine.so: processor_type 'qwen2' is registered already, by: built in"));
 }
 
+TEST(Processors, of_plain_text_end_texts_with_the_eos_token_where_they_are_told_to) {
+  const std::string folder = std::string(LMMS_SOURCE_DIR) + "/examples/chat_tiny/tokenizer";
+  const text::Tokenizer tokenizer = text::Tokenizer::load(folder).take();
+  const auto last = [&](config::Value append_eos) {
+    config::Value::Map given;
+    given.emplace_back("append_eos", std::move(append_eos));
+    const auto processor = plain_text_processor().make(
+        {.tokenizer = tokenizer, .extra_kwargs = config::Value{std::move(given)}});
+    data::Record record;
+    record.fields = {{"text", "Once"}};
+    return processor->process(record).take().text.input_ids.back();
+  };
+  EXPECT_EQ(last(config::Value{true}), *tokenizer.eos());
+  EXPECT_NE(last(config::Value{false}), *tokenizer.eos());
+  EXPECT_THAT(message([&] { last(config::Value{std::string("yes")}); }),
+              HasSubstr("extra_kwargs: append_eos: expected true or false"));
+}
+
 /// A model of no tower, or of one whose features take the place of token 7.
 class NoModel final : public Model {
  public:
@@ -111,9 +131,11 @@ TEST(Processors, put_images_under_the_token_of_the_model) {
   const ProcessorEntry sees{
       .processor_type = "sees", .make = nullptr, .image_token = "<|image_pad|>"};
   const auto check = [&](const ProcessorEntry& processor, std::optional<int32_t> token,
-                         const std::string& fix = "") {
-    return message(
-        [&] { check_image_token(processor, NoModel(token), tokenizer, "a.yaml:3: type", fix); });
+                         const std::string& fix = "",
+                         const ProcessorEntry& own = chat_processor()) {
+    return message([&] {
+      check_image_token(processor, own, NoModel(token), tokenizer, "a.yaml:3: type", fix);
+    });
   };
   const std::optional<int32_t> pad = tokenizer.id("<|image_pad|>");
   ASSERT_TRUE(pad);
@@ -122,6 +144,9 @@ TEST(Processors, put_images_under_the_token_of_the_model) {
   EXPECT_EQ(check(sees, std::nullopt),
             "a.yaml:3: type: sees reads images, and the model, none, has no vision tower\n"
             "    fix: take a model that sees, or processor_type: qwen2");
+  const ProcessorEntry mine{.processor_type = "mine", .make = nullptr};
+  EXPECT_THAT(check(sees, std::nullopt, "", mine), testing::EndsWith(", or processor_type: mine"));
+  EXPECT_THAT(check(sees, std::nullopt, "", sees), testing::EndsWith("take a model that sees"));
   EXPECT_THAT(check(sees, 7),
               HasSubstr(", the model's image_token_id 7\n    fix: use the tokenizer "
                         "that belongs to the model"));

@@ -19,7 +19,8 @@ struct Head {
   const Param* weight = nullptr;  ///< [V, H]; the embedding itself where the two are tied
 
   /// kernels::linear_loss over these positions, weights [N] fp32: an fp32 scalar. The gradient of a
-  /// weight that trains goes straight into its slot, so the result must reach backward unscaled.
+  /// weight that trains goes straight into its slot, so the result must reach backward unscaled;
+  /// what does not go backward at all belongs under a c10::NoGradGuard.
   at::Tensor loss(const at::Tensor& h, const at::Tensor& targets, const at::Tensor& weights,
                   kernels::LinearLossOptions options, const RunContext& context) const;
   /// log p(targets[n] | h[n]), [N] fp32, without a gradient.

@@ -52,10 +52,10 @@ State run(const RunContext& context, const Unit& unit, State state) {
   if constexpr (requires { state.settle(); }) state.settle();
   const detail::Tensors inputs = detail::tensors_of(state);
   // What is no tensor: the tensors are saved once, by the recomputing node.
-  const State hollow = detail::with_tensors(state, detail::Tensors(inputs.size()));
+  const State without_tensors = detail::with_tensors(state, detail::Tensors(inputs.size()));
   const detail::Tensors outputs = detail::run_recomputed(
-      [&unit, hollow](const detail::Tensors& in) {
-        State out = unit(detail::with_tensors(hollow, in));
+      [&unit, without_tensors](const detail::Tensors& in) {
+        State out = unit(detail::with_tensors(without_tensors, in));
         if constexpr (requires { out.settle(); }) out.settle();
         return detail::tensors_of(out);
       },

@@ -1,7 +1,9 @@
 #pragma once
 /// Where the weights of a unit may be read. Whoever moves weights (sharding gathers those of a unit
 /// and gives them back) does so where its scope opens and closes, so no forward reads a weight
-/// elsewhere: Param::value() throws outside a scope of the Param's unit.
+/// elsewhere: Param::value() throws outside a scope of the Param's unit. Backward opens a scope
+/// only where it runs a unit, or a part of one, again (nn/run.h); its other nodes read the weights
+/// that they saved in the forward.
 #include <memory>
 #include <string>
 #include <string_view>

@@ -7,6 +7,7 @@
 #include <gtest/gtest.h>
 #include <torch/csrc/autograd/autograd.h>
 
+#include <stdexcept>
 #include <string>
 #include <thread>
 
@@ -90,6 +91,22 @@ TEST(Scope, lasts_as_long_as_its_block_and_on_its_thread_alone) {
     std::thread([&] { EXPECT_NE(refusal(weight), ""); }).join();
   }
   EXPECT_NE(refusal(weight), "");
+}
+
+TEST(Scope, is_closed_by_an_exception) {
+  struct NoMemory {
+    std::string name;
+    State operator()(const State&) const { throw std::runtime_error("no memory"); }
+  };
+  const NoMemory unit{"model.layers.3"};
+  const at::Tensor x = at::full({3, 8}, 0.5f);
+  for (const Keep keep : kKeeps) {
+    EXPECT_THROW(run({.keep = keep}, unit, State{{x, at::Tensor()}}), std::runtime_error);
+    EXPECT_EQ(open_units(), "none");
+  }
+  const Scope outer = scope({}, "model.root");
+  EXPECT_THROW(run({}, unit, State{{x, at::Tensor()}}), std::runtime_error);
+  EXPECT_EQ(open_units(), "model.root");
 }
 
 TEST(Scope, knows_how_its_unit_runs) {

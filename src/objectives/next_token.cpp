@@ -1,5 +1,4 @@
 #include "core/error.h"
-#include "kernels/linear_loss/linear_loss.h"
 #include "kernels/scatter_rows/scatter_rows.h"
 #include "objectives/objective.h"
 
@@ -34,9 +33,7 @@ class NextToken : public Objective {
     const at::Tensor hidden = lm.hidden(batch, context.run()).hidden;  // [T, H]
     // [N, H]: no logits of untrained positions
     const at::Tensor h = kernels::select_rows(hidden, batch.supervised);
-    kernels::LinearLossOptions options;
-    options.fault = context.fault();
-    return lm.loss(h, batch.targets, batch.weights, options, context.run());
+    return lm.loss(h, batch.targets, batch.weights, context.loss_options(), context.run());
   }
 
   std::vector<Phase> phases_;

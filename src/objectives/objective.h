@@ -15,7 +15,8 @@
 
 namespace lmms::objectives {
 
-/// The network that a config's model_config describes; an objective may add others.
+/// The network that a config's model_config describes, and the only one that `lmms train` makes.
+/// Phases may name others: step::TrainState holds any number.
 inline constexpr const char* kMainNetwork = "model";
 
 /// What a term is a mean over.

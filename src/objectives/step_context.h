@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "kernels/linear_loss/linear_loss.h"
 #include "models/model.h"
 #include "nn/batch.h"
 #include "nn/run_context.h"
@@ -48,6 +49,8 @@ class StepContext {
   double denominator(size_t term) const { return in_.denominators[term]; }
   /// Where ops note what only the device can find out (kernels::StepFault).
   const at::Tensor& fault() const { return in_.fault; }
+  /// For LanguageModel::loss, with the fault set.
+  kernels::LinearLossOptions loss_options() const;
 
   /// Adds the gradients of a scalar to those of the phase's network, and its value to the loss of
   /// the step. Of several, each takes its graph with it.
@@ -55,9 +58,10 @@ class StepContext {
   /// Adds the value of a term, as it stands in the loss: with its denominator and factors. Not
   /// needed where there is only one.
   void add(size_t term, const at::Tensor& value);
-  /// The gradients of a scalar with respect to `of`, tensors of its graph or weights, which keeps
-  /// its graph and adds to nothing. Weights must belong to the phase's network and to units that
-  /// keep everything (nn::Keep); a head that linear_loss serves has none.
+  /// The gradients of a scalar with respect to `of`, tensors of its graph or weights; it keeps its
+  /// graph. Those of all weights are afterwards as they were before: a copy of the ones that train
+  /// is held meanwhile. Weights must belong to the phase's network and to units that keep
+  /// everything (nn::Keep); a head that linear_loss serves has none.
   std::vector<at::Tensor> grad_of(const at::Tensor& loss, std::span<const at::Tensor> of) const;
 
  private:

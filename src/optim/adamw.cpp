@@ -34,8 +34,8 @@ Adamw::Adamw(const OptimizerSetup& setup)
       seed_(setup.seed) {
   for (size_t b = 0; b < buckets_.size(); ++b) {
     const parallel::Bucket& bucket = buckets_[b];
-    ranges_.push_back(ranges_of(bucket, setup.groups.empty() ? std::span<const GroupStretch>()
-                                                             : std::span(setup.groups[b])));
+    ranges_.push_back(ranges_of(
+        bucket, setup.groups.empty() ? std::span<const GroupRange>() : std::span(setup.groups[b])));
     if (!bucket.layout().key.trainable) {
       first_.emplace_back();
       second_.emplace_back();
@@ -77,12 +77,12 @@ void Adamw::add_ranges(std::vector<Range>& out, parallel::BucketRange range, int
 }
 
 std::vector<Adamw::Range> Adamw::ranges_of(const parallel::Bucket& bucket,
-                                           std::span<const GroupStretch> groups) const {
+                                           std::span<const GroupRange> groups) const {
   std::vector<Range> out;
   for (const parallel::BucketRange& range : bucket.ranges()) {
     int64_t begin = range.offset;
     const int64_t end = range.offset + range.length;
-    for (const GroupStretch& s : groups) {
+    for (const GroupRange& s : groups) {
       const int64_t from = std::max(begin, s.offset), to = std::min(end, s.offset + s.length);
       if (from >= to) continue;
       add_ranges(out, {begin, from - begin, range.decay}, 0);

@@ -37,7 +37,7 @@ class Adamw : public Optimizer {
   };
   void add_ranges(std::vector<Range>& out, parallel::BucketRange range, int32_t group) const;
   std::vector<Range> ranges_of(const parallel::Bucket& bucket,
-                               std::span<const GroupStretch> groups) const;
+                               std::span<const GroupRange> groups) const;
   // All of them as the kernels see them.
   std::vector<kernels::AdamwRange> kernel_ranges() const;
   void write_numbers(std::span<const double> learning_rates);

@@ -33,7 +33,7 @@ std::vector<Bucket> buckets(at::ScalarType dtype) {
 /// AdamW and what decides its steps.
 struct Training {
   Training(std::vector<Bucket>& memory, const OptimizerConfig& config, bool decay_everything,
-           std::span<const std::vector<GroupStretch>> groups = {})
+           std::span<const std::vector<GroupRange>> groups = {})
       : decision(memory, config.max_grad_norm), adamw({memory, config, decay_everything, groups}) {}
 
   void step(std::span<const double> learning_rates, double loss = 1) {
@@ -68,7 +68,7 @@ TEST(Adamw, moves_and_decays_a_group_by_its_own_numbers) {
   config.weight_decay = 0.5;
   config.learning_rates = {{"a", 1.0, std::nullopt}, {"b", 1.0, 0.25}};
   // the second row of the matrix is in the first group, the third and the norm in the second
-  const std::vector<std::vector<GroupStretch>> groups{
+  const std::vector<std::vector<GroupRange>> groups{
       {{5, 5, 1}, {10, parallel::kAlignment - 10, 2}, {parallel::kAlignment, 7, 2}}, {}};
   Training adamw(memory, config, /*decay_everything=*/false, groups);
   const std::vector<double> rates{0.1, 0.2, 0.4};
@@ -85,7 +85,7 @@ TEST(Adamw, of_equal_groups_gives_the_bits_of_one) {
   config.weight_decay = 0.01;
   Training single(one, config, false);
   config.learning_rates = {{"a", 1.0, std::nullopt}, {"b", 1.0, std::nullopt}};
-  const std::vector<std::vector<GroupStretch>> groups{{{1, 3, 1}, {4, 200, 2}}, {}};
+  const std::vector<std::vector<GroupRange>> groups{{{1, 3, 1}, {4, 200, 2}}, {}};
   Training grouped(many, config, false, groups);
   for (int i = 1; i <= 3; ++i) {
     for (auto* memory : {&one, &many}) (*memory)[0].whole().gradients.fill_(0.1 * i);

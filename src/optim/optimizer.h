@@ -17,11 +17,11 @@ namespace lmms::optim {
 
 /// Elements [offset, offset + length) of what this rank owns of a bucket that belong to a group: to
 /// an entry of OptimizerConfig::learning_rates, counted from 1.
-struct GroupStretch {
+struct GroupRange {
   int64_t offset = 0, length = 0;
   int32_t group = 0;
 
-  bool operator==(const GroupStretch&) const = default;
+  bool operator==(const GroupRange&) const = default;
 };
 
 /// Something an optimiser keeps for every element of the buckets. The name is that of its file in a
@@ -52,9 +52,9 @@ struct OptimizerSetup {
   std::span<parallel::Bucket> buckets;
   const OptimizerConfig& config;
   bool decay_everything = false;  ///< norms and biases decay too (compat: decay)
-  /// For each bucket the stretches that belong to a group, in order; whatever is in none belongs to
+  /// For each bucket the ranges that belong to a group, in order; whatever is in none belongs to
   /// group 0. Empty: no bucket has any.
-  std::span<const std::vector<GroupStretch>> groups = {};
+  std::span<const std::vector<GroupRange>> groups = {};
   uint64_t seed = 0;  ///< of random rounding
 };
 

@@ -1,5 +1,7 @@
 #include "plan/memory_adviser.h"
 
+#include <nlohmann/json.hpp>
+
 #include "core/format.h"
 #include "core/units.h"
 #include "plan/plan.h"
@@ -15,6 +17,24 @@ std::string sizes_text(const Fit& fit, int64_t budget) {
 }
 
 }  // namespace
+
+std::string text_of(const Choice& choice) {
+  nlohmann::json units = nlohmann::json::object();
+  for (const auto& [unit, keep] : choice.context.of_unit) units[unit] = static_cast<int>(keep);
+  return nlohmann::json{
+      {"keep", static_cast<int>(choice.context.keep)}, {"units", units}, {"notice", choice.notice}}
+      .dump();
+}
+
+Choice choice_from(const std::string& text, const nn::RunContext& before) {
+  const nlohmann::json json = nlohmann::json::parse(text);
+  Choice out{before, json.at("notice")};
+  out.context.keep = static_cast<nn::Keep>(json.at("keep").get<int>());
+  out.context.of_unit.clear();
+  for (const auto& [unit, keep] : json.at("units").items())
+    out.context.of_unit[unit] = static_cast<nn::Keep>(keep.get<int>());
+  return out;
+}
 
 MemoryAdviser::MemoryAdviser(PlannedRun run, c10::Device device)
     : run_(std::move(run)), device_(device) {

@@ -16,6 +16,10 @@ struct Choice {
   std::string notice;  ///< for the user; empty: nothing was to be chosen
 };
 
+/// A choice as text that another rank reads; kernels are the same on all, and stay as `before`.
+std::string text_of(const Choice& choice);
+Choice choice_from(const std::string& text, const nn::RunContext& before);
+
 class MemoryAdviser {
  public:
   /// To be made before the run takes memory.

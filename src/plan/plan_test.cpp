@@ -9,8 +9,9 @@
 #include <nlohmann/json.hpp>
 
 #include "core/error.h"
-#include "models/registry.h"
+#include "models/registry_testing.h"
 #include "optim/adamw.h"
+#include "plan/memory_adviser.h"
 #include "step/small_steps_testing.h"
 
 namespace lmms::plan {
@@ -38,6 +39,19 @@ PlannedRun run_of(const nlohmann::json& model, bool masters = true) {
 /// Images for a model that sees.
 int64_t images_for(const nlohmann::json& model) {
   return model.contains("vision_config") ? 8 : 0;
+}
+
+TEST(Choices, are_the_same_on_a_rank_that_reads_them) {
+  Choice choice;
+  choice.context.of_unit["model.layers.1"] = nn::Keep::inputs;
+  choice.notice = "less is kept";
+  nn::RunContext before{nn::Keep::everything, {{"model.root", nn::Keep::attention}}, {}};
+  before.kernels.loss = kernels::Form::plain;
+  const Choice read = choice_from(text_of(choice), before);
+  EXPECT_EQ(read.notice, choice.notice);
+  EXPECT_EQ(read.context.keep, choice.context.keep);
+  EXPECT_EQ(read.context.of_unit, choice.context.of_unit);
+  EXPECT_EQ(read.context.kernels, before.kernels) << "the rank's own";
 }
 
 TEST(Cards, are_found_by_name_and_cut_to_slices) {

@@ -71,7 +71,7 @@ std::string persistent_text(const step::NetworkSize& network) {
   for (const auto& [name, bytes] : {std::pair<const char*, int64_t>{"weights", network.weights},
                                     {"gradients", network.gradients},
                                     {"fp32 masters", network.masters},
-                                    {"optimiser states", network.moments},
+                                    {"optimiser states", network.optimizer_states},
                                     {"average (EMA)", network.averages}}) {
     if (bytes > 0) out += fmt::format("{}{} {}", out.empty() ? "" : ", ", name, size_text(bytes));
   }
@@ -153,7 +153,7 @@ nlohmann::json plan_json(const Plan& plan) {
        {{"weights", network.weights},
         {"gradients", network.gradients},
         {"masters", network.masters},
-        {"optimiser_states", network.moments},
+        {"optimiser_states", network.optimizer_states},
         {"averages", network.averages},
         {"activations_and_workspace", plan.fit.cost.peak_bytes - plan.fit.cost.persistent_bytes}}},
       {"recompute", plan.fit.recompute},

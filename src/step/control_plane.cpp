@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <stdexcept>
 
 #include "core/format.h"
 
@@ -21,6 +22,18 @@ Error ranks_differ(const std::string& what) {
   return {"", "the ranks have lost each other: " + what,
           "start all of them with the same program, config and data", Exit::failed};
 }
+
+/// True for as long as it lives.
+class SetWhile {
+ public:
+  explicit SetWhile(bool& flag) : flag_(flag) { flag_ = true; }
+  ~SetWhile() { flag_ = false; }
+  SetWhile(const SetWhile&) = delete;
+  SetWhile& operator=(const SetWhile&) = delete;
+
+ private:
+  bool& flag_;
+};
 
 }  // namespace
 
@@ -43,7 +56,13 @@ std::vector<std::string> ControlPlane::exchange(Question question, const std::st
   return answers;
 }
 
+void ControlPlane::refuse_inside_work() const {
+  if (working_)
+    throw std::logic_error("the ranks are asked inside work that is repeated on each of them");
+}
+
 ControlPlane::Next ControlPlane::before_step(bool stop, bool has_batch) {
+  refuse_inside_work();
   if (count() == 1) return stop ? Next::stop : has_batch ? Next::step : Next::end;
   const auto answers = exchange(Question::next, {stop ? 's' : '-', has_batch ? 'b' : '-'});
   const auto says = [&](size_t place, char letter) {
@@ -59,12 +78,14 @@ ControlPlane::Next ControlPlane::before_step(bool stop, bool has_batch) {
 }
 
 bool ControlPlane::any(bool here) {
+  refuse_inside_work();
   if (count() == 1) return here;
   const auto answers = exchange(Question::any, here ? "y" : "n");
   return std::find(answers.begin(), answers.end(), "y") != answers.end();
 }
 
 std::vector<double> ControlPlane::sums(std::span<const double> here) {
+  refuse_inside_work();
   std::vector<double> out(here.begin(), here.end());
   if (count() == 1) return out;
   const auto answers = exchange(
@@ -86,9 +107,11 @@ std::vector<double> ControlPlane::sums(std::span<const double> here) {
 
 void ControlPlane::until_memory_suffices(const std::function<void()>& work,
                                          const Retries& retries) {
+  refuse_inside_work();
   for (;;) {
     std::optional<std::string> cause;
     try {
+      const SetWhile working(working_);
       work();
     } catch (const c10::OutOfMemoryError& e) {
       cause = e.what_without_backtrace();

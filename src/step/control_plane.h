@@ -47,7 +47,9 @@ class ControlPlane {
   std::vector<double> sums(std::span<const double> here);
 
   /// Calls `work` until no rank throws c10::OutOfMemoryError, on all ranks as often as on the one
-  /// that needs it most. Where one is left without memory all ranks throw.
+  /// that needs it most. Where one is left without memory all ranks throw. `work` asks nothing
+  /// here: it may end anywhere on one rank alone, and a question inside it would meet another one
+  /// of the others. Every question throws std::logic_error while it runs.
   void until_memory_suffices(const std::function<void()>& work, const Retries& retries);
 
   /// The last word of a rank that fails: where the others ask next, they throw an Error that names
@@ -58,9 +60,11 @@ class ControlPlane {
   /// What kind of question is asked, so that ranks that have lost each other notice.
   enum class Question : char { next = 'n', any = 'a', sums = 's', memory = 'm' };
   std::vector<std::string> exchange(Question question, const std::string& answer);
+  void refuse_inside_work() const;
 
   Ranks& ranks_;
-  bool over_ = false;  // a rank has failed, and all know it
+  bool working_ = false;  // until_memory_suffices calls its work
+  bool over_ = false;     // a rank has failed, and all know it
 };
 
 }  // namespace lmms::step

@@ -4,7 +4,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <functional>
 #include <mutex>
+#include <stdexcept>
 
 #include "core/ranks_testing.h"
 
@@ -136,6 +138,34 @@ TEST(ControlPlane, finds_ranks_that_ask_different_questions) {
     });
   });
   for (const std::string& error : errors) EXPECT_THAT(error, HasSubstr("lost each other"));
+}
+
+TEST(ControlPlane, refuses_questions_inside_work_that_may_be_repeated) {
+  OneRank alone;
+  ControlPlane of_one(alone);
+  const double value = 1;
+  const std::vector<std::function<void()>> questions{
+      [&] { of_one.any(false); }, [&] { of_one.before_step(false, true); },
+      [&] {
+        of_one.sums({&value, 1});
+      },
+      [&] { of_one.until_memory_suffices([] {}, {}); }};
+  for (const auto& question : questions) {
+    EXPECT_THROW(of_one.until_memory_suffices(question, {}), std::logic_error);
+    EXPECT_NO_THROW(question()) << "the work is over";
+  }
+  const auto errors = on_all<std::string>([](ControlPlane& control) {
+    return failure_of(control, [&] {
+      control.until_memory_suffices(
+          [&] {
+            if (control.rank() == 1) control.any(false);
+          },
+          {});
+    });
+  });
+  EXPECT_THAT(errors[0], HasSubstr("rank 1: the ranks are asked inside work"));
+  EXPECT_THAT(errors[1], HasSubstr("the ranks are asked inside work"));
+  EXPECT_THAT(errors[2], HasSubstr("rank 1: the ranks are asked inside work"));
 }
 
 TEST(ControlPlane, adds_up_in_the_order_of_ranks) {

@@ -6,7 +6,7 @@
 #include <nlohmann/json.hpp>
 #include <vector>
 
-#include "models/registry.h"
+#include "models/registry_testing.h"
 
 namespace lmms::step {
 namespace {

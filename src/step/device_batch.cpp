@@ -1,6 +1,7 @@
 #include "step/device_batch.h"
 
 #include <algorithm>
+#include <limits>
 #include <vector>
 
 #include "core/error.h"
@@ -46,6 +47,11 @@ kernels::AttentionPlan attention_of(const data::Batch& batch, at::Device device)
 }
 
 }  // namespace
+
+int64_t id_limit(const models::Model& model) {
+  const models::LanguageModel* reads = model.language_model();
+  return reads != nullptr ? reads->vocab_size() : std::numeric_limits<int64_t>::max();
+}
 
 nn::Batch to_device(const data::Batch& batch, double denominator, int64_t vocab_size,
                     at::Device device) {

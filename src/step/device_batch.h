@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "data/batch.h"
+#include "models/model.h"
 #include "nn/batch.h"
 
 namespace lmms::step {
@@ -23,6 +24,10 @@ struct Supervised {
 /// `multiple` with the first positions that have none (as long as there are some), of weight 0. A
 /// batch without weights has none.
 Supervised supervised_of(const data::Batch& batch, double denominator, int64_t multiple);
+
+/// What ids and targets must be below: the vocabulary; no limit for a model without a language
+/// head.
+int64_t id_limit(const models::Model& model);
 
 /// Copies a micro-step to the device (from pinned memory, without waiting, on a GPU). Every weight
 /// is divided by `denominator`. Throws Error if an id or target is outside [0, vocab_size): the

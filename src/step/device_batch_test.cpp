@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include "core/error.h"
+#include "data/collate.h"
 
 namespace lmms::step {
 namespace {
@@ -91,6 +92,23 @@ TEST(DeviceBatch, plans_attention_from_modes_and_samples_of_segments) {
   EXPECT_EQ(plan.segments[0], (kernels::AttentionSegment{3, 3, AttentionMode::full, 0, 0}));
   EXPECT_EQ(plan.segments[1], (kernels::AttentionSegment{2, 2, AttentionMode::causal, 0, 1}));
   EXPECT_FALSE(plan.uniform);
+}
+
+// A plan of several modes has no fused kernel.
+TEST(DeviceBatch, is_padded_in_the_mode_of_its_segments) {
+  for (const AttentionMode mode :
+       {AttentionMode::causal, AttentionMode::full, AttentionMode::noise}) {
+    data::Sample sample;
+    sample.text.input_ids = {1, 2, 3};
+    sample.text.labels = {1, 1, 1};
+    sample.segments = {{.length = 3, .mode = mode}};
+    const data::RowSamples row{std::make_shared<const data::Sample>(sample)};
+    const data::Batch batch = data::collate({&row, 1}, /*pad_multiple=*/8, /*pad_id=*/0);
+    const kernels::AttentionPlan plan = to_device(batch, 1.0, 10, at::kCPU).attention;
+    EXPECT_EQ(plan.lengths, (std::vector<int64_t>{3, 5}));
+    EXPECT_TRUE(plan.uniform);
+    EXPECT_EQ(plan.causal, mode == AttentionMode::causal);
+  }
 }
 
 TEST(DeviceBatch, without_tokens_is_empty_and_no_error) {

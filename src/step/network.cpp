@@ -67,7 +67,7 @@ Network make_network(std::unique_ptr<models::Model> model, const NetworkOptions&
   network.optimizer = options.make_optimizer({.buckets = network.memory.buckets,
                                               .config = options.optimizer,
                                               .decay_everything = options.decay_everything,
-                                              .groups = groups.stretches,
+                                              .groups = groups.ranges,
                                               .seed = options.seed});
   if (options.ema.ema_enabled)
     network.ema = make_ema(network, options.ema, options.where.ema_param_filter);

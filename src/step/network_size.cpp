@@ -54,7 +54,8 @@ NetworkSize network_size(const nn::ParamTable& params, const NetworkOptions& opt
     if (!p.trainable) continue;
     out.masters += masters ? n * kFloat : 0;
     out.gradients += n * gradient;
-    out.moments += 2 * n * state;
+    // the two moments of AdamW, the only optimiser there is: asking one takes buckets
+    out.optimizer_states += 2 * n * state;
   }
   if (options.ema.ema_enabled) add_averages(params, options.ema.ema_param_filter, out);
   return out;

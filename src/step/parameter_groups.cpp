@@ -50,8 +50,9 @@ std::vector<PartRange> ranges_of(const nn::Param& param, int64_t padded) {
     for (const parallel::Range& run : parallel::inner_ranges(part.regions))
       runs.push_back({run, &part});
   }
-  std::sort(runs.begin(), runs.end(),
-            [](const PartRange& a, const PartRange& b) { return a.range.offset < b.range.offset; });
+  std::stable_sort(runs.begin(), runs.end(), [](const PartRange& a, const PartRange& b) {
+    return a.range.offset < b.range.offset;
+  });
   std::vector<PartRange> out;
   for (const PartRange& run : runs) {
     if (!out.empty() && out.back().part == run.part) continue;  // it ends where the next begins
@@ -77,7 +78,7 @@ std::vector<TrainedPart> trained_parts(const nn::ParamTable& params,
       if (held.length > 0) out.push_back({place.bucket, held, p.part});
     }
   }
-  std::sort(out.begin(), out.end(), [](const TrainedPart& a, const TrainedPart& b) {
+  std::stable_sort(out.begin(), out.end(), [](const TrainedPart& a, const TrainedPart& b) {
     return std::tie(a.bucket, a.range.offset) < std::tie(b.bucket, b.range.offset);
   });
   return out;
@@ -121,11 +122,11 @@ ParameterGroups parameter_groups(const nn::ParamTable& params, const nn::ModelMe
       out.groups[group].elements += part.elements();
     }
   }
-  out.stretches.resize(memory.buckets.size());
+  out.ranges.resize(memory.buckets.size());
   for (const TrainedPart& p : trained_parts(params, memory)) {
     const auto group = static_cast<int32_t>(group_of.at(p.part));
     if (group == 0) continue;
-    auto& list = out.stretches[p.bucket];
+    auto& list = out.ranges[p.bucket];
     if (!list.empty() && list.back().group == group &&
         list.back().offset + list.back().length == p.range.offset) {
       list.back().length += p.range.length;

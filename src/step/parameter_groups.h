@@ -7,7 +7,8 @@
 
 #include "nn/memory.h"
 #include "nn/param.h"
-#include "optim/adamw.h"
+#include "optim/config.h"
+#include "optim/optimizer.h"
 
 namespace lmms::step {
 
@@ -38,7 +39,7 @@ struct ParameterGroup {
 
 struct ParameterGroups {
   std::vector<ParameterGroup> groups;  ///< what no entry names, then the entries in order
-  std::vector<std::vector<optim::GroupStretch>> stretches;  ///< of local(), by bucket
+  std::vector<std::vector<optim::GroupRange>> ranges;  ///< of local(), by bucket
 };
 
 /// Gives every trained tensor to the first entry that fits it. Throws Error, with `where`, for an

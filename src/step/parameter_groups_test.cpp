@@ -54,23 +54,23 @@ TEST(ParameterGroups, give_a_weight_to_the_first_entry_that_fits) {
   EXPECT_EQ(out.groups[2].learning_rate, 1e-3);
   EXPECT_EQ(out.groups[2].weight_decay, 0.0);
   const int64_t gap = parallel::kAlignment;  // the matrix with the gap behind it, then the norm
-  EXPECT_EQ(out.stretches[0], (std::vector<optim::GroupStretch>{{0, gap, 2}, {gap, gap, 1}}));
-  EXPECT_TRUE(out.stretches[1].empty());
+  EXPECT_EQ(out.ranges[0], (std::vector<optim::GroupRange>{{0, gap, 2}, {gap, gap, 1}}));
+  EXPECT_TRUE(out.ranges[1].empty());
 }
 
 TEST(ParameterGroups, reach_into_a_matrix_that_stacks_several_tensors) {
   const ParameterGroups out = Structure().groups({{"visual.k", 1e-6, std::nullopt}});
   EXPECT_EQ(out.groups[1].elements, 8);
-  EXPECT_EQ(out.stretches[0], (std::vector<optim::GroupStretch>{{16, 8, 1}}));
+  EXPECT_EQ(out.ranges[0], (std::vector<optim::GroupRange>{{16, 8, 1}}));
 }
 
-// The group of every element of the buckets; 0: in no stretch.
+// The group of every element of the buckets; 0: in no range.
 std::vector<std::vector<int32_t>> by_element(const ParameterGroups& groups,
                                              const nn::ModelMemory& memory) {
   std::vector<std::vector<int32_t>> out;
   for (size_t b = 0; b < memory.buckets.size(); ++b) {
     auto& list = out.emplace_back(static_cast<size_t>(memory.buckets[b].local().length), 0);
-    for (const optim::GroupStretch& s : groups.stretches[b]) {
+    for (const optim::GroupRange& s : groups.ranges[b]) {
       for (int64_t i = s.offset; i < s.offset + s.length; ++i) {
         EXPECT_EQ(list.at(static_cast<size_t>(i)), 0);
         list.at(static_cast<size_t>(i)) = s.group;

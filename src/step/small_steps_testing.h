@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "data/loader.h"
-#include "models/registry.h"
+#include "models/registry_testing.h"
 #include "optim/adamw.h"
 #include "step/step.h"
 

@@ -1,6 +1,9 @@
 #include "step/state_files.h"
 
+#include <c10/util/Exception.h>
+
 #include <nlohmann/json.hpp>
+#include <set>
 
 #include "checkpoint/hf_folder.h"
 #include "checkpoint/hf_write.h"
@@ -14,14 +17,11 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// Components of resume/.
-constexpr const char* kRun = "run";
+// Components of resume/, beside kRunValue and the optimisers' states.
 constexpr const char* kNetworks = "networks";
 constexpr const char* kMasters = "masters";
 constexpr const char* kFrozen = "frozen";
 constexpr const char* kEma = "ema";
-// The folder of the averaged model, inside that of the weights.
-constexpr const char* kEmaFolder = "ema";
 
 std::string component(const Network& network, const std::string& name) {
   return network.saved_in.empty() ? name : network.name + "-" + name;
@@ -36,26 +36,56 @@ bool holds(const checkpoint::Checkpoint& from, const std::string& component) {
   return fs::exists(from.path / checkpoint::kResumeFolder / (component + ".safetensors"));
 }
 
+void check_names(const TrainState& state) {
+  std::set<std::string> folders{kEmaFolder, checkpoint::kResumeFolder};
+  std::set<std::string> components{kRunValue, kNetworks};
+  for (const Network& network : state.networks) {
+    TORCH_INTERNAL_ASSERT(network.saved_in.empty() == (&network == &state.main()), "network '",
+                          network.name, "' is saved in '", network.saved_in,
+                          "'; the checkpoint itself is the first one's");
+    TORCH_INTERNAL_ASSERT(folders.insert(network.saved_in).second, "network '", network.name,
+                          "' is saved in '", network.saved_in, "', which is taken");
+    std::vector<std::string> names{kMasters, kFrozen, kEma};
+    for (const optim::OptimizerState& s : network.optimizer->states()) names.push_back(s.name);
+    for (const std::string& name : names) {
+      TORCH_INTERNAL_ASSERT(components.insert(component(network, name)).second, "network '",
+                            network.name, "' keeps two states named '", component(network, name),
+                            "'");
+    }
+  }
+}
+
 /// Of a network but the first.
 nlohmann::json values_of(const Network& network) {
+  TORCH_INTERNAL_ASSERT(network.schedule, "network '", network.name, "' has no schedule");
   const kernels::StepControl control = network.decision->control();
-  const auto schedule = network.schedule ? network.schedule->state() : std::nullopt;
+  const auto schedule = network.schedule->state();
   return {{"applied_updates", control.applied},
           {"skipped_in_a_row", control.skipped_in_a_row},
           {"metric_schedule", schedule ? optim::to_json(*schedule) : nlohmann::json()}};
 }
 
 void set_values(Network& network, const nlohmann::json& values) {
+  TORCH_INTERNAL_ASSERT(network.schedule, "network '", network.name,
+                        "' is restored before its schedule is made");
   network.decision->set_counters(values.at("applied_updates"), values.at("skipped_in_a_row"));
   const nlohmann::json& schedule = values.at("metric_schedule");
-  if (network.schedule && !schedule.is_null())
-    network.schedule->restore(optim::metric_schedule_from(schedule));
+  if (!schedule.is_null()) network.schedule->restore(optim::metric_schedule_from(schedule));
 }
 
 }  // namespace
 
+std::vector<std::string> model_folders(std::span<const std::string> saved_in) {
+  std::vector<std::string> out(saved_in.begin(), saved_in.end());
+  for (const std::string& folder : saved_in)
+    out.push_back((fs::path(folder) / kEmaFolder).string());
+  return out;
+}
+
 StateFiles::StateFiles(TrainState& state, FileOptions options)
-    : state_(state), options_(std::move(options)) {}
+    : state_(state), options_(std::move(options)) {
+  check_names(state);
+}
 
 bool StateFiles::files_hold_masters(const Network& network) const {
   if (options_.saved_as == at::kFloat) return true;
@@ -116,7 +146,7 @@ void StateFiles::register_network(checkpoint::ResumeState& out, Network& network
 
 void StateFiles::register_values(checkpoint::ResumeState& out, const nlohmann::json& run) const {
   out.add_value(
-      kRun, [&run] { return run; }, [](const nlohmann::json&) {});
+      kRunValue, [&run] { return run; }, [](const nlohmann::json&) {});
   if (state_.networks.size() < 2) return;
   out.add_value(
       kNetworks,
@@ -154,7 +184,8 @@ checkpoint::FileSums StateFiles::write_model(const fs::path& folder, const Netwo
           models::first_not_finite(params, network.memory, weights, options_.saved_as)) {
     const bool half = options_.saved_as == at::kHalf;
     throw Error(options_.output.string(),
-                fmt::format("{} holds a NaN or an infinity{}: the model is not saved", *name,
+                fmt::format("{}{} holds a NaN or an infinity{}: the model is not saved",
+                            state_.message_prefix(network), *name,
                             half ? ", or a number beyond float16" : ""),
                 half ? "take another trainer_args.save_dtype"
                      : "go on from the last checkpoint with a lower trainer_args.learning_rate",

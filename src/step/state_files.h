@@ -8,7 +8,9 @@
 #include <functional>
 #include <memory>
 #include <nlohmann/json_fwd.hpp>
+#include <span>
 #include <string>
+#include <vector>
 
 #include "checkpoint/checkpoint_dir.h"
 #include "checkpoint/resume.h"
@@ -18,6 +20,15 @@
 
 namespace lmms::step {
 
+/// The component of resume/ that keeps a run's own value (StateFiles::write).
+inline constexpr const char* kRunValue = "run";
+/// The folder of an averaged model, inside that of the weights.
+inline constexpr const char* kEmaFolder = "ema";
+
+/// Where the models of networks with these `saved_in` (Network) stand in a checkpoint or an output
+/// folder, relative to it: weights, then averages.
+std::vector<std::string> model_folders(std::span<const std::string> saved_in);
+
 struct FileOptions {
   std::filesystem::path output;                       ///< of the run: gets the models of its end
   c10::ScalarType saved_as = c10::ScalarType::Float;  ///< of the models' weights
@@ -26,19 +37,21 @@ struct FileOptions {
   bool begin_with_average = false;  ///< after a restore the averages are the weights
 };
 
-/// A model's own files are those of its network's folder (Network::saved_in); its average stands in
-/// `ema` inside that. State under resume/ is called by its component: "first_moment"; of a network
-/// with a folder of its own "NAME-first_moment".
+/// A model's own files are those of its network's folder (Network::saved_in: of the first network
+/// alone it is empty); its average stands in kEmaFolder inside that. State under resume/ is called
+/// by its component: "first_moment"; of a network with a folder of its own "NAME-first_moment".
 class StateFiles {
  public:
-  /// `state` must outlive it.
+  /// `state` must outlive it. No two networks, and no two of what they keep, may have one name in
+  /// files.
   StateFiles(TrainState& state, FileOptions options);
 
   /// Writes models, averages and resume state after `step` into a checkpoint that is being made.
   /// `run`: a value to keep under "run". Throws Error, also for weights that are not finite.
   void write(checkpoint::PendingCheckpoint& to, int64_t step, const nlohmann::json& run) const;
   /// Fills weights, masters, states of optimisers, averages, and the counters and schedules of all
-  /// networks but the first, whose own are of the run. Throws Error for files that do not fit.
+  /// networks but the first, whose own are of the run: their schedules must have been made. Throws
+  /// Error for files that do not fit.
   void restore(const checkpoint::Checkpoint& from);
   /// Writes the models after the last step, and their averages, into the output folder itself.
   void publish(int64_t step) const;

@@ -29,7 +29,8 @@ class StepRunner {
 std::unique_ptr<StepRunner> plain_runner();
 
 /// Calls its argument, and calls it again where it throws what another try may not. Until its
-/// update a phase changes nothing but gradients and values, which every try sets to zero first.
+/// update a phase changes nothing but gradients and values, which every try sets to zero first, and
+/// the fault (kernels::StepFault), which stays once it is set.
 using Attempts = std::function<void(const std::function<void()>& attempt)>;
 
 /// Gradients to zero, the runner, the update of the phase's network with one learning rate a group,

@@ -1,7 +1,5 @@
 #include "step/step_work.h"
 
-#include <limits>
-
 #include "kernels/device.h"
 #include "step/device_batch.h"
 
@@ -11,8 +9,7 @@ StepWork step_work(const data::StepBatch& batch, const models::Model& model,
                    const objectives::Objective& objective, c10::Device device, int ranks) {
   const std::vector<std::vector<double>> denominators =
       objectives::denominators_of(objective, batch, ranks);
-  const models::LanguageModel* reads = model.language_model();
-  const int64_t ids = reads ? reads->vocab_size() : std::numeric_limits<int64_t>::max();
+  const int64_t ids = id_limit(model);
   StepWork out;
   for (size_t i = 0; i < batch.micro_steps.size(); ++i) {
     const data::Batch& micro = batch.micro_steps[i];

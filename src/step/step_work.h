@@ -13,7 +13,7 @@ namespace lmms::step {
 
 struct StepWork {
   std::vector<MicroStep> micro_steps;       ///< those with something to train
-  double flops = 0, lmms_engine_flops = 0;  ///< models::Model counts them
+  double flops = 0, lmms_engine_flops = 0;  ///< of this rank; models::Model counts them
 };
 
 /// Moves the micro-steps to the device, or gives them shapes on the meta device. On a GPU they are

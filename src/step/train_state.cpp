@@ -10,6 +10,10 @@ size_t TrainState::index_of(std::string_view name) const {
   TORCH_INTERNAL_ASSERT(false, "no network '", name, "'");
 }
 
+std::string TrainState::message_prefix(const Network& network) const {
+  return networks.size() > 1 ? network.name + ": " : "";
+}
+
 std::vector<objectives::NamedModel> TrainState::models() const {
   std::vector<objectives::NamedModel> out;
   for (const Network& network : networks) out.push_back({network.name, network.model.get()});

@@ -1,6 +1,8 @@
 #pragma once
-/// All that is trained. Setup, plan, checkpoints and the loop walk the list.
+/// All networks that are trained. Plan, checkpoints and the loop walk the list; setup makes the
+/// first, the only one that a config describes.
 #include <cstddef>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -17,6 +19,8 @@ struct TrainState {
   /// By name; a name that is not there is our own mistake.
   Network& at(std::string_view name) { return networks[index_of(name)]; }
   size_t index_of(std::string_view name) const;
+  /// Which network a message is about: "NAME: ", or nothing where there is one alone.
+  std::string message_prefix(const Network& network) const;
   /// As objectives see them.
   std::vector<objectives::NamedModel> models() const;
 };

@@ -1,7 +1,11 @@
 // A generator and a discriminator of one matrix each: what phases, terms, draws and files of
 // several networks must be able to do.
 #include <ATen/TensorOperators.h>
+#include <ATen/ops/ones.h>
+#include <ATen/ops/ones_like.h>
 #include <ATen/ops/relu.h>
+#include <ATen/ops/zeros_like.h>
+#include <c10/util/Exception.h>
 #include <gtest/gtest.h>
 #include <unistd.h>
 
@@ -152,7 +156,38 @@ data::Loader loader_of(const objectives::Objective& objective, int64_t rows_per_
   return {std::move(records), std::make_shared<Numbers>(), options};
 }
 
-TrainState two_networks(at::ScalarType dtype) {
+/// SGD with momentum: one number for each weight.
+class Momentum final : public optim::Optimizer {
+ public:
+  explicit Momentum(const optim::OptimizerSetup& setup) : buckets_(setup.buckets) {
+    for (const parallel::Bucket& bucket : buckets_)
+      momentum_.push_back(at::zeros_like(bucket.local().exact()));
+  }
+  const char* name() const override { return "Momentum"; }
+  void update(const optim::StepDecision& decision, std::span<const double> learning_rates,
+              kernels::GradientSlots) override {
+    const kernels::StepControl control = decision.control();
+    if (control.skip != 0) return;
+    for (size_t b = 0; b < buckets_.size(); ++b) {
+      const parallel::Local& local = buckets_[b].local();
+      momentum_[b].mul_(0.9).add_(local.gradients, control.clip);
+      local.exact().sub_(momentum_[b], learning_rates.front());
+      if (local.masters.defined()) local.weights.copy_(local.masters);
+    }
+  }
+  std::vector<optim::OptimizerState> states() const override { return {{"momentum", momentum_}}; }
+
+ private:
+  std::span<parallel::Bucket> buckets_;
+  std::vector<at::Tensor> momentum_;
+};
+
+std::unique_ptr<optim::Optimizer> make_momentum(const optim::OptimizerSetup& setup) {
+  return std::make_unique<Momentum>(setup);
+}
+
+TrainState two_networks(at::ScalarType dtype,
+                        optim::OptimizerFactory of_the_judge = optim::make_adamw) {
   TrainState state;
   NetworkOptions options;
   options.name = objectives::kMainNetwork;
@@ -164,6 +199,7 @@ TrainState two_networks(at::ScalarType dtype) {
   state.networks.push_back(
       make_network(std::make_unique<Matrix>("generator", kValues), options, {}));
   options.name = options.saved_in = kDiscriminator;
+  options.make_optimizer = of_the_judge;
   options.ema.ema_enabled = false;
   state.networks.push_back(make_network(std::make_unique<Matrix>("judge", 1), options, {}));
   for (Network& network : state.networks)
@@ -237,6 +273,34 @@ TEST(TwoNetworks, take_turns_and_both_learn) {
   }
 }
 
+TEST(TwoNetworks, add_no_gradient_where_only_that_of_what_lies_between_is_asked_for) {
+  const TrainState state = two_networks(at::kFloat);
+  for (const Network& network : state.networks)
+    for (const parallel::Bucket& bucket : network.memory.buckets)
+      bucket.whole().gradients.fill_(1);  // of micro-steps before this one
+  const auto& generator = dynamic_cast<const Matrix&>(*state.networks[0].model);
+  const auto& judge = dynamic_cast<const Matrix&>(*state.networks[1].model);
+  const std::vector<objectives::NamedModel> models = state.models();
+  const nn::Batch batch;
+  const nn::RunContext run;
+  objectives::StepValues values;
+  objectives::StepContext context({.models = models, .batch = batch, .run = run}, values);
+
+  const at::Tensor hidden = generator(at::ones({2, kValues}), run);
+  const at::Tensor loss = judge(hidden, run).sum();
+  const std::vector<at::Tensor> of{hidden};
+  const std::vector<at::Tensor> gradients = context.grad_of(loss, of);
+  const at::Tensor& weight = judge.params().all()[0].leaf();
+  ASSERT_EQ(gradients.size(), 1u);
+  EXPECT_TRUE(gradients[0].equal(weight.detach().expand({2, kValues})));
+  for (const Network& network : state.networks) {
+    for (const nn::Param& param : network.model->params().all())
+      EXPECT_TRUE(param.leaf().grad().equal(at::ones_like(param.leaf()))) << param.name;
+  }
+  context.backward(loss);
+  EXPECT_TRUE(weight.grad().allclose(hidden.detach().sum(0, /*keepdim=*/true) + 1));
+}
+
 TEST(TwoNetworks, of_many_micro_steps_equal_those_of_one_large_batch) {
   const Adversarial objective;
   TrainState large = two_networks(at::kFloat), small = two_networks(at::kFloat);
@@ -275,17 +339,17 @@ class FolderOfRun : public testing::Test {
     fs::create_directories(folder_);
   }
   ~FolderOfRun() override { fs::remove_all(folder_); }
-  fs::path folder_;
-};
 
-TEST_F(FolderOfRun, of_two_networks_goes_on_to_the_bit) {
-  const Adversarial objective;
-  for (const at::ScalarType dtype : {at::kFloat, at::kBFloat16}) {
-    TrainState whole = two_networks(dtype);
+  /// 8 steps at once, and 3 and 5 of them with a checkpoint between, which has these files of the
+  /// optimisers: the same bits.
+  void expect_to_go_on(at::ScalarType dtype, optim::OptimizerFactory of_the_judge,
+                       const std::vector<std::string>& optimizer_files) {
+    const Adversarial objective;
+    TrainState whole = two_networks(dtype, of_the_judge);
     data::Loader loader = loader_of(objective, 2);
     train(whole, objective, loader, 8);
 
-    TrainState first = two_networks(dtype);
+    TrainState first = two_networks(dtype, of_the_judge);
     data::Loader begun = loader_of(objective, 2);
     const std::string at = train(first, objective, begun, 3).loader;
     StateFiles files(first, {.output = folder_, .saved_as = dtype});
@@ -293,14 +357,15 @@ TEST_F(FolderOfRun, of_two_networks_goes_on_to_the_bit) {
     files.write(pending, 3, {{"loader", at}});
     const checkpoint::Checkpoint saved = pending.commit();
     for (const char* file :
-         {"model.safetensors", "ema/model.safetensors", "discriminator/model.safetensors",
-          "resume/first_moment.safetensors", "resume/discriminator-second_moment.safetensors"})
+         {"model.safetensors", "ema/model.safetensors", "discriminator/model.safetensors"})
       EXPECT_TRUE(fs::exists(saved.path / file)) << file;
+    for (const std::string& file : optimizer_files)
+      EXPECT_TRUE(fs::exists(saved.path / "resume" / (file + ".safetensors"))) << file;
     std::ifstream values(saved.path / "resume/state.json");
     EXPECT_EQ(nlohmann::json::parse(values).at("networks").at(kDiscriminator).at("applied_updates"),
               3);
 
-    TrainState second = two_networks(dtype);
+    TrainState second = two_networks(dtype, of_the_judge);
     StateFiles(second, {.output = folder_, .saved_as = dtype}).restore(saved);
     second.main().decision->set_counters(3, 0);  // the run keeps those of its first network
     EXPECT_EQ(second.at(kDiscriminator).decision->control().applied, 3);
@@ -310,7 +375,51 @@ TEST_F(FolderOfRun, of_two_networks_goes_on_to_the_bit) {
     const auto a = tensors_of(whole), b = tensors_of(second);
     ASSERT_EQ(a.size(), b.size());
     for (size_t i = 0; i < a.size(); ++i) EXPECT_TRUE(a[i].equal(b[i])) << i;
+
+    TrainState early = two_networks(dtype, of_the_judge);
+    early.at(kDiscriminator).schedule.reset();
+    EXPECT_THROW(StateFiles(early, {.output = folder_, .saved_as = dtype}).restore(saved),
+                 c10::Error)
+        << "there is no schedule to take its state";
   }
+
+  fs::path folder_;
+};
+
+TEST_F(FolderOfRun, of_two_networks_goes_on_to_the_bit) {
+  for (const at::ScalarType dtype : {at::kFloat, at::kBFloat16}) {
+    expect_to_go_on(dtype, optim::make_adamw,
+                    {"first_moment", "second_moment", "discriminator-first_moment",
+                     "discriminator-second_moment"});
+  }
+}
+
+TEST_F(FolderOfRun, whose_optimisers_keep_different_states_goes_on_to_the_bit) {
+  expect_to_go_on(at::kBFloat16, make_momentum,
+                  {"first_moment", "second_moment", "discriminator-momentum"});
+}
+
+TEST_F(FolderOfRun, has_a_place_of_its_own_for_every_network) {
+  EXPECT_EQ(model_folders(std::vector<std::string>{"", kDiscriminator}),
+            (std::vector<std::string>{"", kDiscriminator, "ema", "discriminator/ema"}));
+  for (const char* taken : {"", kEmaFolder, "resume"}) {
+    TrainState state = two_networks(at::kFloat);
+    state.at(kDiscriminator).saved_in = taken;
+    EXPECT_THROW(StateFiles(state, {.output = folder_}), c10::Error) << taken;
+  }
+}
+
+TEST_F(FolderOfRun, refuses_an_optimiser_whose_state_is_named_as_another_one) {
+  class Masters final : public optim::Optimizer {
+   public:
+    const char* name() const override { return "Masters"; }
+    void update(const optim::StepDecision&, std::span<const double>,
+                kernels::GradientSlots) override {}
+    std::vector<optim::OptimizerState> states() const override { return {{"masters", {}}}; }
+  };
+  TrainState state = two_networks(at::kFloat);
+  state.main().optimizer = std::make_unique<Masters>();
+  EXPECT_THROW(StateFiles(state, {.output = folder_}), c10::Error);
 }
 
 }  // namespace

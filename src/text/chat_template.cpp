@@ -53,6 +53,21 @@ void trim(std::vector<ChatPart>& parts) {
   }
 }
 
+/// Every <|TOKEN|> in what a layout writes around turns, `start` and `end` first.
+std::vector<std::string> special_tokens_of(const TurnLayout& layout) {
+  std::vector<std::string> tokens{layout.start, layout.end};
+  for (const std::string* written :
+       {&layout.before_all, &layout.behind_role, &layout.behind_turn, &layout.answer_header}) {
+    for (size_t begin = written->find("<|"); begin != std::string::npos;) {
+      const size_t end = written->find("|>", begin);
+      if (end == std::string::npos) break;
+      tokens.push_back(written->substr(begin, end + 2 - begin));
+      begin = written->find("<|", end + 2);
+    }
+  }
+  return tokens;
+}
+
 }  // namespace
 
 /// A rendered message. Places are byte offsets in `text`.
@@ -100,16 +115,15 @@ Result<ChatTemplate> ChatTemplate::create(Tokenizer tokenizer, ChatOptions optio
   ChatTemplate chat(std::move(tokenizer), std::move(options));
   const std::vector<AddedToken>& added = chat.tokenizer_.added_tokens();
   const TurnLayout& layout = chat.options_.layout;
-  for (const std::string& marker : {layout.start, layout.end}) {
+  for (const std::string& marker : special_tokens_of(layout)) {
     const auto token = std::ranges::find(added, marker, &AddedToken::content);
     if (token == added.end()) {
-      const bool is_chatml = layout.start == TurnLayout{}.start;
       const bool has_llama3 = chat.tokenizer_.id("<|start_header_id|>").has_value();
       return Fault{
           "",
           fmt::format("the tokenizer has no added token '{}', which the chat layout needs", marker),
-          !is_chatml   ? "use a checkpoint that has it, or another processor_type"
-          : has_llama3 ? "it has those of Llama 3: processor_type: llama3"
+          !layout.is_chatml() ? "use a checkpoint that has it, or another processor_type"
+          : has_llama3        ? "it has those of Llama 3: processor_type: llama3"
                        : "use a checkpoint with the ChatML tokens (Qwen2, Qwen2.5, Qwen3), or "
                          "processor_type: pure_text"};
     }
@@ -126,6 +140,13 @@ Result<ChatTemplate> ChatTemplate::create(Tokenizer tokenizer, ChatOptions optio
 
 Result<ChatTemplate::Turn> ChatTemplate::render(const ChatMessage& message,
                                                 const std::string& where) const {
+  if (!message.role.empty() && message.role == options_.layout.result_role) {
+    return Fault{where,
+                 fmt::format("a turn of role '{}', the result of a tool: not built yet in this "
+                             "layout of chats",
+                             message.role),
+                 "leave such chats out, or write the result as text in a turn of the user"};
+  }
   Turn turn;
   turn.text = fmt::format("{}{}{}", options_.layout.start, valid_utf8(message.role),
                           options_.layout.behind_role);
@@ -278,23 +299,25 @@ Result<LabelledIds> ChatTemplate::encode(std::span<const ChatMessage> turns,
     if (options_.labels == LabelForm::lmms_engine) relabel(message, first, out);
     return std::nullopt;
   };
-  if (layout.default_system && turns[0].role != "system") {
-    const ChatMessage system{
-        "system", {ChatPart{PartKind::text, layout.system_preface + *layout.default_system}}};
-    if (auto fault = add(system, "the default system turn")) return *fault;
-  }
-  for (size_t i = 0; i < turns.size(); ++i) {
-    const std::string where = fmt::format("messages[{}]", messages.empty() ? i : messages[i]);
-    const bool prefaced = i == 0 && turns[0].role == "system" && !layout.system_preface.empty();
-    if (!layout.trims_texts && !prefaced) {
-      if (auto fault = add(turns[i], where)) return *fault;
-      continue;
-    }
-    ChatMessage turn = turns[i];
+  // `opens`: a turn that begins the conversation, given or the layout's own.
+  const auto add_in_layout = [&](const ChatMessage& message, bool opens,
+                                 const std::string& where) -> std::optional<Fault> {
+    const bool prefaced = opens && message.role == "system" && !layout.system_preface.empty();
+    if (!layout.trims_texts && !prefaced) return add(message, where);
+    ChatMessage turn = message;
     if (layout.trims_texts) trim(turn.parts);
     if (prefaced)
       turn.parts.insert(turn.parts.begin(), ChatPart{PartKind::text, layout.system_preface});
-    if (auto fault = add(turn, where)) return *fault;
+    return add(turn, where);
+  };
+  if (layout.default_system && turns[0].role != "system") {
+    const ChatMessage system{"system", {ChatPart{PartKind::text, *layout.default_system}}};
+    if (auto fault = add_in_layout(system, /*opens=*/true, "the default system turn"))
+      return *fault;
+  }
+  for (size_t i = 0; i < turns.size(); ++i) {
+    const std::string where = fmt::format("messages[{}]", messages.empty() ? i : messages[i]);
+    if (auto fault = add_in_layout(turns[i], /*opens=*/i == 0, where)) return *fault;
   }
   return out;
 }

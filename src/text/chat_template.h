@@ -44,8 +44,11 @@ struct TurnLayout {
   size_t header_tokens = 3;      ///< from `start` to behind_role, of a role of one token
   std::string before_all{};      ///< the first turn
   std::string system_preface{};  ///< before the text of a system turn that is the first
-  bool trims_texts = false;      ///< without the white space at both ends of a turn
-  std::string before_text{};     ///< of every text part
+  /// Of the turns that hold results of tools, where they are not laid out: such a turn is a fault;
+  /// empty: an ordinary role.
+  std::string result_role{};
+  bool trims_texts = false;   ///< without the white space at both ends of a turn
+  std::string before_text{};  ///< of every text part
   std::string behind_medium = "\n";
   bool media_first = false;  ///< the caller brings images, then videos, then texts
   /// Text of the system turn that a conversation without one gets in front; nullopt: none. No
@@ -56,6 +59,9 @@ struct TurnLayout {
   PadTokens image{"<|image_pad|>", "<|vision_start|>", "<|vision_end|>"};
   PadTokens video{"<|video_pad|>", "<|vision_start|>", "<|vision_end|>"};
   PadTokens audio{"<|AUDIO|>", "", ""};
+
+  /// Whether turns have the frames of ChatML, as all of Qwen's do: <|im_start|> and <|im_end|>.
+  bool is_chatml() const { return start == TurnLayout{}.start; }
 };
 
 /// Which tokens are targets.
@@ -87,7 +93,8 @@ struct ChatOptions {
 
 class ChatTemplate {
  public:
-  /// Faults if the vocabulary lacks the layout's `start` or `end` as added tokens.
+  /// Faults if the vocabulary lacks, as added tokens, the layout's `start` or `end` or another
+  /// <|TOKEN|> that it writes around turns.
   static Result<ChatTemplate> create(Tokenizer tokenizer, ChatOptions options = {});
 
   /// A conversation of at least one message. Thread-safe. Faults name "messages[i].parts[k]".
@@ -125,6 +132,7 @@ class ChatTemplate {
 
 /// Plain text for pretraining (processor pure_text), with what the tokenizer's file puts around a
 /// text (Llama's <|begin_of_text|>): every token is a target. The Python project appends no EOS.
+/// Throws Error if the tokenizer names none to append, and as Tokenizer::before_text() does.
 LabelledIds encode_plain_text(const Tokenizer& tokenizer, std::string_view text, bool append_eos,
                               Tokenizer::Scratch& scratch);
 

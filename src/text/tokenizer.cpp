@@ -50,7 +50,8 @@ TokenizerParts::TokenizerParts(TokenizerSpec spec, TokenizerConfig from_config)
       bpe(words_of(written, ids), bounded(std::move(spec.merges), spec.where), spec.bpe),
       config(std::move(from_config)),
       before_text(std::move(spec.before_text)),
-      behind_text(std::move(spec.behind_text)) {
+      behind_text(std::move(spec.behind_text)),
+      post_processor_fault(std::move(spec.post_processor_fault)) {
   for (uint32_t i = 0; i < ids.size(); ++i) {
     if (static_cast<size_t>(ids[i]) < has_token.size() && has_token[static_cast<size_t>(ids[i])]) {
       throw Error(spec.where,
@@ -248,10 +249,12 @@ std::optional<int32_t> Tokenizer::role(std::string_view name) const {
 }
 
 const std::vector<int32_t>& Tokenizer::before_text() const {
+  if (parts_->post_processor_fault) throw Error(*parts_->post_processor_fault);
   return parts_->before_text;
 }
 
 const std::vector<int32_t>& Tokenizer::behind_text() const {
+  if (parts_->post_processor_fault) throw Error(*parts_->post_processor_fault);
   return parts_->behind_text;
 }
 

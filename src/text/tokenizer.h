@@ -64,7 +64,9 @@ class Tokenizer {
   /// token vanish.
   std::string decode(std::span<const int32_t> ids, bool skip_special = false) const;
 
-  /// What tokenizer.json puts around a whole text (Llama 3: <|begin_of_text|> in front).
+  /// What tokenizer.json puts around a whole text (Llama 3: <|begin_of_text|> in front). Throw
+  /// Error if its post-processor is of a kind that is not read; all else works with such a file
+  /// too.
   const std::vector<int32_t>& before_text() const;
   const std::vector<int32_t>& behind_text() const;
 

@@ -222,14 +222,22 @@ void read_template(const Json& part, TokenizerSpec& spec) {
   spec.behind_text.insert(spec.behind_text.end(), behind.begin(), behind.end());
 }
 
+/// What cannot be read is a fault of whole texts alone: chats need no post-processor.
 void read_post_processor(const Json& root, TokenizerSpec& spec) {
   const auto processor = root.find("post_processor");
   if (!processor) return;
-  for_each_part(*processor, "processors", kDepth, [&](const Json& part) {
-    if (type_of(part) == "TemplateProcessing") return read_template(part, spec);
-    if (type_of(part) != "ByteLevel")
-      unsupported(part, "post-processor");  // it moves offsets alone
-  });
+  try {
+    for_each_part(*processor, "processors", kDepth, [&](const Json& part) {
+      if (type_of(part) == "TemplateProcessing") return read_template(part, spec);
+      if (type_of(part) == "ByteLevel") return;  // which moves offsets alone
+      part.fail(fmt::format("post-processor '{}' is not supported: what it puts around a text is "
+                            "not known",
+                            type_of(part)),
+                "use chats, which need none, or take it out of the file if it puts nothing there");
+    });
+  } catch (const Error& error) {
+    spec.post_processor_fault = error.fault();
+  }
 }
 
 void read_added_tokens(const Json& root, TokenizerSpec& spec) {

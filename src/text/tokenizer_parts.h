@@ -1,11 +1,13 @@
 #pragma once
 /// Inside of Tokenizer: what the readers of the file formats fill in, and what encoding works on.
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <unordered_map>
 #include <utility>
 #include <vector>
 
+#include "core/error.h"
 #include "text/added_tokens.h"
 #include "text/bpe.h"
 #include "text/normalizer.h"
@@ -31,6 +33,7 @@ struct TokenizerSpec {
   PreTokenizer pre_tokenizer;
   std::vector<AddedToken> added;                  ///< in the order of the file
   std::vector<int32_t> before_text, behind_text;  ///< of the post-processor
+  std::optional<Fault> post_processor_fault;      ///< why these two are not known
 };
 
 struct TokenizerParts {
@@ -53,6 +56,7 @@ struct TokenizerParts {
   TokenizerConfig config;
   std::vector<std::string> all_special;
   std::vector<int32_t> before_text, behind_text;
+  std::optional<Fault> post_processor_fault;
 
  private:
   void add_token(AddedToken token, const std::string& where, bool id_is_given);

@@ -11,6 +11,7 @@
 
 #include "core/files.h"
 #include "core/rng.h"
+#include "text/chat_template.h"
 
 namespace lmms::text {
 namespace {
@@ -157,6 +158,50 @@ TEST(TokenizerJson, names_each_element_that_it_does_not_support) {
   EXPECT_THAT(changed("/model/byte_fallback", true), HasSubstr("byte_fallback"));
   EXPECT_THAT(changed("/model/dropout", 0.1), HasSubstr("model.dropout"));
   EXPECT_THAT(changed("/model/end_of_word_suffix", "</w>"), HasSubstr("end_of_word_suffix"));
+}
+
+TEST(TokenizerJson, has_what_a_template_puts_around_a_text) {
+  json description = small();
+  const json end = {{"SpecialToken", {{"id", "<end>"}, {"type_id", 0}}}};
+  const json text = {{"Sequence", {{"id", "A"}, {"type_id", 0}}}};
+  description["post_processor"] = {
+      {"type", "TemplateProcessing"},
+      {"single", {end, text, end, end}},
+      {"pair", json::array()},
+      {"special_tokens", {{"<end>", {{"id", "<end>"}, {"ids", {258}}, {"tokens", {"<end>"}}}}}}};
+  const Tokenizer tokenizer = load(description).take();
+  EXPECT_EQ(tokenizer.before_text(), (std::vector<int32_t>{258}));
+  EXPECT_EQ(tokenizer.behind_text(), (std::vector<int32_t>{258, 258}));
+  EXPECT_EQ(tokenizer.encode("abc"), (std::vector<int32_t>{257}));
+  Tokenizer::Scratch scratch;
+  const LabelledIds plain = encode_plain_text(tokenizer, "abc", false, scratch);
+  EXPECT_EQ(plain.ids, (std::vector<int32_t>{258, 257, 258, 258}));
+  EXPECT_EQ(plain.trained_count(), 4);
+}
+
+TEST(TokenizerJson, of_another_post_processor_is_read_and_refuses_whole_texts_alone) {
+  for (const char* type : {"RobertaProcessing", "BertProcessing"}) {
+    json description = small();
+    description["post_processor"] = {
+        {"type", type}, {"sep", {"<end>", 258}}, {"cls", {"<end>", 258}}};
+    const Tokenizer tokenizer = load(description).take();
+    EXPECT_EQ(tokenizer.encode("abc<end>"), (std::vector<int32_t>{257, 258}));
+    const auto fault = [](const auto& run) -> std::string {
+      try {
+        run();
+      } catch (const Error& error) {
+        return error.what();
+      }
+      return "no fault";
+    };
+    const std::string wanted =
+        "t.json: post_processor: post-processor '" + std::string(type) + "' is not supported";
+    EXPECT_THAT(fault([&] { (void)tokenizer.before_text(); }), HasSubstr(wanted));
+    EXPECT_THAT(fault([&] { (void)tokenizer.behind_text(); }), HasSubstr(wanted));
+    Tokenizer::Scratch scratch;
+    EXPECT_THAT(fault([&] { encode_plain_text(tokenizer, "abc", false, scratch); }),
+                HasSubstr(wanted));
+  }
 }
 
 TEST(TokenizerJson, says_where_a_value_is_wrong) {

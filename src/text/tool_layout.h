@@ -21,7 +21,7 @@ struct ToolLayout {
   enum class Form : uint8_t {
     none,   ///< the template knows none
     qwen,   ///< this one
-    other,  ///< another one, which is not built
+    other,  ///< another one, or turns that are not ChatML's: not built
   };
   Form tools = Form::none, reasoning = Form::none;
   /// Arguments that a record has as text are written to the letter; Qwen2.5 writes the object.

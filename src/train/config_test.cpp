@@ -325,6 +325,24 @@ TEST_F(TrainConfigTest, says_what_was_given_without_effect) {
                   "dataset_config.extra_kwargs: frames_upbound: not read"));
 }
 
+TEST_F(TrainConfigTest, takes_append_eos_where_plain_text_reads_it) {
+  const auto notices = [&](const std::string& dataset_type, const std::string& processor_type) {
+    return load(
+               "trainer_args: {}\n"
+               "model_config: {load_from_pretrained_path: model}\n"
+               "dataset_config:\n"
+               "  dataset_type: " +
+               dataset_type +
+               "\n  dataset_format: jsonl\n  dataset_path: a.jsonl\n"
+               "  processor_config: {processor_type: " +
+               processor_type + ", extra_kwargs: {append_eos: true}}\n")
+        .notices;
+  };
+  EXPECT_THAT(notices("fineweb_edu", "pure_text"), IsEmpty());
+  EXPECT_THAT(notices("vision", "qwen2"),
+              ElementsAre("dataset_config.processor_config.extra_kwargs: append_eos: not read"));
+}
+
 TEST_F(TrainConfigTest, says_what_a_schedule_that_follows_a_metric_does_not_read) {
   const std::string data = "  eval_dataset_path: e.jsonl\n";
   EXPECT_THAT(

@@ -390,7 +390,7 @@ std::vector<std::string> advice(const TrainConfig& config, const Registries& reg
         fmt::format("dataset_config.packing_patches: not read; processor_type {} takes no images",
                     config.dataset.processor.processor_type));
   }
-  // Arguments of the processors and data sets that are built: limits of images and videos alone.
+  // Read are limits of images and videos, and the end of plain texts.
   const std::array unread = {
       std::pair("dataset_config.processor_config.extra_kwargs",
                 &config.dataset.processor.extra_kwargs),
@@ -399,10 +399,11 @@ std::vector<std::string> advice(const TrainConfig& config, const Registries& reg
     if (!value->map() || value->map()->empty()) continue;
     std::string names;
     for (const auto& [name, argument] : *value->map()) {
-      const bool read =
-          value == &config.dataset.processor.extra_kwargs &&
+      const bool is_limit =
           config.dataset.processor.takes_images() &&
           std::ranges::find(models::kPixelLimits, name) != std::end(models::kPixelLimits);
+      const bool is_end = config.dataset.plain_text() && name == models::kAppendEos;
+      const bool read = value == &config.dataset.processor.extra_kwargs && (is_limit || is_end);
       if (!read) names += (names.empty() ? "" : ", ") + name;
     }
     if (!names.empty()) out.push_back(fmt::format("{}: {}: not read", key, names));

@@ -51,8 +51,10 @@ std::shared_ptr<const data::Processor> make_processor(const LoadedConfig& loaded
 
 void check_images(const models::Model& model, const text::Tokenizer& tokenizer,
                   const LoadedConfig& loaded) {
-  models::check_image_token(processor_entry(loaded), model, tokenizer,
-                            loaded.where("dataset_config.processor_config.processor_type"));
+  const std::string where = loaded.where("dataset_config.processor_config.processor_type");
+  const models::ProcessorEntry& own =
+      models::model_entry(loaded.registries->models, model.config(), where).processor();
+  models::check_image_token(processor_entry(loaded), own, model, tokenizer, where);
 }
 
 data::Policies training_policies(const data::DataConfig& c) {

@@ -26,7 +26,7 @@ LoadedConfig tiny(const std::vector<std::string>& more) {
 }
 
 struct Taken {
-  int64_t weights = 0, masters = 0, gradients = 0, moments = 0, averages = 0;
+  int64_t weights = 0, masters = 0, gradients = 0, optimizer_states = 0, averages = 0;
 };
 
 /// What the network of a run takes in truth.
@@ -44,7 +44,7 @@ Taken taken(const LoadedConfig& loaded, int64_t micro_steps) {
     out.masters += bytes(bucket.local().masters);
     out.gradients += bytes(bucket.local().gradients);
     for (const optim::OptimizerState& state : network.optimizer->states())
-      out.moments += bytes(state.flats[b]);
+      out.optimizer_states += bytes(state.flats[b]);
     if (network.ema) out.averages += bytes(network.ema->stored(b));
   }
   return out;
@@ -69,7 +69,7 @@ TEST(RunNeeds, are_what_a_run_takes) {
     EXPECT_EQ(needs.weights, truth.weights);
     EXPECT_EQ(needs.masters, truth.masters);
     EXPECT_EQ(needs.gradients, truth.gradients);
-    EXPECT_EQ(needs.moments, truth.moments);
+    EXPECT_EQ(needs.optimizer_states, truth.optimizer_states);
     EXPECT_EQ(needs.averages, truth.averages);
   }
 }

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <stdexcept>
 
 #include "core/error.h"
 #include "core/format.h"
@@ -47,9 +48,11 @@ struct Sums {
       of[t] = of[t].defined() ? of[t] + wide : wide;
     }
   }
+  /// The sum of each term, then whether anything was added to it, 1 or 0: what ranks add up.
   std::vector<double> values() const {
     std::vector<double> out;
     for (const at::Tensor& sum : of) out.push_back(sum.defined() ? sum.item<double>() : 0);
+    for (const at::Tensor& sum : of) out.push_back(sum.defined() ? 1 : 0);
     return out;
   }
 
@@ -65,6 +68,7 @@ double EvaluationResult::perplexity() const {
 void check_evaluation(const EvaluationData& data, const objectives::Objective& objective) {
   const data::HeadLimit limit;
   data::LoaderOptions options = data.options;
+  options.ranks = nullptr;  // each alone: the limit is a clock, which differs among them
   options.global_rows = std::min<int64_t>(options.global_rows, 8);
   options.rows_per_micro_step = options.global_rows;
   data::Loader loader(data.dataset, data.processor, options);
@@ -84,14 +88,20 @@ std::optional<EvaluationResult> evaluate(const step::ForwardModel& forward,
                                          const EvaluationData& data, const EvaluationRun& run) {
   const auto start = std::chrono::steady_clock::now();
   const c10::NoGradGuard no_grad;
-  const bool alone = run.control == nullptr || run.control->count() == 1;
+  const int32_t ranks = run.control != nullptr ? run.control->count() : 1;
+  const int32_t readers = data.options.ranks ? data.options.ranks->count() : 1;
+  if (ranks != readers) {
+    throw std::logic_error(fmt::format(
+        "an evaluation of {} ranks is read for {}: sums and counts would differ", ranks, readers));
+  }
+  const bool alone = ranks == 1;
   const std::vector<objectives::Term>& terms = objective.terms();
   const std::vector<double> undivided(terms.size(), 1.0);
   std::vector<objectives::NamedModel> models{{objectives::kMainNetwork, &forward.model}};
   models.insert(models.end(), run.others.begin(), run.others.end());
   const auto values_of = [&](const data::Batch& batch) {
-    const nn::Batch on_device = step::to_device(
-        batch, undivided.front(), forward.language_model().vocab_size(), forward.device);
+    const nn::Batch on_device =
+        step::to_device(batch, undivided.front(), step::id_limit(forward.model), forward.device);
     objectives::StepValues values;
     values.terms.resize(terms.size());
     objectives::StepContext context({.models = models,
@@ -139,6 +149,7 @@ std::optional<EvaluationResult> evaluate(const step::ForwardModel& forward,
   std::vector<double> totals = sums.values();
   if (!alone) totals = run.control->sums(totals);
   for (size_t t = 0; t < terms.size(); ++t) {
+    if (totals[terms.size() + t] == 0) continue;  // of a phase that is not evaluated
     const double mean = counts[t] > 0 ? totals[t] / counts[t] : 0;
     result.loss += mean;
     if (terms.size() > 1) result.terms[terms[t].name] = mean;

@@ -14,8 +14,9 @@
 namespace lmms::train {
 
 struct EvaluationResult {
-  double loss = 0;  ///< mean over supervised tokens, nats; of several terms the sum of their means
-  std::map<std::string, double> terms;  ///< their means, where there are several
+  double loss = 0;  ///< mean over supervised tokens, nats; of several terms the sum of `terms`
+  /// Their means, where there are several; of those that the objective evaluates.
+  std::map<std::string, double> terms;
   int64_t tokens = 0, supervised_tokens = 0, samples = 0;
   double seconds = 0;
   int64_t skipped_samples = 0;
@@ -40,7 +41,8 @@ struct EvaluationRun {
 void check_evaluation(const EvaluationData& data, const objectives::Objective& objective);
 
 /// One pass without gradients; records that were skipped or cut are logged. All ranks run the same
-/// number of micro-steps. Throws Error as check_evaluation does.
+/// number of micro-steps. Throws Error as check_evaluation does, and std::logic_error if the loader
+/// options have other ranks than `run.control`.
 std::optional<EvaluationResult> evaluate(const step::ForwardModel& forward,
                                          const objectives::Objective& objective,
                                          const EvaluationData& data, const EvaluationRun& run = {});

@@ -4,7 +4,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <chrono>
 #include <set>
+#include <stdexcept>
 
 #include "core/error.h"
 #include "core/ranks_testing.h"
@@ -85,6 +87,13 @@ TEST(EvaluationSet, that_is_large_is_looked_at_from_its_front) {
   EXPECT_EQ(fault_of(made_set(no_target)), "");  // one may come
 }
 
+TEST(EvaluationSet, is_looked_at_by_each_rank_alone) {
+  const RanksInThreads group(2, std::chrono::milliseconds(20));  // the other one never comes
+  EvaluationData data = made_set({3, 4, 5, -1});
+  data.options.ranks = group.rank(0);
+  EXPECT_THAT(fault_of(data), HasSubstr("made:4: rotten"));
+}
+
 /// Remembers by which kernels it was asked to compute.
 class WatchedModel final : public models::Model, public models::LinearHeadModel {
  public:
@@ -150,6 +159,45 @@ TEST(ForwardModel, evaluates_and_generates_by_the_kernels_of_the_config) {
   }
 }
 
+/// Reads no tokens.
+class HeadlessModel final : public models::Model {
+ public:
+  HeadlessModel() : Model({{"model_type", "headless"}}, "Headless") {}
+  double train_flops(const models::Workload&) const override { return 0; }
+  double lmms_engine_flops(const models::Workload&) const override { return 0; }
+};
+
+/// Its first phase has two of the three terms; each counts the supervised tokens.
+class TwoPhases final : public objectives::Objective {
+ public:
+  const char* name() const override { return "two phases"; }
+  void check(const models::Model&, const std::string&) const override {}
+  const std::vector<objectives::Phase>& phases() const override { return phases_; }
+  const std::vector<objectives::Term>& terms() const override { return terms_; }
+
+ private:
+  static void first(objectives::StepContext& context) {
+    const at::Tensor tokens = at::ones({}).mul(context.batch().targets.size(0));
+    context.add(0, tokens);
+    context.add(2, tokens.mul(3));
+    context.backward(tokens.mul(4));
+  }
+  static void second(objectives::StepContext& context) { context.add(1, at::ones({})); }
+
+  std::vector<objectives::Phase> phases_{{objectives::kMainNetwork, first},
+                                         {objectives::kMainNetwork, second}};
+  std::vector<objectives::Term> terms_{{.name = "a"}, {.name = "b"}, {.name = "c"}};
+};
+
+TEST(Evaluation, of_a_model_without_a_language_head_has_the_terms_that_were_evaluated) {
+  const HeadlessModel model;
+  const step::ForwardModel forward(model, at::kCPU, {});
+  const auto result = evaluate(forward, TwoPhases(), made_set({3, 4, 5, 6}));
+  ASSERT_TRUE(result);
+  EXPECT_EQ(result->terms, (std::map<std::string, double>{{"a", 1}, {"c", 3}}));
+  EXPECT_EQ(result->loss, 4);
+}
+
 class Evaluated : public testing::Test {
  protected:
   Evaluated() {
@@ -197,16 +245,29 @@ TEST_F(Evaluated, runs_as_many_micro_steps_on_every_rank_and_gives_all_the_same_
   EXPECT_NEAR(results[0].loss, one.loss, 1e-6 * one.loss);
 }
 
+TEST_F(Evaluated, is_read_by_the_ranks_that_add_it_up) {
+  const EvaluationData data = made_set({3, 9, 5, 4});
+  const step::ForwardModel forward(*state_.main().model, at::kCPU, {});
+  RanksInThreads(2).run([&](Ranks& ranks) {
+    step::ControlPlane control(ranks);
+    EXPECT_THROW(evaluate(forward, *objectives::next_token(), data, {.control = &control}),
+                 std::logic_error);
+    EvaluationData shared = data;
+    shared.options.ranks = ranks.open_channel("data");
+    EXPECT_THROW(evaluate(forward, *objectives::next_token(), shared), std::logic_error);
+  });
+}
+
 TEST_F(Evaluated, tells_of_what_it_left_out) {
   EvaluationData data = made_set({3, 9, 5, 1});
   data.options.policies.max_length = 6;
   testing::internal::CaptureStderr();
   const EvaluationResult result = of(data);
-  const std::string told = testing::internal::GetCapturedStderr();
+  const std::string warnings = testing::internal::GetCapturedStderr();
   EXPECT_EQ(result.skipped_samples, 2);
   EXPECT_EQ(result.supervised_tokens, 2 + 4);
-  EXPECT_THAT(told, HasSubstr("of the evaluation set, 2 records skipped: 1 overlong (first: "
-                              "made:2: 9 tokens, the limit is 6), 1 unsupervised"));
+  EXPECT_THAT(warnings, HasSubstr("of the evaluation set, 2 records skipped: 1 overlong (first: "
+                                  "made:2: 9 tokens, the limit is 6), 1 unsupervised"));
 }
 
 TEST_F(Evaluated, tells_of_a_sample_beyond_the_positions_that_the_model_knows) {

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "core/error.h"
+#include "models/registry_testing.h"
 #include "step/small_steps_testing.h"
 
 namespace lmms::train {

@@ -17,7 +17,7 @@ nlohmann::ordered_json number(double x) {
 nlohmann::ordered_json to_json(const StepMetrics& row, const Machine& machine) {
   const double seconds = row.step_seconds > 0 ? row.step_seconds : 1e-9;
   const double rate = static_cast<double>(row.tokens) / seconds;
-  const double capacity = machine.peak_flops_per_second * machine.ranks * seconds;
+  const double capacity = machine.peak_flops_per_second * seconds;
   nlohmann::ordered_json j;
   j["step"] = row.step;
   j["epoch"] = number(row.epoch);

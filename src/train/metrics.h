@@ -31,7 +31,7 @@ struct StepMetrics {
   std::vector<NetworkMetrics> networks;
   int64_t tokens = 0, supervised_tokens = 0, samples = 0;
   double step_seconds = 0, data_wait_seconds = 0;
-  double flops = 0, lmms_engine_flops = 0;
+  double flops = 0, lmms_engine_flops = 0;  ///< of this rank: StepWork
   int64_t peak_memory_bytes = 0;
   int64_t skipped_samples = 0;  ///< since the start
   bool skipped = false;         ///< no update: loss or gradient was not finite
@@ -39,7 +39,7 @@ struct StepMetrics {
 
 /// What the rates are computed with.
 struct Machine {
-  double peak_flops_per_second = 0;
+  double peak_flops_per_second = 0;  ///< of one device; mfu is of this rank's
   int ranks = 1;
 };
 

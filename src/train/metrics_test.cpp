@@ -58,7 +58,7 @@ TEST(Metrics, rates_count_time_ranks_and_the_peak_of_a_device) {
   StepMetrics row;
   row.tokens = 1000;
   row.step_seconds = 0.5;
-  row.flops = 4e12;
+  row.flops = 0.5e12;  // of one rank of the 8
   const auto json = nlohmann::json(to_json(row, {2e12, 8}));
   EXPECT_DOUBLE_EQ(json["tokens_per_second"].get<double>(), 2000);
   EXPECT_DOUBLE_EQ(json["tokens_per_second_per_device"].get<double>(), 250);

@@ -13,6 +13,7 @@
 #include "core/files.h"
 #include "core/format.h"
 #include "core/log.h"
+#include "step/state_files.h"
 #include "train/config_changes.h"
 #include "train/tensorboard.h"
 
@@ -22,7 +23,6 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr const char* kOld = "old";
-constexpr const char* kAverages = "ema";
 
 /// What is moved together; a kill leaves it under the name of `staging`.
 struct Move {
@@ -31,6 +31,19 @@ struct Move {
 };
 constexpr Move kWholeRun{".moving-aside", true};
 constexpr Move kModelAlone{".moving-aside-model", false};
+
+/// The folders directly in the output folder that hold models.
+std::vector<std::string> entries_with_models() {
+  std::vector<std::string> out;
+  for (const std::string& folder : model_folders())
+    if (!folder.empty()) out.push_back(fs::path(folder).begin()->string());
+  return out;
+}
+
+bool may_hold_a_model(const fs::path& entry) {
+  const std::vector<std::string> entries = entries_with_models();
+  return std::find(entries.begin(), entries.end(), entry.string()) != entries.end();
+}
 
 fs::path resolved(const fs::path& path) {
   std::error_code ignored;
@@ -51,7 +64,7 @@ bool is_written(const fs::path& path, const fs::path& output) {
   const fs::path inside = resolved(path).lexically_relative(resolved(output));
   if (inside.empty() || *inside.begin() == "..") return false;
   const std::string first = inside.begin()->string();
-  if (first == "." || first == kAverages || is_checkpoint_name(first)) return true;
+  if (first == "." || may_hold_a_model(first) || is_checkpoint_name(first)) return true;
   return std::next(inside.begin()) == inside.end() && !fs::is_directory(path, ignored);
 }
 
@@ -93,7 +106,7 @@ std::vector<fs::path> earlier_files(const TrainerArgs& args, bool history) {
     const fs::path name = entry.path().filename();
     if (!entry.is_directory(ignored) && is_model_file(name)) names.push_back(name);
   }
-  names.emplace_back(kAverages);
+  for (std::string& entry : entries_with_models()) names.emplace_back(std::move(entry));
   if (history) {
     for (const char* name : {"metrics.jsonl", "journal.jsonl", "report.html", "profile"})
       names.emplace_back(name);
@@ -137,7 +150,8 @@ fs::path move_aside(const TrainerArgs& args, const Move& move) {
 
 bool is_model_there(const fs::path& output, const std::vector<fs::path>& files) {
   return std::any_of(files.begin(), files.end(), [&](const fs::path& name) {
-    return is_model_file(name) || (name == kAverages && fs::exists(output / name / "config.json"));
+    return is_model_file(name) ||
+           (may_hold_a_model(name) && fs::exists(output / name / "config.json"));
   });
 }
 
@@ -156,6 +170,11 @@ std::string some_of(const std::vector<fs::path>& names) {
 }
 
 }  // namespace
+
+std::vector<std::string> model_folders() {
+  const std::array<std::string, 1> saved_in{""};
+  return step::model_folders(saved_in);
+}
 
 void check_output_folder(const LoadedConfig& loaded, const fs::path& model_folder,
                          const fs::path& tokenizer_folder) {

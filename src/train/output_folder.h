@@ -1,11 +1,17 @@
 #pragma once
 /// What stands in the output folder before a run writes there.
 #include <filesystem>
+#include <string>
+#include <vector>
 
 #include "checkpoint/checkpoint_dir.h"
 #include "train/config.h"
 
 namespace lmms::train {
+
+/// Where a run's models stand in its output folder, relative to it ("" for itself): of all networks
+/// that a run makes, which is one now, and of their averages.
+std::vector<std::string> model_folders();
 
 /// Throws Error if the run would write over what it reads: if output_dir is the folder of the model
 /// or of the tokenizer, however it is spelled, if that folder is one of its checkpoints or

@@ -12,6 +12,7 @@
 #include "checkpoint/finished.h"
 #include "core/format.h"
 #include "core/log.h"
+#include "core/signals.h"
 #include "data/loader_state.h"
 #include "kernels/device.h"
 #include "step/step_work.h"
@@ -21,7 +22,6 @@
 #include "train/progress.h"
 #include "train/recorder.h"
 #include "train/registries.h"
-#include "train/signals.h"
 #include "train/step_profiler.h"
 
 namespace lmms::train {
@@ -57,25 +57,6 @@ struct PendingRow {
   Clock::time_point begun, ended;  // of the step, the wait for its data included
 };
 
-/// How units run, as text that another rank reads: kernels are the same on all.
-std::string text_of(const plan::Choice& choice) {
-  nlohmann::json units = nlohmann::json::object();
-  for (const auto& [unit, keep] : choice.context.of_unit) units[unit] = static_cast<int>(keep);
-  return nlohmann::json{
-      {"keep", static_cast<int>(choice.context.keep)}, {"units", units}, {"notice", choice.notice}}
-      .dump();
-}
-
-plan::Choice choice_from(const std::string& text, const nn::RunContext& before) {
-  const nlohmann::json json = nlohmann::json::parse(text);
-  plan::Choice out{before, json.at("notice")};
-  out.context.keep = static_cast<nn::Keep>(json.at("keep").get<int>());
-  out.context.of_unit.clear();
-  for (const auto& [unit, keep] : json.at("units").items())
-    out.context.of_unit[unit] = static_cast<nn::Keep>(keep.get<int>());
-  return out;
-}
-
 class Loop {
  public:
   Loop(const RunParts& parts, RunState& state)
@@ -95,19 +76,22 @@ class Loop {
   }
 
   Exit run(const nlohmann::json& start) {
-    std::optional<data::StepBatch> batch = next();
-    if (!batch && checkpoint::finished_steps(args_.output_dir) == state_.step) {
-      log::notice(fmt::format("{} holds the model of all {} steps: the run is finished",
-                              args_.output_dir, state_.step));
-      return Exit::done;
-    }
-    checkpoint::mark_begun(args_.output_dir, state_.config);
+    bool begun = false;  // what comes before it changes nothing in the folder
     try {
+      std::optional<data::StepBatch> batch = next();
+      if (!batch && checkpoint::finished_steps(args_.output_dir) == state_.step) {
+        log::notice(fmt::format("{} holds the model of all {} steps: the run is finished",
+                                args_.output_dir, state_.step));
+        return Exit::done;
+      }
+      checkpoint::mark_begun(args_.output_dir, state_.config);
+      begun = true;
       recorder_.begin(start);
       log::info(recorder_.pointers().front());
       return go_on(std::move(batch));
     } catch (const std::exception& e) {
       parts_.control.fail(e.what());
+      if (!begun) throw;
       keep_last_row();
       record_data(/*now=*/true);
       recorder_.end(RunEnd::failed, e.what());
@@ -160,23 +144,26 @@ class Loop {
     }
   }
 
-  /// Of a forward of an evaluation that finds no memory: it is tried once more.
-  step::Retries evaluation_retries() {
+  /// One more try, with the memory that the allocator holds unused given back.
+  step::Retries one_retry(std::function<void(const std::string& cause)> give_up) const {
     return {.propose = [retried = false]() mutable -> std::optional<std::string> {
               if (std::exchange(retried, true)) return std::nullopt;
               return "";
             },
             .change = [this](const std::string&) { kernels::release_unused_memory(parts_.device); },
-            .give_up =
-                [this](const std::string& cause) {
-                  save_before_the_end();
-                  throw Error(
-                      fmt::format("step {}", state_.step),
-                      "an evaluation finds no memory on the device: " + cause,
-                      "lower trainer_args.per_device_eval_batch_size, or limit samples by "
-                      "dataset_config.max_length (packing_length is no limit in evaluation)",
-                      Exit::failed);
-                }};
+            .give_up = std::move(give_up)};
+  }
+
+  /// Of a forward of an evaluation that finds no memory.
+  step::Retries evaluation_retries() {
+    return one_retry([this](const std::string& cause) {
+      save_before_the_end();
+      throw Error(fmt::format("step {}", state_.step),
+                  "an evaluation finds no memory on the device: " + cause,
+                  "lower trainer_args.per_device_eval_batch_size, or limit samples by "
+                  "dataset_config.max_length (packing_length is no limit in evaluation)",
+                  Exit::failed);
+    });
   }
 
   /// Whether an evaluation has something to do.
@@ -296,12 +283,7 @@ class Loop {
           work = step::step_work(batch, *parts_.trained.main().model, parts_.objective,
                                  parts_.device, parts_.control.count());
         },
-        {.propose = [retried = false]() mutable -> std::optional<std::string> {
-           if (std::exchange(retried, true)) return std::nullopt;
-           return "";
-         },
-         .change = [this](const std::string&) { kernels::release_unused_memory(parts_.device); },
-         .give_up = [&](const std::string& cause) { throw out_of_memory(batch, cause); }});
+        one_retry([&](const std::string& cause) { throw out_of_memory(batch, cause); }));
     return work;
   }
 
@@ -319,11 +301,11 @@ class Loop {
         .propose = [&]() -> std::optional<std::string> {
           if (std::exchange(retried, true)) return std::nullopt;
           const auto choice = parts_.adviser.choose_less(batch, context_);
-          return choice ? std::optional(text_of(*choice)) : std::nullopt;
+          return choice ? std::optional(plan::text_of(*choice)) : std::nullopt;
         },
         .change =
             [&](const std::string& proposal) {
-              plan::Choice choice = choice_from(proposal, context_);
+              plan::Choice choice = plan::choice_from(proposal, context_);
               log::notice(choice.notice);
               context_ = std::move(choice.context);
               kernels::release_unused_memory(parts_.device);
@@ -366,7 +348,7 @@ class Loop {
     }
     state_.applied_updates = controls.front().applied;
     state_.skipped_in_a_row = controls.front().skipped_in_a_row;
-    for (size_t n = 0; n < controls.size(); ++n) check_fault(row.step, controls[n]);
+    for (size_t n = 0; n < controls.size(); ++n) check_fault(row.step, n, controls[n]);
     for (size_t n = 0; n < controls.size(); ++n) {
       if (controls[n].skip == 0) continue;
       row.skipped = true;
@@ -378,30 +360,29 @@ class Loop {
     }
     if (row.skipped) ++state_.skipped_steps;
     write(pending);
-    for (const kernels::StepControl& control : controls) check_skipped(row.step, control);
+    for (size_t n = 0; n < controls.size(); ++n) check_skipped(row.step, n, controls[n]);
   }
 
   /// Which network a message is about, where there are several.
   std::string network_text(size_t n) const {
-    if (parts_.trained.networks.size() == 1) return "";
-    return parts_.trained.networks[n].name + ": ";
+    return parts_.trained.message_prefix(parts_.trained.networks[n]);
   }
 
-  static void check_fault(int64_t step, const kernels::StepControl& control) {
+  void check_fault(int64_t step, size_t network, const kernels::StepControl& control) const {
     if (control.fault == 0) return;
     const kernels::FaultText text =
         kernels::text_of(static_cast<kernels::StepFault>(control.fault));
-    throw Error(fmt::format("step {}", step), text.what, text.fix, Exit::failed);
+    throw Error(fmt::format("step {}", step), network_text(network) + text.what, text.fix,
+                Exit::failed);
   }
 
-  void check_skipped(int64_t step, const kernels::StepControl& control) const {
+  void check_skipped(int64_t step, size_t network, const kernels::StepControl& control) const {
     const int64_t in_a_row = control.skipped_in_a_row;
     if (in_a_row == 0 || in_a_row < args_.max_skipped_steps) return;
     throw Error(fmt::format("step {}", step),
-                fmt::format("{} steps in a row had a non-finite loss or gradient; the run ends, "
-                            "weights are those of the last good "
-                            "step",
-                            in_a_row),
+                fmt::format("{}{} steps in a row had a non-finite loss or gradient; the run ends, "
+                            "weights are those of the last good step",
+                            network_text(network), in_a_row),
                 "lower trainer_args.learning_rate or look at the data of these steps; "
                 "trainer_args.max_skipped_steps sets the limit",
                 Exit::failed);
@@ -464,12 +445,14 @@ class Loop {
       if (!evaluation.result) return false;
     }
     if (parts_.questions) {
+      // no question to other ranks inside: with several every rank answers to the end
+      const auto stop_alone = [this] { return parts_.control.count() == 1 && signalled(); };
       keeping_steps([&] {
         parts_.control.until_memory_suffices(
-            [&] { evaluation.answers = parts_.questions->answer(forward, stop); },
+            [&] { evaluation.answers = parts_.questions->answer(forward, stop_alone); },
             evaluation_retries());
       });
-      if (!evaluation.answers) return false;
+      if (parts_.control.any(!evaluation.answers)) return false;
     }
     evaluated_at_ = state_.step;
     if (evaluation.result) eval_loss_ = evaluation.result->loss;

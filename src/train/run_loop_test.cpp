@@ -10,6 +10,7 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 
+#include "checkpoint/finished.h"
 #include "kernels/scatter_rows/scatter_rows.h"
 #include "train/registries.h"
 #include "train/runner.h"
@@ -36,9 +37,8 @@ class TokensAndSizes final : public objectives::Objective {
     const nn::Batch& batch = context.batch();
     const at::Tensor h = kernels::select_rows(lm.hidden(batch, context.run()).hidden,
                                               batch.supervised);  // [N, H]
-    kernels::LinearLossOptions options;
-    options.fault = context.fault();
-    const at::Tensor tokens = lm.loss(h, batch.targets, batch.weights, options, context.run());
+    const at::Tensor tokens =
+        lm.loss(h, batch.targets, batch.weights, context.loss_options(), context.run());
     const at::Tensor sizes = h.square().mean(-1).mul(0.01 / context.denominator(1)).sum();
     context.add(0, tokens);
     context.add(1, sizes);
@@ -129,6 +129,14 @@ TEST_F(RunLoop, shows_every_term_of_an_objective_of_several) {
       rows[3].at("eval_loss").get<double>(),
       rows[3].at("eval_cross_entropy").get<double>() + rows[3].at("eval_sizes").get<double>(),
       1e-9);
+}
+
+TEST_F(RunLoop, whose_first_batch_is_bad_leaves_the_folder_as_it_was) {
+  std::ofstream(folder_ / "train.jsonl") << "{\"messages\": [\n";
+  EXPECT_THAT([&] { train_by("sizes_trainer"); },
+              testing::ThrowsMessage<Error>(HasSubstr("train.jsonl:1: ")));
+  EXPECT_FALSE(fs::exists(folder_ / "out/journal.jsonl"));
+  EXPECT_FALSE(fs::exists(folder_ / "out" / checkpoint::kConfigFile));
 }
 
 TEST_F(RunLoop, ends_where_a_loss_was_scaled_after_it_was_computed) {

@@ -76,6 +76,55 @@ step::InitialWeights initial_weights(const fs::path& folder, bool goes_on) {
   return {.from = folder.empty() ? From::law : From::folder, .folder = folder};
 }
 
+/// Whether the config asks to go on with a run that is over, which is said then.
+bool is_finished(const TrainerArgs& args, const std::string& resolved) {
+  if (args.resume_from_checkpoint != Resume{}) return false;
+  const auto steps = checkpoint::finished_steps(args.output_dir, resolved);
+  if (!steps) return false;
+  log::notice(
+      fmt::format("{}: this run is finished, after {} steps; nothing is left to do. "
+                  "trainer_args.resume_from_checkpoint=false trains anew",
+                  args.output_dir, *steps));
+  return true;
+}
+
+/// What the run goes on from, if there is something: `state`, that of a run that begins, then
+/// becomes the saved one, under the threads, the device and the config of this start.
+std::optional<Beginning> go_on_or_begin(const LoadedConfig& loaded, RunState& state) {
+  const TrainConfig& config = loaded.config;
+  auto beginning = Saver::find(loaded);
+  if (!beginning) return std::nullopt;
+  RunState before = beginning->state;
+  log_differences(before, state, config);
+  before.threads = state.threads;
+  before.device = state.device;
+  before.config = state.config;
+  const auto& global_rows = config.trainer.global_rows;
+  if (global_rows && *global_rows != before.global_rows) {
+    throw Error(
+        loaded.where("trainer_args.global_rows"),
+        fmt::format(
+            "the checkpoint was trained with {} rows a step; they are fixed at the first start",
+            before.global_rows),
+        "leave global_rows out, or start anew in another output_dir");
+  }
+  state = std::move(before);
+  return beginning;
+}
+
+/// Of every network; checkpoints keep their state.
+void make_schedules(step::TrainState& trained, const LoadedConfig& loaded,
+                    std::optional<int64_t> total_steps) {
+  const TrainerArgs& args = loaded.config.trainer;
+  const optim::ScheduleFactory make = loaded.registries->schedules.at(
+      args.schedule.lr_scheduler_type, loaded.where("trainer_args.lr_scheduler_type"));
+  for (step::Network& network : trained.networks) {
+    network.schedule.emplace(
+        make, optim::ScheduleSetup{args.schedule, network.groups.front().learning_rate, total_steps,
+                                   loaded.config.compat.schedule});
+  }
+}
+
 /// The journal's record of this start.
 nlohmann::json start_record(const RunParts& parts, const RunState& state, const TableRows& table) {
   const auto sources = [](const std::shared_ptr<const data::Dataset>& dataset) {
@@ -111,15 +160,7 @@ Exit train(const LoadedConfig& loaded, const Place& place) {
   const TrainerArgs& args = config.trainer;
   JournalFile journal;  // from here on it takes what is told to the user
   const std::string resolved = write_resolved(config);
-  if (args.resume_from_checkpoint == Resume{}) {
-    if (const auto steps = checkpoint::finished_steps(args.output_dir, resolved)) {
-      log::notice(
-          fmt::format("{}: this run is finished, after {} steps; nothing is left to do. "
-                      "trainer_args.resume_from_checkpoint=false trains anew",
-                      args.output_dir, *steps));
-      return Exit::done;
-    }
-  }
+  if (is_finished(args, resolved)) return Exit::done;
   const c10::Device device = kernels::open_device(place.device(args.use_cpu));
   if (device.is_cuda() && !args.bf16)
     log::notice("training in fp32 on a GPU; trainer_args.bf16: true is several times faster");
@@ -130,6 +171,8 @@ Exit train(const LoadedConfig& loaded, const Place& place) {
   const std::jthread warming = warm_kernels(device, args);
   OpenedRun opened = open_run(loaded, place);
   ModelSource& source = opened.source;
+  const auto ranks = std::make_shared<OneRank>();  // of the loaders and the control plane
+  opened.data.evaluation.options.ranks = ranks;
   const RunData& data = opened.data;
   // now: the folders may be gone when a checkpoint is written
   const auto side_files = std::make_shared<const checkpoint::SideFiles>(
@@ -144,26 +187,11 @@ Exit train(const LoadedConfig& loaded, const Place& place) {
 
   const checkpoint::OutputLock lock(args.output_dir);
   finish_moving_aside(args);
-  const auto beginning = Saver::find(loaded);
-  if (beginning) {
-    RunState before = beginning->state;
-    log_differences(before, state, config);
-    before.threads = state.threads;
-    before.device = state.device;
-    before.config = state.config;
-    if (args.global_rows && *args.global_rows != before.global_rows) {
-      throw Error(
-          loaded.where("trainer_args.global_rows"),
-          fmt::format(
-              "the checkpoint was trained with {} rows a step; they are fixed at the first start",
-              before.global_rows),
-          "leave global_rows out, or start anew in another output_dir");
-    }
-    state = std::move(before);
-  }
+  const std::optional<Beginning> beginning = go_on_or_begin(loaded, state);
   data::LoaderOptions options =
       loader_options(config, state.global_rows, data.processing.tokenizer.pad().value_or(0),
                      step::cost_model_of(*source.model));
+  options.ranks = ranks;
   if (device.is_cuda()) options.pad_multiple = step::kGpuTokenGrain;
   objectives::set_loading(*opened.objective, static_cast<uint64_t>(args.seed), options);
   const plan::MemoryAdviser adviser(planned_run(loaded, *source.model, opened.objective), device);
@@ -177,23 +205,17 @@ Exit train(const LoadedConfig& loaded, const Place& place) {
                          initial_weights(source.folder, beginning.has_value())));
   const plan::Choice choice = choosing.get();
   if (!choice.notice.empty()) log::info(choice.notice);
-  Saver saver(args, trained, side_files);
-  if (beginning) saver.restore(*beginning);
 
   data::Loader loader(data.training, data.processing.processor, options);
   if (beginning) loader.restore(state.loader);
   if (beginning && state.fingerprints)
     check_data(*state.fingerprints, fingerprints.get(), loaded, beginning->checkpoint.path);
-  optim::LearningRate& schedule = trained.main().schedule.emplace(
-      loaded.registries->schedules.at(args.schedule.lr_scheduler_type,
-                                      loaded.where("trainer_args.lr_scheduler_type")),
-      optim::ScheduleSetup{args.schedule, args.optimizer.learning_rate, loader.total_steps(),
-                           config.compat.schedule});
-  schedule.restore(state.metric_schedule);
+  make_schedules(trained, loaded, loader.total_steps());
+  Saver saver(args, trained, side_files);
+  if (beginning) saver.restore(*beginning);
 
   const kernels::Peak peak = kernels::peak_of(device, args.bf16 ? at::kBFloat16 : at::kFloat);
-  OneRank ranks;
-  step::ControlPlane control(ranks);
+  step::ControlPlane control(*ranks);
   const RunParts parts{.loaded = loaded,
                        .trained = trained,
                        .objective = *opened.objective,

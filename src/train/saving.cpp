@@ -9,6 +9,7 @@
 #include "core/format.h"
 #include "core/log.h"
 #include "optim/metric_schedule_json.h"
+#include "train/output_folder.h"
 
 namespace lmms::train {
 namespace {
@@ -46,7 +47,7 @@ nlohmann::json to_json(const RunState& s) {
 }
 
 /// Throws where the value is no whole number of at least `least`.
-int64_t whole(const nlohmann::json& j, const char* key, int64_t least) {
+int64_t integer_at_least(const nlohmann::json& j, const char* key, int64_t least) {
   const nlohmann::json& value = j.at(key);
   if (!value.is_number_integer() || value.get<int64_t>() < least) {
     throw std::invalid_argument(
@@ -57,13 +58,13 @@ int64_t whole(const nlohmann::json& j, const char* key, int64_t least) {
 
 RunState from_json(const nlohmann::json& j) {
   RunState s;
-  s.step = whole(j, "step", 1);
+  s.step = integer_at_least(j, "step", 1);
   j.at("epoch").get_to(s.epoch);
-  s.global_rows = whole(j, "global_rows", 1);
+  s.global_rows = integer_at_least(j, "global_rows", 1);
   s.loader = j.at("loader").dump();
-  s.applied_updates = whole(j, "applied_updates", 0);
-  s.skipped_in_a_row = whole(j, "skipped_in_a_row", 0);
-  s.skipped_steps = whole(j, "skipped_steps", 0);
+  s.applied_updates = integer_at_least(j, "applied_updates", 0);
+  s.skipped_in_a_row = integer_at_least(j, "skipped_in_a_row", 0);
+  s.skipped_steps = integer_at_least(j, "skipped_steps", 0);
   if (j.contains("data")) s.data = data_statistics_from(j.at("data"));
   if (!j.at("metric_schedule").is_null())
     s.metric_schedule = optim::metric_schedule_from(j.at("metric_schedule"));
@@ -75,10 +76,6 @@ RunState from_json(const nlohmann::json& j) {
   j.at("config").get_to(s.config);
   return s;
 }
-
-constexpr const char* kRun = "run";  // component of resume/
-// The folder of the averaged model, beside the weights.
-constexpr const char* kEmaFolder = "ema";
 
 void move_aside_beyond(const fs::path& output, int64_t step) {
   for (const checkpoint::Checkpoint& old : checkpoint::find_checkpoints(output).complete) {
@@ -92,7 +89,7 @@ Result<RunState> read_state(const checkpoint::Checkpoint& from) {
   const auto values = checkpoint::read_json_object(file);
   if (!values) return values.fault();
   try {
-    return from_json(values->at(kRun));
+    return from_json(values->at(step::kRunValue));
   } catch (const std::exception& e) {
     return Fault{file.string(), std::string("is not the state of a run: ") + e.what(),
                  "copy the checkpoint again whole, or remove it"};
@@ -135,7 +132,7 @@ Saver::Saver(const TrainerArgs& args, step::TrainState& state,
 std::optional<Beginning> Saver::find(const LoadedConfig& loaded) {
   const fs::path output = loaded.config.trainer.output_dir;
   checkpoint::remove_leftovers(output);
-  checkpoint::remove_leftovers(output / kEmaFolder);
+  for (const std::string& folder : model_folders()) checkpoint::remove_leftovers(output / folder);
   const Resume& resume = loaded.config.trainer.resume_from_checkpoint;
   if (!resume.path.empty()) {
     const std::string where = loaded.where("trainer_args.resume_from_checkpoint");
@@ -181,6 +178,7 @@ void Saver::restore(const Beginning& beginning) {
   files_.restore(beginning.checkpoint);
   step::Network& main = state_.main();
   main.decision->set_counters(beginning.state.applied_updates, beginning.state.skipped_in_a_row);
+  main.schedule->restore(beginning.state.metric_schedule);
 }
 
 checkpoint::Checkpoint Saver::save(const RunState& state) {

@@ -52,7 +52,7 @@ class Saver {
   /// start must not take them for this one's. Throws Error for a path that is no complete
   /// checkpoint, and if none is left but there are damaged ones.
   static std::optional<Beginning> find(const LoadedConfig& loaded);
-  /// Fills all networks.
+  /// Fills all networks, their schedules too.
   void restore(const Beginning& beginning);
 
   /// Writes checkpoint-N whole, then deletes those beyond save_total_limit.

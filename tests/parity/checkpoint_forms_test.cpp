@@ -16,7 +16,7 @@
 #include "models/overwrite.h"
 #include "models/qwen/qwen.h"
 #include "models/qwen_vl/config.h"
-#include "models/registry.h"
+#include "models/registry_testing.h"
 #include "models/structure.h"
 #include "models/tensor_io.h"
 #include "nn/rotary.h"

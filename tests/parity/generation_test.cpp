@@ -12,6 +12,7 @@
 #include <nlohmann/json.hpp>
 
 #include "core/error.h"
+#include "models/registry_testing.h"
 #include "step/load_network.h"
 
 namespace lmms::generate {

@@ -13,7 +13,7 @@
 #include <set>
 
 #include "generate/generation.h"
-#include "models/registry.h"
+#include "models/registry_testing.h"
 #include "parity_testing.h"
 #include "step/device_batch.h"
 #include "weights_read.h"

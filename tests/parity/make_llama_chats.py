@@ -5,7 +5,8 @@
 
 tokenizer.json is that of llama3_like with the tokens of its turns. cases.json: {"templates": {form: Jinja}, "chats": [{"form", "messages",
 "ids", "prompt": ids with the header of an answer, "trained": the text of the answers with what ends them}]}. The templates are written here:
-they do what those of the hub do with chats of text without tools, and nothing else.
+they do what those of the hub do with chats of text without tools, and nothing else: a turn of role `ipython`, the result of a tool, which the
+hub's write in another way than texts, is in no case.
 """
 import json
 import os
@@ -47,7 +48,7 @@ def chats():
     yield chat(("user", "hi"), ("assistant", "ok"))
     yield chat(("system", "  Be brief.\n"), ("user", "What's 12345+34?"), ("assistant", " 12379\n\n"), ("user", "Sure?\n"), ("assistant", "Yes, it's 12379.\n\nBye"))
     yield chat(("user", "\n\u00a0\u3000\x1c line first \x1f\u2028"), ("assistant", "\r\n\tx \u0085"), ("user", ""), ("assistant", " \n "))
-    yield chat(("user", "a"), ("system", "later"), ("assistant", "literal <|eot_id|> and <|start_header_id|>system"), ("ipython", "7"), ("assistant", "7"))
+    yield chat(("user", "a"), ("system", "later"), ("assistant", "literal <|eot_id|> and <|start_header_id|>system"), ("user", "7"), ("assistant", "7"))
     for i in (0, 2, 11, 17):
         yield chat(("user", small.SENTENCES[i]), ("assistant", small.CODE[i % 5]))
 

@@ -156,15 +156,15 @@ void expect_updates_of_torch(const std::string& stored) {
   config.adam_epsilon = settings.at("eps");
   config.weight_decay = settings.at("weight_decay");
   config.max_grad_norm = settings.at("max_grad_norm");
-  std::vector<std::vector<optim::GroupStretch>> groups;
+  std::vector<std::vector<optim::GroupRange>> groups;
   const bool grouped = settings.contains("module");
   if (grouped) {
     config.learning_rates = {{"module", 1.0, settings.at("module_weight_decay").get<double>()}};
-    auto& stretches = groups.emplace_back();
+    auto& ranges = groups.emplace_back();
     for (const parallel::BucketSegment& s : buckets[0].segments()) {
       const auto& module = settings.at("module");
       if (std::find(module.begin(), module.end(), s.entry.name) != module.end())
-        stretches.push_back({s.offset, s.length, 1});
+        ranges.push_back({s.offset, s.length, 1});
     }
   }
   optim::StepDecision decision(buckets, config.max_grad_norm);

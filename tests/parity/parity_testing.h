@@ -14,6 +14,7 @@
 
 #include "checkpoint/hf_folder.h"
 #include "data/batch.h"
+#include "models/registry_testing.h"
 #include "models/structure.h"
 #include "models/tensor_io.h"
 #include "objectives/objective.h"

@@ -11,7 +11,7 @@
 #include <regex>
 
 #include "checkpoint/hf_folder.h"
-#include "models/registry.h"
+#include "models/registry_testing.h"
 #include "models/tensor_io.h"
 #include "objectives/objective.h"
 #include "parity_testing.h"

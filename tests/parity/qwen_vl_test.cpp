@@ -14,7 +14,7 @@
 #include <set>
 
 #include "models/qwen_vl/rope_index.h"
-#include "models/registry.h"
+#include "models/registry_testing.h"
 #include "nn/cache.h"
 #include "parity_testing.h"
 #include "step/device_batch.h"

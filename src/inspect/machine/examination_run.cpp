@@ -24,7 +24,7 @@ Finding examine_device_memory(const DoctorFacts& facts) {
       fmt::format("{}: weights {}{}, gradients {}, moments {}{}; activations come on top; {} free",
                   size_text(need), size_text(run.network.weights),
                   run.network.masters > 0 ? ", fp32 masters " + size_text(run.network.masters) : "",
-                  size_text(run.network.gradients), size_text(run.network.moments),
+                  size_text(run.network.gradients), size_text(run.network.optimizer_states),
                   run.network.averages > 0 ? ", averages " + size_text(run.network.averages) : "",
                   size_text(free)));
   const std::string cure = fmt::format(

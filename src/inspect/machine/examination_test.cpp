@@ -66,7 +66,7 @@ RunNeeds small_run() {
   run.network.weights = 2 * run.network.trained;
   run.network.masters = 4 * run.network.trained;
   run.network.gradients = 4 * run.network.trained;
-  run.network.moments = 8 * run.network.trained;
+  run.network.optimizer_states = 8 * run.network.trained;
   run.model_bytes = 2 * run.network.trained;
   run.checkpoint_bytes = 14 * run.network.trained;
   return run;

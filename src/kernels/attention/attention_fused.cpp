@@ -301,8 +301,8 @@ bool is_cudnn(AttentionBackend backend) {
   return backend == AttentionBackend::cudnn || backend == AttentionBackend::cudnn_dense;
 }
 
-void tell_attention(AttentionBackend backend, bool backward, const at::Tensor& q,
-                    const at::Tensor& k, const AttentionPlan& plan, const AttentionShape& shape) {
+void record_attention(AttentionBackend backend, bool backward, const at::Tensor& q,
+                      const at::Tensor& k, const AttentionPlan& plan, const AttentionShape& shape) {
   if (work_listener == nullptr) return;
   work_listener->attention({backend, backward, plan.causal, shape.window, q.size(1), k.size(1),
                             q.size(2), plan.lengths});
@@ -348,7 +348,7 @@ AttentionOutput attention_forward_by(AttentionBackend backend, const at::Tensor&
                         "attention: the fused core takes plans of attention_plan() in which every "
                         "segment sees itself alone");
   TORCH_INTERNAL_ASSERT(shape.scale > 0, "attention: scale ", shape.scale);
-  tell_attention(backend, /*backward=*/false, q, k, plan, shape);
+  record_attention(backend, /*backward=*/false, q, k, plan, shape);
   if (backend == AttentionBackend::flash2) return flash_forward(q, k, v, plan, shape);
   if (backend == AttentionBackend::short_segments) return short_forward(q, k, v, plan, shape);
   return cudnn_forward(backend == AttentionBackend::cudnn_dense, q, k, v, plan, shape);
@@ -373,7 +373,7 @@ void attention_backward_by(AttentionBackend backend, const at::Tensor& dout, con
       "attention: tokens of q, k, v and of their gradients lie ", q.stride(0), ", ", k.stride(0),
       ", ", v.stride(0), " and ", dq.stride(0), ", ", dk.stride(0), ", ", dv.stride(0),
       " apart; they must agree");
-  tell_attention(backend, /*backward=*/true, q, k, plan, shape);
+  record_attention(backend, /*backward=*/true, q, k, plan, shape);
   switch (backend) {
     case AttentionBackend::hopper:
       return hopper_backward(dout, q, k, v, output, plan, shape, dq, dk, dv);

@@ -255,7 +255,7 @@ struct LinearLoss : torch::autograd::Function<LinearLoss> {
                             double label_smoothing, double z_loss, int64_t chunk_bytes,
                             const std::optional<at::Tensor>& into,
                             const std::optional<at::Tensor>& fault, bool wants_dh, bool own,
-                            bool fused) {
+                            bool fused, const std::optional<at::Tensor>& /*dummy*/) {
     const bool narrow = (into || own) && at::elementSize((into ? *into : W).scalar_type()) <
                                              at::elementSize(at::kFloat);
     const Head head{h, W, targets, weights, label_smoothing, z_loss, chunk_bytes, narrow};
@@ -276,7 +276,7 @@ struct LinearLoss : torch::autograd::Function<LinearLoss> {
     const auto scaled = [&](const at::Tensor& g) {
       return g.defined() && !unscaled ? g * grads[0].to(g.scalar_type()) : g;
     };
-    return {scaled(saved[0]), scaled(saved[1]), {}, {}, {}, {}, {}, {}, {}, {}, {}, {}};
+    return {scaled(saved[0]), scaled(saved[1]), {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}};
   }
 };
 
@@ -310,9 +310,15 @@ at::Tensor by_path(const at::Tensor& h, const at::Tensor& W, const at::Tensor& t
     const at::Tensor& slot = options.weight_gradient;
     const bool wants_dh = h.requires_grad(), own = W.requires_grad() && !slot.defined();
     if (wants_dh || own || slot.defined()) {
+      // Where only the slot takes a gradient autograd would drop the node, and with it the check of
+      // what comes from above: a dummy leaf keeps it in the graph.
+      const at::Tensor dummy =
+          wants_dh || own
+              ? at::Tensor()
+              : at::zeros({}, at::TensorOptions().dtype(at::kFloat)).set_requires_grad(true);
       return LinearLoss::apply(h, own ? W : W.detach(), targets, weights, options.label_smoothing,
                                options.z_loss, options.chunk_bytes, if_defined(slot),
-                               if_defined(options.fault), wants_dh, own, fused);
+                               if_defined(options.fault), wants_dh, own, fused, if_defined(dummy));
     }
   }
   const Head head{

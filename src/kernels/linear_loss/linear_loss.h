@@ -9,9 +9,10 @@ struct LinearLossOptions {
   /// path); the chunk has at least one row. 0: a size that is fast, 256 MiB and 1.2 GiB; or, fused,
   /// one chunk where that saves fp32 sums of dW of the same size.
   int64_t chunk_bytes = 0;
-  /// If defined ([V, H]), dW is added here during the forward and autograd sees no gradient of W.
-  /// The result must then reach backward unscaled (weights carry every factor): the gradient of h
-  /// is handed on as it is, and an upstream gradient other than 1 is a fault.
+  /// If defined ([V, H]), dW is added here during every forward under grad mode, and autograd sees
+  /// no gradient of W. The result, which requires grad even if h does not, must then reach backward
+  /// unscaled (weights carry every factor): the gradient of h is handed on as it is, and an
+  /// upstream gradient other than 1 is a fault.
   at::Tensor weight_gradient;
   /// Where backward records that fault: int32 scalar on the device of h, `|= scaled_loss`
   /// (StepFault) in two small launches, without waiting. Undefined: backward reads the upstream

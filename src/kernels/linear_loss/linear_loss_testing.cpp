@@ -26,7 +26,7 @@ LinearLossProblem problem_of(const LinearLossCase& c, at::ScalarType dtype, at::
 
 void expect_scaled_losses_found(at::ScalarType dtype, at::Device device) {
   const LinearLossProblem p = problem_of({13, 37, 8, 5, kOnBoth}, dtype, device);
-  const at::Tensor h = p.h.clone().set_requires_grad(true);
+  at::Tensor h;
   LinearLossOptions options;
   options.weight_gradient = at::zeros_like(p.W);
   const auto fault_of = [&](const std::function<at::Tensor(at::Tensor, at::Tensor)>& combine) {
@@ -36,18 +36,22 @@ void expect_scaled_losses_found(at::ScalarType dtype, at::Device device) {
     return static_cast<StepFault>(options.fault.item<int32_t>());
   };
   using T = const at::Tensor&;
-  EXPECT_EQ(fault_of([](T a, T b) { return a + b; }), StepFault::none);
-  EXPECT_EQ(fault_of([](T a, T b) { return a * 1.0 + b; }), StepFault::none);
-  EXPECT_EQ(fault_of([](T a, T b) { return a + b * 0.5; }), StepFault::scaled_loss);
-  EXPECT_EQ(fault_of([](T a, T b) { return b * 0.5 + a; }), StepFault::scaled_loss)
-      << "one loss without a fault does not take back what another found";
-  EXPECT_EQ(fault_of([](T a, T b) { return (a + b) / 2; }), StepFault::scaled_loss) << "mean";
-  EXPECT_EQ(fault_of([](T a, T) { return a + a; }), StepFault::scaled_loss) << "twice the same";
+  for (const bool below_trains : {true, false}) {
+    SCOPED_TRACE(below_trains ? "h trains" : "the head alone trains");
+    h = p.h.clone().set_requires_grad(below_trains);
+    EXPECT_EQ(fault_of([](T a, T b) { return a + b; }), StepFault::none);
+    EXPECT_EQ(fault_of([](T a, T b) { return a * 1.0 + b; }), StepFault::none);
+    EXPECT_EQ(fault_of([](T a, T b) { return a + b * 0.5; }), StepFault::scaled_loss);
+    EXPECT_EQ(fault_of([](T a, T b) { return b * 0.5 + a; }), StepFault::scaled_loss)
+        << "one loss without a fault does not take back what another found";
+    EXPECT_EQ(fault_of([](T a, T b) { return (a + b) / 2; }), StepFault::scaled_loss) << "mean";
+    EXPECT_EQ(fault_of([](T a, T) { return a + a; }), StepFault::scaled_loss) << "twice the same";
 
-  options.fault = at::Tensor();
-  const auto loss = [&] { return linear_loss(h, p.W, p.targets, p.weights, options); };
-  torch::autograd::backward({loss() + loss()}, {});
-  EXPECT_THROW(torch::autograd::backward({loss() * 3.0}, {}), Error);
+    options.fault = at::Tensor();
+    const auto loss = [&] { return linear_loss(h, p.W, p.targets, p.weights, options); };
+    torch::autograd::backward({loss() + loss()}, {});
+    EXPECT_THROW(torch::autograd::backward({loss() * 3.0}, {}), Error);
+  }
 }
 
 }  // namespace lmms::kernels::testing

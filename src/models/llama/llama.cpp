@@ -64,7 +64,7 @@ double Llama::lmms_engine_flops(const Workload& work) const {
 }
 
 ModelEntry entry() {
-  return {"llama", "LlamaForCausalLM", "Llama 3, 3.1 and 3.2 dense language models",
+  return {"llama", "LlamaForCausalLM", "Llama 3, 3.1, 3.2 and 3.3 dense language models",
           [](const nlohmann::json& config, const std::string& where) -> std::unique_ptr<Model> {
             return std::make_unique<Llama>(config, where);
           },

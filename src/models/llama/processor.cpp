@@ -65,6 +65,7 @@ text::TurnLayout turn_layout(std::string_view jinja) {
   layout.answer_header = "<|start_header_id|>assistant<|end_header_id|>\n\n";
   layout.before_all = "<|begin_of_text|>";
   layout.trims_texts = true;
+  layout.result_role = "ipython";
   layout.default_system.reset();
   if (const auto dates = dates_of(text::with_breaks(jinja))) {
     layout.system_preface =

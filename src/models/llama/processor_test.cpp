@@ -8,6 +8,9 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 
+#include "core/files.h"
+#include "data/conversation.h"
+
 namespace lmms::models::llama {
 namespace {
 
@@ -89,6 +92,75 @@ TEST(LlamaChats, put_the_dates_before_a_system_text_of_the_config) {
       "<|begin_of_text|><|start_header_id|>system<|end_header_id|>\n\nCutting Knowledge Date: "
       "December 2023\nToday Date: 26 Jul 2024\n\nBe kind.<|eot_id|><|start_header_id|>user"
       "<|end_header_id|>\n\nx<|eot_id|>");
+}
+
+TEST(LlamaChats, trim_a_system_text_of_the_config_as_those_of_a_chat) {
+  const Tokenizer words = tokenizer();
+  const std::string dated = cases()["templates"]["3.1"];
+  Tokenizer::Scratch scratch;
+  for (const std::string& jinja : {std::string(), dated}) {
+    text::TurnLayout layout = turn_layout(jinja);
+    const auto ids = [&](std::vector<ChatMessage> turns) {
+      const ChatTemplate chat = ChatTemplate::create(words, {.layout = layout}).take();
+      return chat.encode_turns(turns, scratch).take().ids;
+    };
+    const ChatMessage user{"user", {{.text = "x"}}};
+    const auto of_chat = ids({{"system", {{.text = "Be kind."}}}, user});
+    layout.default_system = " Be kind.\n";
+    EXPECT_EQ(ids({user}), of_chat);
+  }
+}
+
+// What the processor says of one conversation.
+std::string fault_of(const data::Processor& processor, const data::Conversation& conversation) {
+  const auto made = processor.prompt(conversation);
+  return made ? "none" : made.fault().text();
+}
+
+TEST(LlamaChats, with_tools_results_or_reasoning_are_refused) {
+  const Tokenizer words = tokenizer();
+  const auto processor = llama::processor().make({.tokenizer = words});
+  data::Conversation plain;
+  plain.origin = {std::make_shared<const std::string>("a.jsonl"), 3};
+  const auto add = [&](data::Conversation to, const char* role) {
+    to.messages.push_back({role, {data::Part::of_text("7")}});
+    return to;
+  };
+  plain = add(plain, "user");
+  EXPECT_EQ(fault_of(*processor, plain), "none");
+  data::Conversation tools = plain;
+  tools.tools = {R"({"name": "f"})"};
+  EXPECT_THAT(fault_of(*processor, tools),
+              testing::AllOf(testing::HasSubstr("a.jsonl:3: tools, tool_calls and results"),
+                             testing::HasSubstr("not built yet")));
+  data::Conversation calls = add(plain, "assistant");
+  calls.messages.back().calls.push_back({"f", "{}"});
+  EXPECT_THAT(fault_of(*processor, calls), testing::HasSubstr("tool_calls"));
+  EXPECT_THAT(fault_of(*processor, add(plain, "tool")), testing::HasSubstr("results of tools"));
+  EXPECT_THAT(fault_of(*processor, add(plain, "ipython")),
+              testing::HasSubstr("a.jsonl:3: messages[1]: a turn of role 'ipython', the result of "
+                                 "a tool: not built yet"));
+  data::Conversation thoughts = add(plain, "assistant");
+  thoughts.messages.back().reasoning = "hm";
+  EXPECT_THAT(fault_of(*processor, thoughts), testing::HasSubstr("reasoning_content"));
+}
+
+TEST(LlamaChats, need_every_token_that_their_layout_writes) {
+  const std::string file = read_file(kData / "llama_chats/tokenizer.json").take();
+  for (const char* name :
+       {"<|begin_of_text|>", "<|start_header_id|>", "<|end_header_id|>", "<|eot_id|>"}) {
+    const std::string token = name;
+    std::string without = file;
+    for (size_t at = 0; (at = without.find(token, at)) != std::string::npos;)
+      without.replace(at, token.size(), "<|other|>");
+    const Tokenizer words = Tokenizer::from_json(std::move(without), "t.json").take();
+    const auto chat = ChatTemplate::create(words, {.layout = turn_layout("")});
+    ASSERT_FALSE(chat) << token;
+    EXPECT_EQ(chat.fault().text(),
+              "the tokenizer has no added token '" + token +
+                  "', which the chat layout needs\n    fix: use a checkpoint that has it, or "
+                  "another processor_type");
+  }
 }
 
 TEST(LlamaChats, need_the_tokens_of_llama_3) {

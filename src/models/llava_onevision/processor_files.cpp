@@ -90,7 +90,8 @@ Result<TileOptions> tile_options_of(const ProcessorSection& section, const TileO
 
 Result<TileOptions> frame_options_of(const ProcessorSection& section, const TileOptions& defaults) {
   if (!section.is_given()) return defaults;
-  if (const std::string name = video_class(section, kVideoClass); name != kVideoClass) {
+  if (const std::string name = video_class(section, kVideoClass, kVideoClasses);
+      name != kVideoClass) {
     return Fault{section.where + ": video_processor_type",
                  fmt::format("the model's videos are prepared by {}, not by {}", kVideoClass, name),
                  "use the processor that belongs to the model"};

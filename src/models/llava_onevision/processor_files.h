@@ -12,6 +12,7 @@ namespace lmms::models::llava_onevision {
 /// The classes of transformers whose preparation is built.
 inline constexpr std::string_view kImageClass = "LlavaOnevisionImageProcessor",
                                   kVideoClass = "LlavaOnevisionVideoProcessor";
+inline constexpr std::string_view kVideoClasses[] = {kVideoClass};
 
 /// Images: LlavaOnevisionImageProcessor, for patches of `defaults.patch`. What concerns the model
 /// alone stays as in `defaults`; so does everything where no file gives the section.

@@ -35,7 +35,7 @@ Result<json> videos_of(const json& c) {
   const auto section = data::video_section(files_of(c));
   if (!section) return section.fault();
   if (!section->is_given()) return Fault{"f", "no file", ""};
-  const std::string name = data::video_class(*section, kVideoClass);
+  const std::string name = data::video_class(*section, kVideoClass, kVideoClasses);
   const auto views = frame_options_of(*section, {});
   if (!views) return views.fault();
   json out = described(views->normalisation, views->filter, name);

@@ -89,7 +89,8 @@ void read_patches(QwenMediaOptions& options, const Config& config, Generation ge
     of_videos = assumed(of_videos, config.vision);
     notice_assumed(setup.folder, "videos", described(of_videos));
   }
-  if (const std::string name = data::video_class(videos, class_of_model); name != class_of_model) {
+  if (const std::string name = data::video_class(videos, class_of_model, kVideoClasses);
+      name != class_of_model) {
     log::notice(
         fmt::format("{}: videos are prepared by {}, not by the model's own {}, as "
                     "transformers does",

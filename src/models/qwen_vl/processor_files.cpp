@@ -80,7 +80,7 @@ Result<media::PatchOptions> patch_options_of(const ProcessorSection& section) {
 
 Result<media::ClipOptions> clip_options_of(const ProcessorSection& section,
                                            std::string_view of_model) {
-  const std::string name = video_class(section, of_model);
+  const std::string name = video_class(section, of_model, kVideoClasses);
   if (name != kQwen2VideoClass && name != kQwen3VideoClass) {
     return Fault{
         section.where + ": video_processor_type",

@@ -14,6 +14,7 @@ namespace lmms::models::qwen_vl {
 inline constexpr std::string_view kImageClass = "Qwen2VLImageProcessor",
                                   kQwen2VideoClass = "Qwen2VLVideoProcessor",
                                   kQwen3VideoClass = "Qwen3VLVideoProcessor";
+inline constexpr std::string_view kVideoClasses[] = {kQwen2VideoClass, kQwen3VideoClass};
 
 /// The class defaults of Qwen2VLVideoProcessor and Qwen3VLVideoProcessor.
 media::ClipOptions qwen2_vl_clip();

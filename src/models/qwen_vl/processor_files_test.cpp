@@ -58,7 +58,7 @@ Result<json> videos_of(const json& c) {
   const auto section = data::video_section(files_of(c));
   if (!section) return section.fault();
   if (!section->is_given()) return Fault{"f", "no file", ""};
-  const std::string name = data::video_class(*section, of_model);
+  const std::string name = data::video_class(*section, of_model, kVideoClasses);
   const auto clip = clip_options_of(*section, of_model);
   if (!clip) return clip.fault();
   json grids;

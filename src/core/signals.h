@@ -1,7 +1,7 @@
 #pragma once
-/// SIGINT, SIGTERM and SIGHUP (a closed terminal, unless nohup ignores it) ask the run to finish
-/// its step, save and leave.
-namespace lmms::train {
+/// SIGINT, SIGTERM and SIGHUP (a closed terminal, unless nohup ignores it) ask what runs to come to
+/// a good end: a training after its step, an answer after its token.
+namespace lmms {
 
 /// Installs the handlers for its lifetime; afterwards the defaults hold. A second SIGINT ends the
 /// process at once.
@@ -18,4 +18,4 @@ class StopSignals {
   bool hang_up_ = false;  ///< SIGHUP is handled
 };
 
-}  // namespace lmms::train
+}  // namespace lmms

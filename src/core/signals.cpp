@@ -1,11 +1,11 @@
-#include "train/signals.h"
+#include "core/signals.h"
 
 #include <unistd.h>
 
 #include <atomic>
 #include <csignal>
 
-namespace lmms::train {
+namespace lmms {
 namespace {
 
 std::atomic<int> received_signal{0};
@@ -37,4 +37,4 @@ int StopSignals::received() const {
   return received_signal;
 }
 
-}  // namespace lmms::train
+}  // namespace lmms
