@@ -216,11 +216,11 @@ TEST(EarlierVersions, wrote_sizes_alone_and_are_still_read) {
   EXPECT_FALSE(found.damage);
   EXPECT_FALSE(found.has_checksums);
   // a manifest with checksums does not become one of these by a flipped bit
-  const auto again = save(output.path());
-  auto newer = read_json_object(again.path / "resume/manifest.json").take();
+  const auto second = save(output.path());
+  auto newer = read_json_object(second.path / "resume/manifest.json").take();
   newer["format"] = 1;
-  write_json(again.path / "resume/manifest.json", newer);
-  EXPECT_FALSE(read_manifest(again.path).ok());
+  write_json(second.path / "resume/manifest.json", newer);
+  EXPECT_FALSE(read_manifest(second.path).ok());
 }
 
 }  // namespace

@@ -358,8 +358,8 @@ TEST(Loader, makes_samples_again_that_measuring_did_not_keep) {
   const auto data = made_dataset(random_lengths(60, 30));
   auto options = kinds_of_runs()[0];
   const auto expected = run(data, options);
-  Loader again(data, std::make_shared<MadeProcessor>(/*keeps=*/false), options);
-  for (const auto& step : expected) expect_equal(*again.next(), step);
+  Loader second(data, std::make_shared<MadeProcessor>(/*keeps=*/false), options);
+  for (const auto& step : expected) expect_equal(*second.next(), step);
 }
 
 LoaderOptions with_patches(int64_t patches) {

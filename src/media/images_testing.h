@@ -10,12 +10,13 @@
 #include <string>
 
 #include "core/files.h"
+#include "core/source_dir_testing.h"
 #include "media/image.h"
 
 namespace lmms::media::testing {
 
 inline std::filesystem::path stored_images() {
-  return std::filesystem::path(LMMS_SOURCE_DIR) / "tests" / "parity" / "data" / "images";
+  return source_dir() / "tests" / "parity" / "data" / "images";
 }
 
 /// tests/parity/data/images, or the folder that scripts/check_images.sh has prepared.

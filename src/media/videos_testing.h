@@ -6,6 +6,7 @@
 #include <string>
 
 #include "core/files.h"
+#include "core/source_dir_testing.h"
 
 namespace lmms::media::testing {
 
@@ -13,9 +14,9 @@ namespace lmms::media::testing {
 /// and LMMS_VIDEO_CORPUS names.
 inline std::string video_file(const std::string& name) {
   const char* prepared = std::getenv("LMMS_VIDEO_CORPUS");
-  const std::filesystem::path folder =
-      prepared ? std::filesystem::path(prepared)
-               : std::filesystem::path(LMMS_SOURCE_DIR) / "tests" / "parity" / "data" / "videos";
+  const std::filesystem::path folder = prepared
+                                           ? std::filesystem::path(prepared)
+                                           : source_dir() / "tests" / "parity" / "data" / "videos";
   return read_file(folder / name).take();
 }
 

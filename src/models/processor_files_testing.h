@@ -10,6 +10,7 @@
 #include <string>
 #include <utility>
 
+#include "core/source_dir_testing.h"
 #include "data/processor_files.h"
 #include "data/stored_chats_testing.h"
 #include "media/patches.h"
@@ -51,7 +52,7 @@ inline StoredCases compare_stored(
     const std::function<Result<nlohmann::json>(const nlohmann::json& c)>& videos) {
   StoredCases seen;
   const nlohmann::json cases =
-      data::read_json(std::string(LMMS_SOURCE_DIR) + "/tests/parity/data/processors.json");
+      data::read_json((source_dir() / "tests/parity/data/processors.json").string());
   for (const nlohmann::json& c : cases) {
     if (!takes(c["model_type"])) continue;
     const auto name = c["name"].get<std::string>();

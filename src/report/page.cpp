@@ -179,7 +179,7 @@ Json config_differences(std::span<const RunFiles> runs) {
 }
 
 /// Names that tell the runs apart: what is named alike gets its folder.
-void tell_apart(Json& runs) {
+void name_runs_apart(Json& runs) {
   std::map<std::string, int> count;
   for (const Json& run : runs) ++count[run["name"].get<std::string>()];
   for (Json& run : runs) {
@@ -194,7 +194,7 @@ std::string render(std::span<const RunFiles> runs, const PageOptions& options) {
   Json page{{"now", options.now}, {"runs", Json::array()}};
   for (const RunFiles& run : runs)
     page["runs"].push_back(run_of(run, &run == runs.data() ? options.running : std::nullopt));
-  tell_apart(page["runs"]);
+  name_runs_apart(page["runs"]);
   page["config_differences"] = runs.size() > 1 ? config_differences(runs) : Json::array();
 
   std::string title;

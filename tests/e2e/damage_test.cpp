@@ -104,11 +104,11 @@ TEST_F(DamagedCheckpoint, is_passed_over_for_the_one_before_it) {
     SCOPED_TRACE(damaged.file);
     SetUp();
     damaged.damage(newest(damaged.file));
-    const Ended again = project->train_to_the_end(kWords);
-    EXPECT_THAT(again.err,
+    const Ended second_run = project->train_to_the_end(kWords);
+    EXPECT_THAT(second_run.err,
                 AllOf(HasSubstr("not gone on from out/checkpoint-4"), HasSubstr(damaged.reason),
                       HasSubstr("going on from out/checkpoint-2")));
-    EXPECT_THAT(again.err, HasSubstr(damaged.file));
+    EXPECT_THAT(second_run.err, HasSubstr(damaged.file));
     EXPECT_EQ(weights(*project / "out"), weights(*project / "whole"));
     EXPECT_EQ(weights(*project / "out/ema"), weights(*project / "whole/ema"));
     EXPECT_EQ(steady_metrics(*project / "out"), steady_metrics(*project / "whole"));
@@ -159,16 +159,16 @@ TEST_F(DamagedCheckpoint, is_one_that_lost_a_file_too) {
 TEST_F(DamagedCheckpoint, is_none_whose_config_or_tokenizer_was_edited) {
   OutputFile(newest("config.json")).write(R"({"model_type": "qwen3", "mine": 1})");
   fs::remove(newest("tokenizer.json"));
-  const Ended again = project->train_to_the_end(kWords);
-  EXPECT_THAT(again.err, AllOf(HasSubstr("going on from out/checkpoint-4"),
-                               HasSubstr("config.json, tokenizer.json: no longer as saved")));
+  const Ended second_run = project->train_to_the_end(kWords);
+  EXPECT_THAT(second_run.err, AllOf(HasSubstr("going on from out/checkpoint-4"),
+                                    HasSubstr("config.json, tokenizer.json: no longer as saved")));
 }
 
 TEST_F(DamagedCheckpoint, cannot_be_told_where_an_earlier_version_wrote_no_checksums) {
   without_checksums(newest());
-  const Ended again = project->train_to_the_end(kWords);
-  EXPECT_THAT(again.err, AllOf(HasSubstr("out/checkpoint-4 was written by an earlier version"),
-                               HasSubstr("going on from out/checkpoint-4")));
+  const Ended second_run = project->train_to_the_end(kWords);
+  EXPECT_THAT(second_run.err, AllOf(HasSubstr("out/checkpoint-4 was written by an earlier version"),
+                                    HasSubstr("going on from out/checkpoint-4")));
   // but a state that is none is not gone on from there either
   SetUp();
   without_checksums(newest());

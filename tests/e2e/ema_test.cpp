@@ -88,8 +88,8 @@ void expect_equal_after_going_on(const Project& project, const Words& words, int
   fs::remove(project / "out/finished.json");
   for (int step = from + 1; step <= 6; ++step)
     fs::remove_all(project / ("out/checkpoint-" + std::to_string(step)));
-  const Ended again = project.train_to_the_end(with_ema(words));
-  EXPECT_THAT(again.err, HasSubstr("going on from out/checkpoint-" + std::to_string(from)));
+  const Ended second_run = project.train_to_the_end(with_ema(words));
+  EXPECT_THAT(second_run.err, HasSubstr("going on from out/checkpoint-" + std::to_string(from)));
   EXPECT_TRUE(weights(project / "out/ema") == at_once) << from;
   EXPECT_TRUE(contents(project / "out/checkpoint-6/resume") == state) << from;
 }

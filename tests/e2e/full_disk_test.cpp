@@ -34,9 +34,9 @@ TEST(FullDisk, ends_the_run_and_leaves_the_last_checkpoint_whole) {
 
   // with room again (the older checkpoint deleted, and only one kept) the same run reaches its end
   std::filesystem::remove_all(project / "out/checkpoint-2");
-  const Ended again =
+  const Ended second_run =
       project.train_to_the_end({"trainer_args.max_steps=8", "trainer_args.save_steps=100"});
-  EXPECT_THAT(again.err, HasSubstr("going on from out/checkpoint-4"));
+  EXPECT_THAT(second_run.err, HasSubstr("going on from out/checkpoint-4"));
   const Project whole;
   whole.train_to_the_end(kWords);
   EXPECT_EQ(steady_metrics(project / "out"), steady_metrics(whole / "out"));

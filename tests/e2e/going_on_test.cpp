@@ -19,8 +19,8 @@ TEST(Finished, run_says_so_and_changes_nothing) {
   const Project project;
   project.train_to_the_end({"trainer_args.num_train_epochs=1"});
   const auto before = contents(project / "out");
-  const Ended again = project.train_to_the_end({"trainer_args.num_train_epochs=1"});
-  EXPECT_THAT(again.err, HasSubstr("finished"));
+  const Ended second_run = project.train_to_the_end({"trainer_args.num_train_epochs=1"});
+  EXPECT_THAT(second_run.err, HasSubstr("finished"));
   EXPECT_EQ(contents(project / "out"), before);
 }
 
@@ -42,8 +42,8 @@ TEST(Finished, run_with_a_change_that_trains_no_step_is_still_finished) {
   project.train_to_the_end(words);
   const auto before = contents(project / "out");
   words.push_back("trainer_args.learning_rate=1e-3");
-  const Ended again = project.train_to_the_end(words);
-  EXPECT_THAT(again.err, HasSubstr("finished"));
+  const Ended second_run = project.train_to_the_end(words);
+  EXPECT_THAT(second_run.err, HasSubstr("finished"));
   EXPECT_EQ(contents(project / "out"), before);
 }
 
@@ -62,9 +62,9 @@ TEST(GoingOn, false_starts_anew_and_moves_old_checkpoints_aside) {
   project.train_to_the_end({"trainer_args.max_steps=6"});
   const auto before = steady_metrics(project / "out");
   const std::string first = weights(project / "out");
-  const Ended again = project.train_to_the_end(
+  const Ended second_run = project.train_to_the_end(
       {"trainer_args.max_steps=6", "trainer_args.resume_from_checkpoint=false"});
-  EXPECT_THAT(again.err, HasSubstr("moved aside: out/checkpoint-6.old"));
+  EXPECT_THAT(second_run.err, HasSubstr("moved aside: out/checkpoint-6.old"));
   EXPECT_EQ(steady_metrics(project / "out"), before);
   EXPECT_EQ(weights(project / "out"), first);
   EXPECT_TRUE(fs::exists(project / "out/checkpoint-6.old/model.safetensors"));
@@ -75,11 +75,11 @@ TEST(GoingOn, a_path_goes_on_from_there_and_repeats_the_run) {
   project.train_to_the_end({"trainer_args.max_steps=12"});
   const auto before = steady_metrics(project / "out");
   const std::string first = weights(project / "out");
-  const Ended again = project.train_to_the_end(
+  const Ended second_run = project.train_to_the_end(
       {"trainer_args.max_steps=12", "trainer_args.resume_from_checkpoint=out/checkpoint-5"});
-  EXPECT_THAT(again.err, HasSubstr("going on from out/checkpoint-5"));
+  EXPECT_THAT(second_run.err, HasSubstr("going on from out/checkpoint-5"));
   // later ones belong to the run that was left
-  EXPECT_THAT(again.err, HasSubstr("moved aside: out/checkpoint-12.old"));
+  EXPECT_THAT(second_run.err, HasSubstr("moved aside: out/checkpoint-12.old"));
   EXPECT_EQ(steady_metrics(project / "out"), before);
   EXPECT_EQ(weights(project / "out"), first);
   EXPECT_TRUE(fs::exists(project / "out/checkpoint-5/model.safetensors"));
@@ -110,22 +110,22 @@ TEST(GoingOn, a_path_that_is_no_checkpoint_is_an_error) {
 TEST(GoingOn, names_what_changed_in_the_config) {
   const Project project;
   project.train_to_the_end({"trainer_args.max_steps=5"});
-  const Ended again = project.train_to_the_end(
+  const Ended second_run = project.train_to_the_end(
       {"trainer_args.max_steps=6", "trainer_args.learning_rate=0.02", "trainer_args.save_steps=3",
        "trainer_args.dataloader_num_workers=2"});
-  EXPECT_THAT(again.err, HasSubstr("trainer_args.learning_rate: 0.02, before: 0.01"));
+  EXPECT_THAT(second_run.err, HasSubstr("trainer_args.learning_rate: 0.02, before: 0.01"));
   // what changes neither mathematics nor order is not worth a line
-  EXPECT_THAT(again.err, Not(HasSubstr("save_steps")));
-  EXPECT_THAT(again.err, Not(HasSubstr("dataloader_num_workers")));
+  EXPECT_THAT(second_run.err, Not(HasSubstr("save_steps")));
+  EXPECT_THAT(second_run.err, Not(HasSubstr("dataloader_num_workers")));
 }
 
 TEST(GoingOn, keeps_the_rows_of_a_step) {
   const Project project;
   project.train_to_the_end({"trainer_args.max_steps=5"});
-  const Ended again = project.train_to_the_end(
+  const Ended second_run = project.train_to_the_end(
       {"trainer_args.max_steps=8", "trainer_args.per_device_train_batch_size=2"});
-  EXPECT_THAT(again.err, HasSubstr("rows a step 4"));
-  EXPECT_THAT(again.err, HasSubstr("a step keeps its 4 rows"));
+  EXPECT_THAT(second_run.err, HasSubstr("rows a step 4"));
+  EXPECT_THAT(second_run.err, HasSubstr("a step keeps its 4 rows"));
   EXPECT_THAT(column(metrics(project / "out"), "samples"), ElementsAre(4, 4, 4, 4, 4, 4, 4, 4));
   const Ended refused = project.train({"trainer_args.max_steps=9", "trainer_args.global_rows=8"});
   EXPECT_EQ(refused.exit, 2);
@@ -195,13 +195,13 @@ TEST(GoingOn, says_nothing_of_the_same_data_written_again_or_elsewhere) {
     const std::string name = (project / "").parent_path().filename().string();
     std::string spelled = path;
     if (const size_t at = spelled.find("{}"); at != std::string::npos) spelled.replace(at, 2, name);
-    const Ended again = project.train_to_the_end(
+    const Ended second_run = project.train_to_the_end(
         {path[1] == '/' ? "trainer_args.max_steps=6" : "trainer_args.max_steps=7",
          "dataset_config.dataset_path=" + spelled});
-    EXPECT_THAT(again.err, HasSubstr("going on from"));
-    EXPECT_THAT(again.err, Not(HasSubstr("moved.jsonl, before")));
-    EXPECT_THAT(again.err, Not(HasSubstr("has changed")));
-    EXPECT_THAT(again.err, Not(HasSubstr("dataset_path")));
+    EXPECT_THAT(second_run.err, HasSubstr("going on from"));
+    EXPECT_THAT(second_run.err, Not(HasSubstr("moved.jsonl, before")));
+    EXPECT_THAT(second_run.err, Not(HasSubstr("has changed")));
+    EXPECT_THAT(second_run.err, Not(HasSubstr("dataset_path")));
   }
 }
 
@@ -325,9 +325,9 @@ TEST(GoingOn, passes_over_a_torn_checkpoint) {
   const std::string first = weights(project / "out");
   fs::resize_file(project / "out/checkpoint-12/resume/first_moment.safetensors", 100);
   fs::remove(project / "out/finished.json");
-  const Ended again = project.train_to_the_end({"trainer_args.max_steps=12"});
-  EXPECT_THAT(again.err, HasSubstr("not gone on from out/checkpoint-12"));
-  EXPECT_THAT(again.err, HasSubstr("going on from out/checkpoint-10"));
+  const Ended second_run = project.train_to_the_end({"trainer_args.max_steps=12"});
+  EXPECT_THAT(second_run.err, HasSubstr("not gone on from out/checkpoint-12"));
+  EXPECT_THAT(second_run.err, HasSubstr("going on from out/checkpoint-10"));
   EXPECT_EQ(steady_metrics(project / "out"), before);
   EXPECT_EQ(weights(project / "out"), first);
 }
@@ -337,9 +337,9 @@ TEST(GoingOn, says_that_another_number_of_threads_gives_other_bits) {
   project.train_to_the_end({"trainer_args.max_steps=5"});
   Surroundings two = project.here();
   two.math_threads = 2;
-  const Ended again = run(Project::command({"trainer_args.max_steps=6"}), two);
-  EXPECT_EQ(again.exit, 0);
-  EXPECT_THAT(again.err, HasSubstr("written with 1 threads, this run has 2"));
+  const Ended second_run = run(Project::command({"trainer_args.max_steps=6"}), two);
+  EXPECT_EQ(second_run.exit, 0);
+  EXPECT_THAT(second_run.err, HasSubstr("written with 1 threads, this run has 2"));
 }
 
 TEST(OutputFolder, belongs_to_one_run_at_a_time) {

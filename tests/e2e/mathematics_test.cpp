@@ -121,9 +121,9 @@ TEST(GradientCheckpointing, changes_no_bit) {
     const Curve kept = curve(project, "kept", words);
     Words recomputed = words;
     recomputed.push_back("trainer_args.gradient_checkpointing=true");
-    const Curve again = curve(project, "recomputed", recomputed);
-    EXPECT_EQ(kept.loss, again.loss);
-    EXPECT_EQ(kept.norm, again.norm);
+    const Curve second_run = curve(project, "recomputed", recomputed);
+    EXPECT_EQ(kept.loss, second_run.loss);
+    EXPECT_EQ(kept.norm, second_run.norm);
     EXPECT_EQ(weights(project / "kept"), weights(project / "recomputed"));
   }
 }

@@ -133,9 +133,9 @@ TEST(EarlierRun, of_the_same_config_is_moved_aside_where_false_asks_for_another)
   const Project project;
   project.train_to_the_end(kShort);
   const auto first = contents(project / "out");
-  const Ended again =
+  const Ended second_run =
       project.train_to_the_end(kShort + Words{"trainer_args.resume_from_checkpoint=false"});
-  EXPECT_THAT(again.err, HasSubstr("moved aside: out/old"));
+  EXPECT_THAT(second_run.err, HasSubstr("moved aside: out/old"));
   EXPECT_EQ(contents(project / "out/old"), first);
   EXPECT_EQ(weights(project / "out"), weights(project / "out/old"));
 }

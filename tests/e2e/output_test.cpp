@@ -145,9 +145,9 @@ TEST(Run, reads_its_resolved_config_as_the_same_config) {
   project.train_to_the_end({"trainer_args.max_steps=3", "dataset_config.packing=true"});
   const std::string resolved = read_file(project / "out/config.resolved.yaml").take();
   project.write("again.yaml", resolved);
-  const Ended again = run({"train", "again.yaml"}, project.here());
-  EXPECT_EQ(again.exit, 0) << again.err;
-  EXPECT_THAT(again.err, HasSubstr("finished"));
+  const Ended second_run = run({"train", "again.yaml"}, project.here());
+  EXPECT_EQ(second_run.exit, 0) << second_run.err;
+  EXPECT_THAT(second_run.err, HasSubstr("finished"));
   EXPECT_EQ(read_file(project / "out/config.resolved.yaml").take(), resolved);
 }
 

@@ -85,9 +85,9 @@ TEST(Journal, of_a_run_that_went_on_counts_as_that_of_one_that_did_not) {
   const Rows starts = journal(project / "out", "start");
   ASSERT_EQ(starts.size(), 2u);
   EXPECT_EQ(starts[1]["step"], 5);
-  nlohmann::json again = journal(project / "out", "data").back();
-  again["time"] = at_once["time"];
-  EXPECT_EQ(again, at_once);
+  nlohmann::json second_run = journal(project / "out", "data").back();
+  second_run["time"] = at_once["time"];
+  EXPECT_EQ(second_run, at_once);
 }
 
 TEST(Journal, keeps_what_was_told_and_why_a_run_failed) {

@@ -294,10 +294,10 @@ TEST(Schema, writes_what_it_reads) {
             "kind: adamw\nrate: 0.25\ncount: 3\nmode: auto\ntags: [a]\nfree:\n  beta: [1, x]\n"
             "inner:\n  shuffle: true\n  limit: null\n  parts:\n    - name: \"no\"\n      weight: "
             "1.0\nfolder: \"\"\nkernel: false\n");
-  Outcome again = read(text);
-  EXPECT_EQ(again.faults, "");
+  Outcome second = read(text);
+  EXPECT_EQ(second.faults, "");
   Fields other;
-  fields(other, again.value);
+  fields(other, second.value);
   EXPECT_EQ(differences(other, list), std::vector<std::string>{});
 }
 

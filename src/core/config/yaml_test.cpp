@@ -183,11 +183,11 @@ TEST(Yaml, writes_any_text_so_that_it_reads_back_the_same) {
     root.entries = {list, value};
     const std::string written = write_yaml(root);
     Faults faults;
-    const Node again = parse_yaml(written, "x", faults);
+    const Node reparsed = parse_yaml(written, "x", faults);
     ASSERT_TRUE(faults.empty()) << written;
     for (size_t n = 0; n < texts.size(); ++n)
-      ASSERT_EQ(again.find("list")->value.items[n].text, texts[n]) << written;
-    ASSERT_EQ(again.find("value")->value.text, texts.front()) << written;
+      ASSERT_EQ(reparsed.find("list")->value.items[n].text, texts[n]) << written;
+    ASSERT_EQ(reparsed.find("value")->value.text, texts.front()) << written;
   }
 }
 
@@ -222,10 +222,10 @@ TEST(Yaml, survives_mutated_text) {
     if (!faults.empty()) continue;
     ++whole;
     const std::string written = write_yaml(node);
-    const Node again = parse_yaml(written, "b.yaml", faults);
+    const Node reparsed = parse_yaml(written, "b.yaml", faults);
     ASSERT_EQ(faults.text(), "") << text << "\n----\n" << written;
     // NaN differs from itself; its text does not.
-    ASSERT_EQ(write_yaml(to_node(to_value(again))), write_yaml(to_node(to_value(node))))
+    ASSERT_EQ(write_yaml(to_node(to_value(reparsed))), write_yaml(to_node(to_value(node))))
         << text << "\n----\n"
         << written;
   }
