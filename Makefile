@@ -1,24 +1,25 @@
-# The two commands of a newcomer are `make quickstart` and `make test`; each sets up everything it needs.
+# The commands of a newcomer are `make quickstart`, `make` and `make test`; each sets up everything it needs.
 # Objects and programs are CMake's and Ninja's affair (CMakePresets.json); this file only strings the steps together.
 SHELL := /bin/bash
-.DEFAULT_GOAL := help
-.PHONY: quickstart test build install test-gpu gpu-bundle format lint bench bench-gpu clean help bootstrap
+.DEFAULT_GOAL := program
+.PHONY: program quickstart test build install test-gpu gpu-bundle format lint bench bench-gpu clean help bootstrap
 PRESET ?= dev
 PREFIX ?= /usr/local
 BUILD := build/$(PRESET)
 
-quickstart: configure  ## train a small model that sees on handwritten digits, in about a minute
-	@cmake --build $(BUILD) --target lmms
+quickstart: program  ## build the program, and train a small model that sees on handwritten digits in about a minute
 	@examples/quickstart/run.sh $(BUILD)/bin/lmms
+
+program: configure  ## build the program, build/dev/bin/lmms, with CUDA where nvcc is; plain `make` is this
+	@cmake --build $(BUILD) --target programs
 
 test: build  ## build everything and run all tests that need no GPU
 	@ctest --preset $(PRESET)
 
-build: configure  ## build everything: programs and tests (PRESET=dev|release|asan|tsan|gpu)
+build: configure  ## build everything: program and tests (PRESET=dev|release|asan|tsan|gpu)
 	@cmake --build --preset $(PRESET)
 
-install: configure  ## install the programs under PREFIX (/usr/local; DESTDIR before it); a moved folder works too
-	@cmake --build $(BUILD) --target programs
+install: program  ## install the program under PREFIX (/usr/local; DESTDIR before it); a moved folder works too
 	@cmake --install $(BUILD) --strip --prefix $(abspath $(PREFIX))
 
 test-gpu: configure  ## run the tests that need a GPU
@@ -61,5 +62,6 @@ bootstrap:
 # Ninja runs CMake again by itself when a CMake file changes; a changed preset is what it cannot see.
 .PHONY: configure
 configure: bootstrap
-	@if [ CMakePresets.json -nt $(BUILD)/build.ninja ] || [ .deps/site/stamp -nt $(BUILD)/build.ninja ]; then \
+	@if [ CMakePresets.json -nt $(BUILD)/build.ninja ] || [ .deps/site/stamp -nt $(BUILD)/build.ninja ] || \
+	    [ .deps/site/stamp-gpu -nt $(BUILD)/build.ninja ]; then \
 	  cmake --preset $(PRESET); fi

@@ -83,17 +83,35 @@
     document.querySelector(".bar-of-tools button").click();
     expect(main.classList.contains("with-ids"), "no ids");
 
+    // Printing: every token is there at once, and the images of all samples.
     scrollTo(0, 0);
     await frames(8);
+    window.dispatchEvent(new Event("beforeprint"));
+    for (const one of all(".tokens")) {
+      const { sample, begin, end } = one.dataset;
+      const folded = data.samples[sample].media.flatMap((medium) => medium.runs).filter(([b, e]) => e - b >= 4 && b >= begin && b < end)
+        .reduce((sum, [b, e]) => sum + e - b - 1, 0);
+      expect(all(".t", one).length === end - begin - folded, `sample ${Number(sample) + 1} is not printed with its tokens`);
+    }
+    expect(all(".picture img").every((image) => image.loading === "eager"), "pictures far below are not printed");
+    window.dispatchEvent(new Event("afterprint"));
+    await frames(8);
+    const drawn = all(".tokens").filter((one) => one.firstChild);
+    expect((drawn.length > 0 || all(".tokens").length === 0) && all(".tokens").every((one) => one.firstChild || one.style.minHeight), "after printing tokens have no place");
+
     for (const detail of all("details")) detail.open = true;
-    const frame = document.createElement("iframe");  // as a phone shows it
-    frame.style.cssText = "width:360px;height:800px";
-    frame.srcdoc = document.documentElement.outerHTML.replace(/<script(?! type)[\s\S]*?<\/script>/g, "");
-    document.body.append(frame);
-    await new Promise((resolve) => { frame.onload = resolve; setTimeout(resolve, 1500); });
-    const root = frame.contentDocument.documentElement;
-    expect(root.scrollWidth <= 360, `on a phone the page is ${root.scrollWidth} px wide`);
-    frame.remove();
+    for (const width of [390, 360]) {
+      const frame = document.createElement("iframe");  // as a phone shows it
+      frame.style.cssText = `width:${width}px;height:800px`;
+      frame.srcdoc = document.documentElement.outerHTML.replace(/<script(?! type)[\s\S]*?<\/script>/g, "");
+      document.body.append(frame);
+      await new Promise((resolve) => { frame.onload = resolve; setTimeout(resolve, 1500); });
+      const root = frame.contentDocument.documentElement;
+      expect(root.scrollWidth <= width, `on a phone of ${width} px the page is ${root.scrollWidth} px wide`);
+      const tiles = all(".tiles > div", frame.contentDocument);
+      expect(tiles.every((tile) => [tile, ...tile.children].every((part) => part.scrollWidth <= part.clientWidth)), `at ${width} px a tile is cut`);
+      frame.remove();
+    }
   } catch (error) {
     wrong.push(`${error}`);
   }

@@ -12,6 +12,40 @@
     for (let i = 3; i < pixels.length; i += 4) if (pixels[i] > 0) n++;
     return n;
   };
+  // The page in a window of `width`: nothing sticks out, no tile is cut or stands alone in the last row, no word is broken.
+  const seenAt = async (width) => {
+    const frame = document.createElement("iframe");
+    frame.style.cssText = `width:${width}px;height:800px`;
+    frame.srcdoc = document.documentElement.outerHTML.replace(/<script(?! type)[\s\S]*?<\/script>/g, "");
+    document.body.append(frame);
+    await new Promise((resolve) => { frame.onload = resolve; setTimeout(resolve, 1500); });
+    const page = frame.contentDocument, at = `at ${width} px`;
+    expect(page.documentElement.scrollWidth <= width, `${at} the page is ${page.documentElement.scrollWidth} px wide`);
+    const narrow = all(".chart", page).filter((chart) => chart.offsetWidth < 300).length;
+    expect(narrow === 0, `${at} ${narrow} charts are narrow`);
+    for (const grid of all(".tiles", page)) {
+      const tiles = [...grid.children], last = tiles.filter((tile) => tile.offsetTop === tiles[tiles.length - 1].offsetTop);
+      expect(tiles.length === 1 || last.length > 1, `${at} a tile stands alone`);
+      expect(Math.abs(last[0].getBoundingClientRect().left - grid.getBoundingClientRect().left) < 2, `${at} tiles are out of their row`);
+      expect(tiles.every((tile) => [tile, ...tile.children].every((part) => part.scrollWidth <= part.clientWidth)), `${at} a tile is cut`);
+    }
+    const broken = brokenWords(page);
+    expect(broken.length === 0, `${at} words are broken: ${broken.slice(0, 3).join(", ")}`);
+    frame.remove();
+  };
+  const brokenWords = (page) => {
+    const found = [], range = page.createRange();
+    const walk = page.createTreeWalker(page.querySelector("main"), NodeFilter.SHOW_TEXT);
+    for (let node = walk.nextNode(); node; node = walk.nextNode()) {
+      if (node.parentElement.closest("pre, .seen")) continue;  // what a model says may be one long word
+      for (const word of node.data.matchAll(/[^\s/\-–?]{2,24}/g)) {
+        range.setStart(node, word.index);
+        range.setEnd(node, word.index + word[0].length);
+        if (new Set([...range.getClientRects()].map((box) => Math.round(box.top / 8))).size > 1) found.push(word[0]);
+      }
+    }
+    return found;
+  };
   try {
     await frames(8);
     const data = JSON.parse(document.getElementById("page-data").textContent);
@@ -103,17 +137,31 @@
         legend[0].click();
       }
     }
+    // Printing: every curve is there, also of charts that never were on the screen.
+    window.dispatchEvent(new Event("beforeprint"));
+    for (const chart of charts) {
+      const canvas = chart.querySelector("canvas");
+      expect(canvas.width >= 1000 && ink(canvas) > 2000, `'${chart.querySelector(".chart-title").textContent}' is not printed`);
+    }
+    window.dispatchEvent(new Event("afterprint"));
+    await frames();
+    if (charts.length > 0) {
+      const canvas = charts[0].querySelector("canvas");
+      expect(canvas.width === Math.round(canvas.clientWidth * devicePixelRatio) && ink(canvas) > 500, "after printing the loss is not drawn for the screen");
+    }
+
+    if (data.runs.length === 1) {
+      const gone = data.runs[0].journal.checkpoints.filter((c) => c.state !== "there");
+      expect(all("#checkpoints tr.gone").length === gone.length, "deleted checkpoints are not shown as such");
+      expect(all("#checkpoints tr.gone").every((row, i) => row.textContent.includes(gone[gone.length - 1 - i].state === "deleted" ? "deleted" : "not there")),
+        "a checkpoint that is gone does not say so");
+    }
+
     for (const detail of all("details")) detail.open = true;
-    const frame = document.createElement("iframe");  // as a phone shows it
-    frame.style.cssText = "width:360px;height:800px";
-    frame.srcdoc = document.documentElement.outerHTML.replace(/<script(?! type)[\s\S]*?<\/script>/g, "");
-    document.body.append(frame);
-    await new Promise((resolve) => { frame.onload = resolve; setTimeout(resolve, 1500); });
-    const root = frame.contentDocument.documentElement;
-    expect(root.scrollWidth <= 360, `on a phone the page is ${root.scrollWidth} px wide`);
-    const narrow = all(".chart", frame.contentDocument).filter((chart) => chart.offsetWidth < 300).length;
-    expect(narrow === 0, `on a phone ${narrow} charts are narrow`);
-    frame.remove();
+    await seenAt(1200);
+    await seenAt(768);
+    await seenAt(390);
+    await seenAt(360);
   } catch (error) {
     wrong.push(`${error}`);
   }

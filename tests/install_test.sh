@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Installs the CPU program, moves the folder, and runs it there with an empty environment: it must find all its libraries in the
-# moved folder or in the system's, and none in the repository or the build folder.
+# Installs the program without CUDA, moves the folder, and runs it there with an empty environment: it must find all its libraries
+# in the moved folder or in the system's, and none in the repository or the build folder; its licences lie beside it.
 # usage: tests/install_test.sh BUILD     BUILD: a build folder with the target programs built
 set -euo pipefail
 fail() { printf 'install_test: %s\n' "$@" >&2; exit 1; }
@@ -21,8 +21,11 @@ while read -r library _ path _; do
     "$room/moved/"* | /lib/* | /usr/lib/*) ;;
     *) [[ $library == linux-vdso* || $library == /lib* ]] || fail "$library comes from '$path'" ;;
   esac
-done < <(env -i ldd "$program")
-[ -e "$room/moved/lib/lmms/liblmms_video.so" ] || fail "liblmms_video.so was not installed"
+done < <(env -i ldd "$program" && env -i ldd "$room/moved/lib/lmms/liblmms.so")
+for file in lib/lmms/liblmms_video.so share/doc/lmms/LICENSE share/doc/lmms/THIRD_PARTY.md; do
+  [ -e "$room/moved/$file" ] || fail "$file was not installed"
+done
+! ldd "$program" | grep -E 'lib(torch|c10|lmms|gomp)' || fail "bin/lmms is linked with the libraries above: it must only open them"
 
 # shows WORD COMMAND...: the command succeeds and prints the word
 shows() {

@@ -6,8 +6,6 @@ program=$1
 output=out/quickstart
 question="Which digit is this?"
 picture=examples/quickstart/digit.png
-# Threads that wait sleep instead of spinning: six times faster wherever something else runs beside the training.
-export OMP_WAIT_POLICY=${OMP_WAIT_POLICY:-passive}
 "$program" train examples/quickstart/config.yaml
 
 exact=$(sed -n 's/.*"eval_exact":[ ]*\([0-9.eE+-]*\).*/\1/p' "$output/metrics.jsonl" | tail -n 1)

@@ -96,18 +96,20 @@ std::string read_medium(const std::string& where, const std::string& source,
 
 }  // namespace
 
-void check_image(const std::string& where, const std::string& image,
-                 const generate::InferenceModel& model) {
+std::string check_image(const std::string& where, const std::string& image,
+                        const generate::InferenceModel& model) {
   const std::string bytes = read_medium(where, image, model);
   const auto pixels = media::decode(std::as_bytes(std::span(bytes)));
   if (!pixels) throw Error(where, pixels.fault().what, pixels.fault().fix);
+  return fmt::format("{} x {}", pixels->width(), pixels->height());
 }
 
-void check_video(const std::string& where, const std::string& video,
-                 const generate::InferenceModel& model) {
+std::string check_video(const std::string& where, const std::string& video,
+                        const generate::InferenceModel& model) {
   const std::string bytes = read_medium(where, video, model);
   const auto info = media::probe_video(std::as_bytes(std::span(bytes)));
   if (!info) throw Error(where, info.fault().what, info.fault().fix);
+  return fmt::format("{} x {}, {:.1f} s", info->width, info->height, info->seconds);
 }
 
 std::string shown(const std::string& text) {

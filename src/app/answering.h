@@ -28,11 +28,12 @@ struct AnswerFlags {
   generate::GenerationOptions generation(const generate::InferenceModel& model) const;
 };
 
-/// Throw Error, naming `where`, for a file that cannot be read as one, or a model that sees none.
-void check_image(const std::string& where, const std::string& image,
-                 const generate::InferenceModel& model);
-void check_video(const std::string& where, const std::string& video,
-                 const generate::InferenceModel& model);
+/// "640 x 480", "640 x 480, 12.5 s": what a file shows. Throw Error, naming `where`, for one that
+/// cannot be read as that, or a model that sees none.
+std::string check_image(const std::string& where, const std::string& image,
+                        const generate::InferenceModel& model);
+std::string check_video(const std::string& where, const std::string& video,
+                        const generate::InferenceModel& model);
 
 /// Text of a model with control characters made visible: it must not command the terminal.
 std::string shown(const std::string& text);

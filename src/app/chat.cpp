@@ -1,11 +1,19 @@
 #include <unistd.h>
 
+#include <csignal>
 #include <cstdio>
+#include <filesystem>
 #include <iostream>
 #include <memory>
+#include <optional>
+#include <utility>
 
 #include "app/answering.h"
+#include "app/chat_commands.h"
+#include "app/chat_history.h"
 #include "app/commands.h"
+#include "app/environment.h"
+#include "app/line_editor.h"
 #include "core/error.h"
 #include "core/format.h"
 #include "core/signals.h"
@@ -15,65 +23,139 @@
 namespace lmms::app {
 namespace {
 
-constexpr const char* kHelp =
-    "Write, and the model answers. Ctrl-C stops an answer, Ctrl-D or /exit leaves.\n"
-    "  /image FILE     show it an image: the next turn is about it\n"
-    "  /reset          begin a new conversation\n"
-    "  /system TEXT    begin a new one with this system turn\n"
-    "  /again          answer the last turn anew, with other draws\n"
-    "  /help           this list\n";
+/// Where lines come from: a person at a terminal, whose lines are edited and remembered, or a pipe.
+class ChatInput {
+ public:
+  ChatInput() : person_(::isatty(STDIN_FILENO) != 0) {
+    if (!person_ || ::isatty(STDOUT_FILENO) == 0) return;
+    const std::filesystem::path state = state_folder();
+    history_.emplace(state.empty() ? state : state / "lmms" / "chat_history");
+    editor_.emplace([](std::string_view before) { return complete_chat_line(before, home()); });
+    for (const std::string& line : history_->lines()) editor_->remember(line);
+    // Between prompts and answers an interrupt has nothing to stop, and ends nothing.
+    std::signal(SIGINT, [](int) {});
+  }
+
+  /// Whether somebody sits there.
+  bool person() const { return person_; }
+
+  /// The next line; nothing at the end.
+  std::optional<std::string> next(const std::string& prompt) {
+    if (editor_) return edited(prompt);
+    if (person_) {
+      std::fputs(prompt.c_str(), stdout);
+      std::fflush(stdout);
+    }
+    std::string line;
+    if (!std::getline(std::cin, line)) return std::nullopt;
+    return line;
+  }
+
+ private:
+  std::optional<std::string> edited(const std::string& prompt) {
+    using Kind = LineEditor::Line::Kind;
+    for (;;) {
+      LineEditor::Line line = editor_->read(prompt);
+      if (line.kind == Kind::end) return std::nullopt;
+      if (line.kind == Kind::text) {
+        if (line.text.find_first_not_of(" \t\n") == std::string::npos) continue;
+        editor_->remember(line.text);
+        history_->add(line.text);
+        return std::move(line.text);
+      }
+      if (line.kind == Kind::refused && !std::exchange(told_, true))
+        std::printf("Ctrl-D or /quit leaves.\n");
+    }
+  }
+
+  bool person_;
+  bool told_ = false;  // how to leave
+  std::optional<ChatHistory> history_;
+  std::optional<LineEditor> editor_;
+};
 
 class Chat {
  public:
   Chat(const generate::InferenceModel& model, const generate::GenerationOptions& options,
-       std::optional<std::string> system, const std::vector<std::string>& images)
+       std::optional<std::string> system)
       : model_(model), options_(options), system_(std::move(system)) {
     reset();
-    for (const std::string& image : images) show(image);
+  }
+
+  /// The next message is about this image or video. Throws Error.
+  void show(data::Part::Kind kind, const std::string& path) {
+    const bool video = kind == data::Part::Kind::video;
+    const std::string where = (video ? "video " : "image ") + path;
+    const std::string size =
+        video ? check_video(where, path, model_) : check_image(where, path, model_);
+    media_.push_back(generate::medium(kind, path));
+    if (input_.person())
+      std::printf("%s: %s. Your next message is about it.\n", shown(path).c_str(), size.c_str());
+  }
+
+  void greet() const {
+    if (!input_.person()) return;
+    std::printf("%s%s. /help says what else, Ctrl-D leaves.\n",
+                shown(model_.folder.string()).c_str(),
+                model_.sees() ? " sees images and videos (/image FILE)" : "");
   }
 
   void run() {
-    const bool person = ::isatty(STDIN_FILENO) != 0;
-    if (person) std::printf("%s. /help says what else.\n", model_.folder.string().c_str());
-    for (std::string line; prompt(person), std::getline(std::cin, line);) {
-      if (line == "/exit" || line == "/quit") return;
-      obey_or_answer(line);
-    }
-    if (person) std::printf("\n");
+    std::optional<std::string> line;
+    do {
+      line = input_.next(prompt());
+    } while (line && obey_or_answer(*line));
+    if (!line && input_.person()) std::printf("\n");  // behind Ctrl-D
+    std::fflush(stdout);
+    if (ended_by_ != 0) std::raise(ended_by_);
   }
 
  private:
-  static void prompt(bool person) {
-    if (!person) return;
-    std::fputs("> ", stdout);
-    std::fflush(stdout);
+  std::string prompt() const {
+    if (media_.empty()) return "> ";
+    return fmt::format("[{} attached] > ", media_.size());
   }
 
-  void obey_or_answer(const std::string& line) {
-    constexpr std::string_view kSystem = "/system ", kImage = "/image ";
-    constexpr const char* kBlanks = " \t\r\n";
-    if (line.find_first_not_of(kBlanks) == std::string::npos) return;
-    if (line == "/reset") {
-      reset();
-    } else if (line.starts_with(kSystem)) {
-      system_ = line.substr(kSystem.size());
-      reset();
-    } else if (line.starts_with(kImage)) {
-      try_to([&] { show(line.substr(kImage.size())); });
-    } else if (line == "/again") {
-      answer_anew();
-    } else if (line.starts_with('/') && line.find(' ') == std::string::npos && line != "/help") {
-      const char* what = line == "/system"  ? "wants a text"
-                         : line == "/image" ? "wants a file"
-                                            : "is no command";
-      std::printf("%s %s.\n%s", shown(line).c_str(), what, kHelp);
-    } else if (line == "/help") {
-      std::fputs(kHelp, stdout);
-    } else {
-      conversation_.messages.push_back(generate::user_message(line, images_));
-      images_.clear();
-      if (!try_to([&] { answer(); })) conversation_.messages.pop_back();
+  /// What came of a message.
+  enum class Came { answer, nothing };
+
+  /// False: the talk is over.
+  bool obey_or_answer(const std::string& line) {
+    using Kind = ChatLine::Kind;
+    const ChatLine read = read_chat_line(line);
+    switch (read.kind) {
+      case Kind::nothing:
+        return true;
+      case Kind::quit:
+        return false;
+      case Kind::help:
+        std::fputs(chat_help().c_str(), stdout);
+        return true;
+      case Kind::reset:
+        reset();
+        return true;
+      case Kind::system:
+        if (read.rest.empty()) return refuse("/system wants a text");
+        system_ = read.rest;
+        reset();
+        return true;
+      case Kind::image:
+      case Kind::video:
+        return attach(read);
+      case Kind::again:
+        return answer_anew();
+      case Kind::unknown:
+        return refuse(read.rest + " is no command");
+      case Kind::text:
+        break;
     }
+    if (answer_turn(generate::user_message(media_, read.rest)) == Came::answer) media_.clear();
+    return ended_by_ == 0;
+  }
+
+  static bool refuse(const std::string& why) {
+    std::printf("%s; /help lists what there is.\n", shown(why).c_str());
+    return true;
   }
 
   // What is wrong with an image or a turn ends that turn, not the conversation.
@@ -88,30 +170,56 @@ class Chat {
     }
   }
 
-  /// The next turn begins with this image.
-  void show(const std::string& image) {
-    check_image("image " + image, image, model_);
-    images_.push_back(image);
+  bool attach(const ChatLine& line) {
+    const bool video = line.kind == ChatLine::Kind::video;
+    if (line.rest.empty())
+      return refuse(std::string(video ? "/video" : "/image") + " wants a file");
+    std::vector<std::string> paths;
+    try_to([&] { paths = paths_of(line.rest, home()); });
+    for (const std::string& path : paths)
+      try_to([&] { show(video ? data::Part::Kind::video : data::Part::Kind::image, path); });
+    return true;
   }
 
   void reset() {
     conversation_.origin = {std::make_shared<const std::string>("chat"), 1};
     conversation_.messages.clear();
-    images_.clear();
+    media_.clear();
     if (system_) conversation_.messages.push_back(generate::text_message("system", *system_));
   }
 
-  void answer_anew() {
+  bool answer_anew() {
     auto& messages = conversation_.messages;
     if (messages.empty() || messages.back().role != "assistant") {
       std::printf("There is no answer yet.\n");
-      return;
+      return true;
     }
+    std::vector<data::Message> before = messages;
     messages.pop_back();
-    answer();
+    data::Message turn = std::move(messages.back());
+    messages.pop_back();
+    if (answer_turn(std::move(turn)) == Came::nothing) messages = std::move(before);
+    return ended_by_ == 0;
   }
 
-  void answer() {
+  /// Adds the user's turn and its answer; neither if there is none.
+  Came answer_turn(data::Message turn) {
+    const StopSignals signals;  // SIGINT ends the answer, not the program
+    conversation_.messages.push_back(std::move(turn));
+    std::string text;
+    const bool whole = try_to([&] { text = answer(signals); });
+    const bool stopped = signals.received() != 0;
+    if (stopped) std::printf(" [stopped]\n");
+    if (stopped && signals.received() != SIGINT) ended_by_ = signals.received();
+    if (!whole || (stopped && text.empty())) {
+      conversation_.messages.pop_back();
+      return Came::nothing;
+    }
+    conversation_.messages.push_back(generate::text_message("assistant", text));
+    return Came::answer;
+  }
+
+  std::string answer(const StopSignals& signals) {
     const data::Sample prompt = generate::prompt_of(model_, conversation_);
     generate::warn_if_too_long(model_, prompt);
     text::TextStream stream(model_.prompting.tokenizer());
@@ -121,28 +229,29 @@ class Chat {
       std::fputs(shown(piece).c_str(), stdout);
       std::fflush(stdout);
     };
-    const StopSignals signals;  // one ends the answer, not the program
     generate::GenerationHooks hooks;
     hooks.kept = &kept_;
     hooks.token = [&](size_t, int32_t id) { show(stream.add(id)); };
     hooks.stop = [&] { return signals.received() != 0; };
     const auto out = generate::generate(model_.forward(), std::span(&prompt, 1), options_, hooks);
     show(stream.finish());
-    const bool cut = !out[0].finished && signals.received() == 0;
-    std::printf("%s\n", cut ? fmt::format(" [cut after {} tokens: --max-new-tokens]",
-                                          options_.max_new_tokens)
-                                  .c_str()
-                            : "");
-    conversation_.messages.push_back(generate::text_message("assistant", text));
     ++options_.sampling.seed;  // another answer draws anew
+    if (signals.received() != 0) return text;
+    std::printf("%s\n", out[0].finished ? ""
+                                        : fmt::format(" [cut after {} tokens: --max-new-tokens]",
+                                                      options_.max_new_tokens)
+                                              .c_str());
+    return text;
   }
 
   const generate::InferenceModel& model_;
   generate::GenerationOptions options_;
   std::optional<std::string> system_;
   generate::Conversation conversation_;
-  std::vector<std::string> images_;  // of the next turn
+  std::vector<data::Part> media_;  // of the next message
   generate::KeptPrefix kept_;
+  int ended_by_ = 0;  // a signal that ends programs
+  ChatInput input_;
 };
 
 }  // namespace
@@ -151,15 +260,23 @@ void add_chat(CLI::App& app, const train::Registries& registries, Outcome&) {
   CLI::App* command = app.add_subcommand("chat", "Talk with a model in the terminal");
   auto flags = std::make_shared<AnswerFlags>();
   auto images = std::make_shared<std::vector<std::string>>();
+  auto videos = std::make_shared<std::vector<std::string>>();
   flags->add_to(*command);
   command
       ->add_option("--image", *images, "An image that the first turn is about; may be given again")
       ->type_name("FILE")
       ->allow_extra_args(false);
-  command->callback([flags, images, &registries] {
+  command->add_option("--video", *videos, "A video that it is about; may be given again")
+      ->type_name("FILE")
+      ->allow_extra_args(false);
+  command->callback([flags, images, videos, &registries] {
     const generate::InferenceModel model =
         flags->open(registries.models, generate::PromptForm::chat);
-    Chat(model, flags->generation(model), flags->system, *images).run();
+    Chat chat(model, flags->generation(model), flags->system);
+    chat.greet();
+    for (const std::string& image : *images) chat.show(data::Part::Kind::image, image);
+    for (const std::string& video : *videos) chat.show(data::Part::Kind::video, video);
+    chat.run();
   });
 }
 

@@ -24,5 +24,8 @@ void add_list(CLI::App& app, const train::Registries& registries, Outcome& outco
 void add_report(CLI::App& app, Outcome& outcome);
 void add_preview(CLI::App& app, const train::Registries& registries, Outcome& outcome);
 void add_plan(CLI::App& app, const train::Registries& registries, Outcome& outcome);
+void add_init(CLI::App& app, const train::Registries& registries, Outcome& outcome);
+void add_help(CLI::App& app, Outcome& outcome);
+void add_completion(CLI::App& app, Outcome& outcome);
 
 }  // namespace lmms::app

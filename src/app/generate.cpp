@@ -64,14 +64,14 @@ std::vector<Prompt> read_prompts(const GenerateFlags& flags,
       out.push_back({text, "", model.prompting.prompt(text)});
       continue;
     }
-    data::Message message = generate::user_message(text, flags.images);
-    for (const std::string& video : flags.videos) {
-      const data::Part part{data::Part::Kind::video, "", video, nullptr};
-      message.parts.insert(message.parts.end() - 1, part);  // before the text
-    }
+    std::vector<data::Part> media;
+    for (const std::string& image : flags.images)
+      media.push_back(generate::medium(data::Part::Kind::image, image));
+    for (const std::string& video : flags.videos)
+      media.push_back(generate::medium(data::Part::Kind::video, video));
     generate::Conversation conversation;
     conversation.origin = {origin, static_cast<int64_t>(out.size()) + 1};
-    conversation.messages.push_back(std::move(message));
+    conversation.messages.push_back(generate::user_message(std::move(media), text));
     out.push_back(
         {text, pictures_text(conversation, flags), generate::prompt_of(model, conversation)});
   }

@@ -1,4 +1,5 @@
-// The program `lmms`. Everything that reads the environment or the command line is in this folder.
+// The program `lmms`, as the launcher calls it (start/). Everything that reads the environment or
+// the command line is in this folder.
 #include <cerrno>
 #include <csignal>
 #include <cstdio>
@@ -12,6 +13,7 @@
 #include "app/commands.h"
 #include "app/usage.h"
 #include "core/version.h"
+#include "start/entry.h"
 #include "train/registries.h"
 
 namespace {
@@ -33,6 +35,7 @@ int run(int argc, char** argv) {
   std::signal(SIGXFSZ, SIG_IGN);  // a file too large is then an error of its write
   const lmms::train::Registries registries = lmms::train::built_in_registries();
   lmms::app::Outcome outcome;
+  lmms::app::add_init(app, registries, outcome);
   lmms::app::add_train(app, registries, outcome);
   lmms::app::add_preview(app, registries, outcome);
   lmms::app::add_plan(app, registries, outcome);
@@ -42,15 +45,13 @@ int run(int argc, char** argv) {
   lmms::app::add_chat(app, registries, outcome);
   lmms::app::add_list(app, registries, outcome);
   lmms::app::add_report(app, outcome);
+  lmms::app::add_help(app, outcome);
+  lmms::app::add_completion(app, outcome);
   if (argc < 2) {
     std::fputs(app.help().c_str(), stderr);
     return code(lmms::Exit::bad_input);
   }
-  std::vector<std::string> words(argv + 1, argv + argc);
-  if (words[0] == "help") {  // as git has it: lmms help, lmms help train
-    words.erase(words.begin());
-    words.emplace_back("--help");
-  }
+  const std::vector<std::string> words(argv + 1, argv + argc);
   try {
     std::vector<std::string> reversed(words.rbegin(), words.rend());  // as CLI11 takes them
     app.parse(std::move(reversed));
@@ -81,7 +82,7 @@ int after_output(int exit) {
 
 }  // namespace
 
-int main(int argc, char** argv) {
+void lmms_main(int argc, char** argv) {
   const int status = after_output(run(argc, argv));
   // Everything of ours is closed and on disk. The static destructors of libtorch's CUDA half, which
   // take its 3,000 operators apart, are left out: on some hosts they run after those of libstdc++

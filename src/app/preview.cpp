@@ -1,7 +1,5 @@
 #include "inspect/preview/preview.h"
 
-#include <unistd.h>
-
 #include <cstdio>
 #include <filesystem>
 #include <memory>
@@ -14,7 +12,6 @@
 #include "app/usage.h"
 #include "core/files.h"
 #include "core/log.h"
-#include "core/terminal.h"
 #include "inspect/preview/page.h"
 #include "inspect/preview/terminal.h"
 #include "train/preview_setup.h"
@@ -53,7 +50,7 @@ void run(const PreviewWords& words, const train::Registries& registries) {
       train::preview_input(loaded, words.evaluation, hub_cache()), options);
   const inspect::preview::Screen screen{
       .colour = !words.no_colour && (words.colour || wants_colour(stdout)),
-      .width = terminal_columns(STDOUT_FILENO, 100)};
+      .width = columns_of(stdout, 100)};
   // Before the terminal: a pager that is closed early ends the program.
   if (!words.html.empty()) write_atomically(words.html, inspect::preview::render_page(preview));
   const std::string text = inspect::preview::render_terminal(preview, screen, words.terminal);

@@ -1,5 +1,8 @@
 #include "app/usage.h"
 
+#include <unistd.h>
+
+#include <algorithm>
 #include <cmath>
 #include <cstdlib>
 #include <vector>
@@ -7,16 +10,18 @@
 #include "core/error.h"
 #include "core/format.h"
 #include "core/nearest.h"
+#include "core/terminal.h"
 
 namespace lmms::app {
-namespace {
 
-std::vector<std::string> commands_of(const CLI::App& app) {
+std::vector<std::string> command_names(const CLI::App& app) {
   std::vector<std::string> names;
   for (const CLI::App* command : app.get_subcommands([](const CLI::App*) { return true; }))
     names.push_back(command->get_name());
   return names;
 }
+
+namespace {
 
 // --prompt, -n: every name of every option that is no positional.
 std::vector<std::string> options_of(const CLI::App& command) {
@@ -64,13 +69,15 @@ std::string left_over(const CLI::App& command, const std::string& where) {
 }
 
 std::string missing(const CLI::App& command, const std::string& where) {
+  std::string places, first;  // "CONFIG [key=value ...]"
   for (const CLI::Option* option : command.get_options()) {
-    if (!option->get_required() || option->count() > 0) continue;
-    const std::string wanted = option->get_type_name();  // CONFIG [key=value ...]
-    return fault_text(where, wanted.substr(0, wanted.find(' ')) + " is missing",
-                      fmt::format("{} {}", where, wanted));
+    if (!option->get_positional()) continue;
+    places += " " + option->get_type_name();
+    if (first.empty() && option->get_required() && option->count() == 0)
+      first = option->get_type_name();
   }
-  return "";
+  if (first.empty()) return "";
+  return fault_text(where, first.substr(0, first.find(' ')) + " is missing", where + places);
 }
 
 }  // namespace
@@ -81,7 +88,7 @@ std::string explain(const CLI::App& app, const CLI::ParseError& error,
   if (chosen.empty()) {
     const std::string word = words.empty() ? "" : words.front();
     if (is_option(word)) return unknown_option(app, "lmms", word);
-    const auto names = commands_of(app);
+    const auto names = command_names(app);
     const auto near = nearest_name(word, names);
     return fault_text("lmms",
                       near
@@ -149,6 +156,46 @@ CLI::Validator above(double bound) {
   return number_check(bound, false, fmt::format("a number > {:g}", bound));
 }
 
+namespace {
+
+/// A line of help, the texts of options under each other.
+std::string wrapped(const std::string& line, size_t columns) {
+  constexpr size_t kTexts = 30;  // CLI11's column of texts
+  const size_t own = std::min(line.find_first_not_of(' '), line.size());
+  const bool option = own > 0 && own < kTexts && line.size() > kTexts && line[kTexts - 1] == ' ';
+  const size_t indent = option ? kTexts : own;
+  std::string out;
+  for (size_t begin = 0; begin < line.size();) {
+    const size_t room = columns - (begin == 0 ? 0 : indent);
+    size_t length = std::min(room, line.size() - begin);
+    if (begin + length < line.size()) {
+      const size_t space = line.rfind(' ', begin + length);
+      const size_t least = begin == 0 ? indent : begin;
+      if (space != std::string::npos && space > least) length = space - begin;
+    }
+    out += (begin == 0 ? "" : "\n" + std::string(indent, ' ')) + line.substr(begin, length);
+    begin += length;
+    while (begin < line.size() && line[begin] == ' ') ++begin;
+  }
+  return out;
+}
+
+}  // namespace
+
+std::string HelpFormatter::make_help(const CLI::App* command, std::string name,
+                                     CLI::AppFormatMode mode) const {
+  std::string text = Formatter::make_help(command, std::move(name), mode);
+  const int columns = terminal_columns(STDOUT_FILENO, 0);
+  if (columns < 40) return text;
+  std::string out;
+  for (size_t begin = 0; begin < text.size();) {
+    const size_t end = std::min(text.find('\n', begin), text.size());
+    out += wrapped(text.substr(begin, end - begin), static_cast<size_t>(columns)) + "\n";
+    begin = end + 1;
+  }
+  return out;
+}
+
 std::string HelpFormatter::make_usage(const CLI::App* command, std::string name) const {
   std::string line = "Usage: " + name;
   std::string places;
@@ -156,7 +203,7 @@ std::string HelpFormatter::make_usage(const CLI::App* command, std::string name)
     if (option->get_positional()) places += " " + option->get_type_name();
   }
   line += places + " [OPTIONS]";
-  if (!commands_of(*command).empty()) line += " COMMAND";
+  if (!command_names(*command).empty()) line += " COMMAND";
   return line + "\n";
 }
 

@@ -7,6 +7,9 @@
 
 namespace lmms::app {
 
+/// The sub-commands, in their order.
+std::vector<std::string> command_names(const CLI::App& app);
+
 /// "lmms generate: --promt: no such option; did you mean '--prompt'?", with a line that says where
 /// help is. `words` are those that `app` was given.
 std::string explain(const CLI::App& app, const CLI::ParseError& error,
@@ -27,6 +30,9 @@ CLI::Validator above(double bound);
 /// Help that calls the words of a command what they are (CONFIG [key=value ...]).
 class HelpFormatter : public CLI::Formatter {
  public:
+  /// Within the columns of the terminal, where there is one.
+  std::string make_help(const CLI::App* command, std::string name,
+                        CLI::AppFormatMode mode) const override;
   std::string make_usage(const CLI::App* command, std::string name) const override;
   std::string make_option_name(const CLI::Option* option, bool positional) const override;
   std::string make_option_opts(const CLI::Option* option) const override;

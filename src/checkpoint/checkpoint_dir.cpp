@@ -213,7 +213,7 @@ PendingCheckpoint::~PendingCheckpoint() {
 }
 
 Checkpoint PendingCheckpoint::commit() {
-  const Checkpoint result{step_, output_ / fmt::format("{}{}", kPrefix, step_)};
+  const Checkpoint result{step_, checkpoint_path(output_, step_)};
   write_manifest(path_, step_, sums_);
   sync_tree(path_);
   std::error_code ignored;
@@ -231,15 +231,19 @@ Checkpoint PendingCheckpoint::commit() {
   return result;
 }
 
+fs::path checkpoint_path(const fs::path& output, int64_t step) {
+  return output / fmt::format("{}{}", kPrefix, step);
+}
+
 std::vector<int64_t> rotate_checkpoints(const fs::path& output, int64_t save_total_limit,
-                                        const Checkpoint& newest) {
+                                        const Checkpoint& newest, std::optional<int64_t> kept) {
   std::vector<int64_t> removed;
   if (save_total_limit < 1) return removed;
   const auto complete = find_checkpoints(output).complete;
   auto left = static_cast<int64_t>(complete.size());
   for (const auto& checkpoint : complete) {
     if (left <= save_total_limit) break;
-    if (checkpoint.step == newest.step) continue;
+    if (checkpoint.step == newest.step || checkpoint.step == kept) continue;
     remove_checkpoint(checkpoint.path);
     removed.push_back(checkpoint.step);
     --left;

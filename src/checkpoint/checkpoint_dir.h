@@ -22,6 +22,9 @@ struct Checkpoint {
   std::filesystem::path path;
 };
 
+/// OUTPUT/checkpoint-STEP.
+std::filesystem::path checkpoint_path(const std::filesystem::path& output, int64_t step);
+
 struct FoundCheckpoints {
   std::vector<Checkpoint> complete;  ///< by ascending step
   std::vector<Fault> ignored;        ///< folders named checkpoint-N that are not complete, and why
@@ -74,10 +77,11 @@ std::filesystem::path first_free(const std::filesystem::path& path);
 std::filesystem::path moved_aside(const std::filesystem::path& path);
 
 /// Deletes complete checkpoints, oldest first, until at most `save_total_limit` (< 1: no limit) are
-/// left; `newest`, just written, is never deleted, whatever its number. Returns the steps deleted.
-/// What can't be deleted is a warning.
+/// left; `newest`, just written, is never deleted, whatever its number, nor is that of step `kept`:
+/// with a limit of 1 both stay. Returns the steps deleted. What can't be deleted is a warning.
 std::vector<int64_t> rotate_checkpoints(const std::filesystem::path& output,
-                                        int64_t save_total_limit, const Checkpoint& newest);
+                                        int64_t save_total_limit, const Checkpoint& newest,
+                                        std::optional<int64_t> kept = std::nullopt);
 
 /// Writes the final model into the output folder itself: `fill` gets a temporary folder, whose
 /// files then replace those of the same names one by one. Weights come last and their index after

@@ -237,6 +237,15 @@ TEST(Rotation, keeps_the_newest_and_never_what_was_just_written) {
   EXPECT_THAT(names_in(output.path()), ElementsAre("checkpoint-15"));
 }
 
+TEST(Rotation, keeps_the_best_beside_the_newest) {
+  ScratchFolder output;
+  for (const int step : {10, 20, 30}) save(output.path(), step, step);
+  const auto newest = save(output.path(), 40, 40);
+  EXPECT_THAT(rotate_checkpoints(output.path(), 3, newest, 10), ElementsAre(20));
+  EXPECT_THAT(rotate_checkpoints(output.path(), 1, newest, 10), ElementsAre(30));
+  EXPECT_THAT(names_in(output.path()), ElementsAre("checkpoint-10", "checkpoint-40"));
+}
+
 TEST(Rotation, leaves_incomplete_folders_alone) {
   ScratchFolder output;
   fs::create_directories(output / "checkpoint-1");

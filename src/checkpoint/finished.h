@@ -19,6 +19,10 @@ std::optional<int64_t> finished_steps(const std::filesystem::path& output,
 
 /// At the first step: config.resolved.yaml is now this run's, and the mark of an older one goes.
 void mark_begun(const std::filesystem::path& output, const std::string& resolved_config);
-void mark_finished(const std::filesystem::path& output, int64_t steps);
+/// `model_step`: of the checkpoint that the final model is, where it is not that of the last step.
+void mark_finished(const std::filesystem::path& output, int64_t steps,
+                   std::optional<int64_t> model_step = std::nullopt);
+/// That step; nothing where the final model is the last step's, or no run has ended here.
+std::optional<int64_t> finished_model_step(const std::filesystem::path& output);
 
 }  // namespace lmms::checkpoint

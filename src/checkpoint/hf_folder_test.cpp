@@ -141,7 +141,9 @@ TEST(HfFolder, faults_name_what_is_missing_and_how_to_mend_it) {
   EXPECT_THAT(fault_of(folder / "absent"), HasSubstr("absent: is no folder"));
   EXPECT_THAT(fault_of(folder.path()), HasSubstr("holds no config.json"));
   put(folder / "config.json", "{\"a\": }");
-  EXPECT_THAT(fault_of(folder.path()), HasSubstr("config.json: is no valid JSON at byte 7"));
+  EXPECT_THAT(fault_of(folder.path()), HasSubstr("config.json:1:7: is no valid JSON from here on"));
+  put(folder / "config.json", "{\"a\": 1,\n \"b\"");
+  EXPECT_THAT(fault_of(folder.path()), HasSubstr("config.json:2:5: is no valid JSON: it ends"));
   put(folder / "config.json", "[1]");
   EXPECT_THAT(fault_of(folder.path()), HasSubstr("should hold a JSON object, holds array"));
   put(folder / "config.json", "{}");

@@ -10,9 +10,9 @@
 
 namespace lmms::checkpoint {
 
-/// Parses an object. The fault says at which byte the text breaks. Nesting beyond 64 levels is
-/// refused (writing or comparing such a value would exhaust the stack). What Python's json module
-/// writes beyond plain JSON is read as core/plain_json.h has it.
+/// Parses an object. The fault says at which line and column the text breaks. Nesting beyond 64
+/// levels is refused (writing or comparing such a value would exhaust the stack). What Python's
+/// json module writes beyond plain JSON is read as core/plain_json.h has it.
 Result<nlohmann::json> parse_json_object(std::string_view text, const std::string& where);
 /// As parse_json_object, of a file.
 Result<nlohmann::json> read_json_object(const std::filesystem::path& path);

@@ -79,10 +79,24 @@ Result<std::string> read_file(const fs::path& path) {
   return std::string(mapped->text());
 }
 
-OutputFile::OutputFile(fs::path path, Open mode) : path_(std::move(path)) {
+bool ends_inside_a_line(const fs::path& path) {
+  const auto file = MappedFile::open(path);
+  return file && !file->text().empty() && file->text().back() != '\n';
+}
+
+OutputFile::OutputFile(fs::path path, Open mode, Readers readers) : path_(std::move(path)) {
+  const mode_t permissions = readers == Readers::owner ? 0600 : 0644;
   fd_ = ::open(path_.c_str(),
-               O_WRONLY | O_CREAT | O_CLOEXEC | (mode == Open::append ? O_APPEND : O_TRUNC), 0644);
+               O_WRONLY | O_CREAT | O_CLOEXEC | (mode == Open::append ? O_APPEND : O_TRUNC),
+               permissions);
   if (fd_ < 0) fail(path_, "opening for writing");
+  // one that was there keeps its permissions otherwise
+  if (readers == Readers::owner && ::fchmod(fd_, permissions) != 0) {
+    const int why = errno;
+    ::close(std::exchange(fd_, -1));
+    errno = why;
+    fail(path_, "making it private");
+  }
 }
 
 OutputFile::OutputFile(OutputFile&& other) noexcept
@@ -121,11 +135,11 @@ void OutputFile::close() {
   if (fd_ >= 0 && ::close(std::exchange(fd_, -1)) != 0) fail(path_, "closing");
 }
 
-void write_atomically(const fs::path& path, std::string_view text) {
+void write_atomically(const fs::path& path, std::string_view text, Readers readers) {
   fs::path temporary = path;
   temporary += ".tmp";
   try {
-    OutputFile file(temporary);
+    OutputFile file(temporary, OutputFile::Open::truncate, readers);
     file.write(text);
     file.sync();
     file.close();

@@ -28,6 +28,11 @@ class MappedFile {
 };
 
 Result<std::string> read_file(const std::filesystem::path& path);
+/// Whether the last line of a file has no end: a kill tore it.
+bool ends_inside_a_line(const std::filesystem::path& path);
+
+/// Who may read a new file: all whom the umask lets, or its owner alone.
+enum class Readers { all, owner };
 
 /// A file being written. Every failure (a full disk) throws Error naming the path, with
 /// Exit::failed.
@@ -35,7 +40,8 @@ class OutputFile {
  public:
   /// Creates or truncates; `append` continues an existing file.
   enum class Open { truncate, append };
-  explicit OutputFile(std::filesystem::path path, Open mode = Open::truncate);
+  explicit OutputFile(std::filesystem::path path, Open mode = Open::truncate,
+                      Readers readers = Readers::all);
   OutputFile(OutputFile&& other) noexcept;
   OutputFile& operator=(OutputFile&&) = delete;
   ~OutputFile();
@@ -54,7 +60,8 @@ class OutputFile {
 
 /// Replaces `path` whole: temporary name in the same folder, fsync, rename, fsync of the folder. If
 /// that fails, the old file and no temporary one are left.
-void write_atomically(const std::filesystem::path& path, std::string_view text);
+void write_atomically(const std::filesystem::path& path, std::string_view text,
+                      Readers readers = Readers::all);
 /// fsync of a folder, so that a rename in it survives a loss of power.
 void sync_directory(const std::filesystem::path& dir);
 

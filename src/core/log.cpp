@@ -1,8 +1,10 @@
 #include "core/log.h"
 
+#include <algorithm>
 #include <cstdio>
 #include <mutex>
 #include <set>
+#include <vector>
 
 namespace lmms::log {
 namespace {
@@ -10,8 +12,9 @@ namespace {
 struct Sink {
   std::mutex mutex;
   std::set<std::string> said;
-  std::function<void()> before, after;
-  std::function<void(Level, const std::string&)> listener;
+  std::function<void(const std::function<void()>&)> guard;
+  std::vector<const Listener*> listeners;
+  Level least = Level::info;
 };
 
 Sink& sink() {
@@ -19,37 +22,63 @@ Sink& sink() {
   return instance;
 }
 
-void print(Sink& out, Level level, const std::string& text) {
-  const char* prefix = level == Level::info     ? ""
-                       : level == Level::notice ? "notice: "
-                                                : "warning: ";
-  if (out.before) out.before();
-  std::fprintf(stderr, "%s%s\n", prefix, text.c_str());
-  if (out.after) out.after();
-  if (out.listener) out.listener(level, text);
+void print(Sink& out, Level level, const std::string& text, bool always) {
+  const auto line = [&] { std::fprintf(stderr, "%s%s\n", prefix(level), text.c_str()); };
+  if (always || level >= out.least) {
+    if (out.guard) {
+      out.guard(line);
+    } else {
+      line();
+    }
+  }
+  for (const Listener* listener : out.listeners) listener->hear(level, text);
 }
 
 }  // namespace
 
+const char* prefix(Level level) {
+  if (level == Level::info) return "";
+  return level == Level::notice ? "notice: " : "warning: ";
+}
+
 void write(Level level, const std::string& text) {
   std::lock_guard lock(sink().mutex);
-  print(sink(), level, text);
+  print(sink(), level, text, /*always=*/false);
+}
+
+void write_always(Level level, const std::string& text) {
+  std::lock_guard lock(sink().mutex);
+  print(sink(), level, text, /*always=*/true);
 }
 
 void warn_once(const std::string& text) {
   std::lock_guard lock(sink().mutex);
-  if (sink().said.insert(text).second) print(sink(), Level::warning, text);
+  if (sink().said.insert(text).second) print(sink(), Level::warning, text, /*always=*/false);
 }
 
-void set_line_hooks(std::function<void()> before, std::function<void()> after) {
+void show_from(Level least) {
   std::lock_guard lock(sink().mutex);
-  sink().before = std::move(before);
-  sink().after = std::move(after);
+  sink().least = least;
 }
 
-void set_listener(std::function<void(Level, const std::string&)> listener) {
+bool shows(Level level) {
   std::lock_guard lock(sink().mutex);
-  sink().listener = std::move(listener);
+  return level >= sink().least;
+}
+
+Listener::Listener(Hear hear) : hear_(std::move(hear)) {
+  std::lock_guard lock(sink().mutex);
+  sink().listeners.push_back(this);
+}
+
+Listener::~Listener() {
+  std::lock_guard lock(sink().mutex);
+  std::erase(sink().listeners, this);
+}
+
+void set_line_guard(std::function<void(const std::function<void()>& print)> guard) {
+  std::lock_guard lock(sink().mutex);
+  sink().guard = std::move(guard);
 }
 
 }  // namespace lmms::log

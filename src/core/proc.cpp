@@ -153,6 +153,12 @@ MemoryText parse_meminfo(std::string_view text) {
   return {kilobytes(text, "MemTotal"), kilobytes(text, "MemAvailable")};
 }
 
+std::optional<int64_t> parse_own_memory(std::string_view text) {
+  if (const auto anonymous = kilobytes(text, "RssAnon"))
+    return *anonymous + kilobytes(text, "RssShmem").value_or(0);
+  return kilobytes(text, "VmRSS");
+}
+
 std::string parse_os_name(std::string_view text) {
   std::string_view name = value_of(text, "PRETTY_NAME", '=').value_or("");
   if (name.size() >= 2 && name.front() == '"' && name.back() == '"')

@@ -31,6 +31,11 @@ struct MemoryText {
 };
 MemoryText parse_meminfo(std::string_view text);
 
+/// Of /proc/PID/status: bytes in memory that are the process's own (RssAnon and RssShmem). Pages of
+/// mapped files are left out: they are the kernel's cache, which it takes back when memory runs
+/// short. Where the text doesn't tell them apart (old kernels, sandboxes), all that is in memory.
+std::optional<int64_t> parse_own_memory(std::string_view text);
+
 /// PRETTY_NAME of /etc/os-release.
 std::string parse_os_name(std::string_view text);
 /// "580.95.05" of /proc/driver/nvidia/version.

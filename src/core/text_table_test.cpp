@@ -17,6 +17,16 @@ TEST(TextTable, wraps_values_at_spaces_under_their_column) {
             "  id    7\n");
 }
 
+TEST(TextTable, leaves_a_number_with_its_unit) {
+  EXPECT_EQ(render_table({{"memory", "weights take 5.0 MiB, states 10 MiB"}}, 28),
+            "  memory weights take\n"
+            "         5.0 MiB, states\n"
+            "         10 MiB\n");
+  EXPECT_EQ(render_table({{"m", "1 a2 b3 c4 d5 e6 f7 g8 h9 i10"}}, 20),
+            "  m 1 a2 b3 c4 d5 e6 f7\n    g8 h9 i10\n")
+      << "where nothing else can be done";
+}
+
 TEST(TextTable, cuts_a_word_that_is_wider_than_the_column) {
   const std::string path(100, 'p');
   std::istringstream lines(render_table({{"data", path}, {"empty", ""}}, 40));

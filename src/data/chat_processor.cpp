@@ -76,7 +76,8 @@ Result<text::Chat> chat_of(const Conversation& conversation, const MediumPads& p
   text::Chat chat{conversation.tools, {}};
   for (size_t m = 0; m < conversation.messages.size(); ++m) {
     const Message& from = conversation.messages[m];
-    text::ChatMessage message{from.role, {}, from.reasoning, from.calls, from.trained};
+    text::ChatMessage message{from.role,    {},           from.reasoning, from.calls,
+                              from.trained, from.content, from.name,      from.call_id};
     for (size_t p = 0; p < from.parts.size(); ++p) {
       const Part& part = from.parts[p];
       if (part.kind == Part::Kind::text) {
@@ -136,6 +137,18 @@ void ChatNotices::notice_quoted(const UnfiledTag& tag, const Origin& record) {
   });
 }
 
+void ChatNotices::notice_rewritten(size_t rewritten, const Origin& record) {
+  if (rewritten == 0) return;
+  std::call_once(rewritten_, [&] {
+    log::notice(fmt::format(
+        "{}: the checkpoint's chat template writes an earlier answer of this chat, or what is "
+        "before "
+        "it, otherwise than when it asks for that answer: such answers are no targets, here and in "
+        "records like it; to train all of them, make a record of each question",
+        record.text()));
+  });
+}
+
 std::unique_ptr<text::Tokenizer::Scratch> ScratchPool::take() {
   {
     std::lock_guard lock(mutex_);
@@ -167,6 +180,7 @@ Result<Sample> ChatProcessor::process(const Record& record) const {
   ScratchPool::Lease scratch(scratch_);
   auto labelled = chat_.encode(*chat, *scratch);
   if (!labelled) return of_record(record.origin, labelled.fault());
+  notices_.notice_rewritten(labelled->rewritten, record.origin);
   return sample_of(record, *std::move(labelled));
 }
 

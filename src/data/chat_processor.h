@@ -29,9 +29,11 @@ class ChatNotices {
  public:
   void notice_layouts(const text::Chat& chat, const text::ToolLayout& layout, const Origin& record);
   void notice_quoted(const UnfiledTag& tag, const Origin& record);
+  /// `rewritten`: answers that are no targets.
+  void notice_rewritten(size_t rewritten, const Origin& record);
 
  private:
-  std::once_flag tools_, reasoning_, quoted_;
+  std::once_flag tools_, reasoning_, quoted_, rewritten_;
 };
 
 /// Tokenizer scratch space for as many threads as ask at once. It makes encoding faster and changes

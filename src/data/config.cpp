@@ -138,6 +138,7 @@ void fields(Fields& f, ProcessorConfig& c) {
                "video_max_pixels",
                "video_min_pixels",
                "append_eos",
+               "chat_template",
                "audio_max_length",
                "use_audio_in_video",
                "rt_pad_label_mask_ratio",
@@ -217,6 +218,7 @@ void fields(Fields& f, DataConfig& c) {
   f("on_changed_data", c.on_changed_data,
     "data of another content when a run goes on ends it, or is trained from the same place on");
   f.ignored("filter_overlong_workers", "lengths are measured while reading");
+  f.usual("filter_overlong_workers", {"8"});
   f("video_sampling_strategy", c.video.sampling_strategy, "frames by rate or by number",
     Rule().one_of({"fps", "frame_num"}).or_null());
   f("video_max_pixels", c.video.max_pixels, "largest frame", Rule().at_least(1).or_null());
@@ -226,6 +228,7 @@ void fields(Fields& f, DataConfig& c) {
     Rule().at_least(1).or_null());
   f("fps", c.video.fps, "frames of a second under fps", Rule().more_than(0).or_null());
   f.ignored("video_backend", "videos are read by one decoder");
+  f.usual("video_backend", {"qwen_vl_utils"});
   f.unbuilt("object_storage", Type::text, {"none", "null"}, "where media lie, other than in files");
   f.ignored("bucket_name", "object_storage is not built yet");
   f("extra_kwargs", c.extra_kwargs, "arguments of the dataset type",

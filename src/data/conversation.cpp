@@ -139,8 +139,12 @@ Result<Messages> read_messages(const Json& list, const std::string& path, MediaC
       auto parts = read_content(*content, at + ".content", columns);
       if (!parts) return parts.fault();
       message.parts = *std::move(parts);
+      if (content->is_array()) message.content = text::ContentForm::parts;
     } else if (!speaks_without_content(entry)) {
       return fault(at + ".content", "missing");
+    } else {
+      message.content =
+          entry.contains("content") ? text::ContentForm::null : text::ContentForm::absent;
     }
     if (auto wrong = complete(entry, at, message)) return *wrong;
     messages.push_back(std::move(message));

@@ -36,6 +36,9 @@ struct Message {
   std::optional<std::string> reasoning{};  ///< what was thought before an answer
   std::vector<text::ToolCall> calls{};     ///< of tools, by an answer
   bool trained = true;                     ///< whether an answer is a target
+  text::ContentForm content = text::ContentForm::text;
+  std::optional<std::string> name{};     ///< who speaks, or the tool whose result it is
+  std::optional<std::string> call_id{};  ///< of a result: the call that it answers
 };
 
 /// A tag in a text where the record has no column of its kind. Who takes text only has it as text;

@@ -237,6 +237,23 @@ TEST(Mixture, takes_the_sources_that_a_config_names) {
   EXPECT_EQ(sources_of(config, "eval.bin").take()[0].path, "eval.bin");
 }
 
+TEST(Mixture, may_be_what_its_suffix_says_instead) {
+  TempFolder folder;
+  DataConfig config;
+  config.dataset_format = DatasetFormat::yaml;
+  config.datasets = {source("inline.jsonl")};
+  const auto read = [&](const std::string& path) { return sources_of(config, path).take().at(0); };
+  EXPECT_EQ(read("eval.jsonl").path, "eval.jsonl");
+  EXPECT_EQ(read("eval/*.parquet").data_type, "parquet");
+  EXPECT_EQ(read("eval.jsonl").data_folder, "");
+  config.datasets[0].data_folder = "media";
+  EXPECT_EQ(read("eval.jsonl").data_folder, "media");
+  EXPECT_EQ(read(folder.write("rows.json", "\n [{}]")).data_type, "json");
+  EXPECT_EQ(read(folder.write("mixture.json", R"({"datasets": [{"path": "a.csv"}]})")).path,
+            "a.csv");
+  EXPECT_EQ(read(folder.write("mixture.yaml", "datasets: [{path: b.csv}]")).path, "b.csv");
+}
+
 TEST(Mixture, finds_the_train_files_of_a_hub_folder) {
   TempFolder folder;
   DataConfig config;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <fstream>
 #include <system_error>
 
 #include "core/config/fields.h"
@@ -66,6 +67,33 @@ Result<std::vector<SourceConfig>> hub_folder(const std::string& path) {
   return Fault{path, "the folder holds no parquet, jsonl, json, csv or arrow file", ""};
 }
 
+/// Whether the file is a list of rows in JSON: a mixture may be JSON, too, but is a map.
+bool is_json_list(const std::string& path) {
+  std::ifstream file(path);
+  char first = 0;  // that is no white space
+  return file >> first && first == '[';
+}
+
+/// The folder of media that all sources of an inline mixture share; else empty.
+std::string shared_data_folder(const std::vector<SourceConfig>& sources) {
+  const bool shared = std::all_of(sources.begin(), sources.end(), [&](const SourceConfig& other) {
+    return other.data_folder == sources.front().data_folder;
+  });
+  return shared && !sources.empty() ? sources.front().data_folder : "";
+}
+
+/// Under dataset_format: yaml: a mixture, or what is no YAML by its suffix and therefore data
+/// itself, such as an eval_dataset_path beside an inline list, whose folder of media is theirs too.
+Result<std::vector<SourceConfig>> mixture_or_data(const std::string& path,
+                                                  const DataConfig& config) {
+  const auto format = infer_format(path);
+  if (!format || (*format == Format::json && !is_json_list(path)))
+    return read_mixture(path, config.home);
+  SourceConfig data = source(path, format_name(*format));
+  data.data_folder = shared_data_folder(config.datasets);
+  return std::vector{std::move(data)};
+}
+
 }  // namespace
 
 Result<std::vector<SourceConfig>> read_mixture(const std::string& path, const std::string& home) {
@@ -103,7 +131,7 @@ Result<std::vector<SourceConfig>> sources_of(const DataConfig& config,
     case DatasetFormat::hf_dataset:
       return hub_folder(*chosen);
     case DatasetFormat::yaml:
-      return read_mixture(*chosen, config.home);
+      return mixture_or_data(*chosen, config);
   }
   return Fault{"dataset_config.dataset_format", "a format without a reader", ""};
 }

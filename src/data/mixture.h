@@ -18,7 +18,8 @@ Result<std::vector<SourceConfig>> read_mixture(const std::string& path,
                                                const std::string& home = "");
 
 /// The sources that a config names: its inline list, or what dataset_format makes of dataset_path
-/// (hf_dataset: a local folder). `path`, if given, stands in for both (eval_dataset_path).
+/// (hf_dataset: a local folder; yaml: a mixture, or data where the suffix says that it is that).
+/// `path`, if given, stands in for both (eval_dataset_path).
 Result<std::vector<SourceConfig>> sources_of(const DataConfig& config,
                                              const std::optional<std::string>& path = std::nullopt);
 

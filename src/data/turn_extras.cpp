@@ -50,6 +50,7 @@ Result<text::ToolCall> read_call(const Json& entry, const std::string& path) {
   if (!name || !name->is_string())
     return Fault{path, "expected {\"name\": ..., \"arguments\": {...}}", ""};
   text::ToolCall out{*name, "{}"};
+  if (const Json* id = find_member(*given, "id"); id && id->is_string()) out.id = *id;
   const Json* arguments = find_said(call, "arguments");
   if (!arguments && find_said(call, "parameters"))
     return Fault{path + ".parameters", "expected the arguments of a call under 'arguments'", ""};
@@ -139,6 +140,10 @@ std::optional<Fault> read_extras(const Json& entry, const std::string& path, Mes
     if (name == "thinking" || name == "thought" || name == "reasoning" || name == "rationale")
       return not_laid_out(path + "." + key, kReasoningElsewhere, kRenameReasoning);
     return not_laid_out(path + "." + key);
+  }
+  for (const auto& [key, value] :
+       {std::pair("name", &message.name), std::pair("tool_call_id", &message.call_id)}) {
+    if (const Json* said = find_said(entry, key); said && said->is_string()) *value = *said;
   }
   const bool answers = message.role == "assistant";
   for (const char* key : {"tool_calls", "function_call", "reasoning_content"}) {

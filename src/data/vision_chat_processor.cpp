@@ -104,6 +104,7 @@ Result<VisionChatProcessor::Undecoded> VisionChatProcessor::lay_out(Conversation
   if (form == Form::training) {
     const auto labelled = chat_.encode(*chat, *scratch);
     if (!labelled) return of_record(conversation.origin, labelled.fault());
+    notices_.notice_rewritten(labelled->rewritten, conversation.origin);
     text.labels = labelled->shifted_labels();
     text.input_ids = labelled->ids;
   } else {

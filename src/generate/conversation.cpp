@@ -82,12 +82,20 @@ data::Message text_message(std::string role, std::string text) {
   return {std::move(role), {data::Part::of_text(std::move(text))}};
 }
 
-data::Message user_message(std::string text, const std::vector<std::string>& images) {
-  data::Message message{"user", {}};
-  for (const std::string& image : images)
-    message.parts.push_back({data::Part::Kind::image, "", image, nullptr});
+data::Part medium(data::Part::Kind kind, std::string source) {
+  return {kind, "", std::move(source), nullptr};
+}
+
+data::Message user_message(std::vector<data::Part> media, std::string text) {
+  data::Message message{"user", std::move(media)};
   message.parts.push_back(data::Part::of_text(std::move(text)));
   return message;
+}
+
+data::Message user_message(std::string text, const std::vector<std::string>& images) {
+  std::vector<data::Part> media;
+  for (const std::string& image : images) media.push_back(medium(data::Part::Kind::image, image));
+  return user_message(std::move(media), std::move(text));
 }
 
 Result<Conversation> conversation_to_answer(const data::Record& record,

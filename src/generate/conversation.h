@@ -27,7 +27,11 @@ struct Conversation : data::Conversation {
 /// be read are left out.
 std::vector<media::Image> images_of(const Conversation& conversation, size_t most = 8);
 
-/// A user's turn: images (paths, data: URLs), then the text.
+/// An image or a video by its path or data: URL.
+data::Part medium(data::Part::Kind kind, std::string source);
+/// A user's turn: media, then the text.
+data::Message user_message(std::vector<data::Part> media, std::string text);
+/// The same with images alone (paths, data: URLs).
 data::Message user_message(std::string text, const std::vector<std::string>& images = {});
 data::Message text_message(std::string role, std::string text);
 

@@ -34,8 +34,8 @@ std::shared_ptr<const data::Processor> processor_of(const models::ModelRegistry&
   // A layout of ChatML is the same for every model that has it; another is the family's reading of
   // the template beside the tokenizer, so that where the two differ is said here as in training.
   const text::ChatTemplate* chat = processor->chat_template();
-  if (entry.notice_template != nullptr && chat != nullptr && !chat->layout().is_chatml())
-    entry.notice_template(tokenizer);
+  if (chat != nullptr && (chat->own() != nullptr || !chat->layout().is_chatml()))
+    models::notice_chat_template(entry, *processor, tokenizer);
   return processor;
 }
 

@@ -37,6 +37,8 @@ TEST(OpenModel, says_where_chats_of_llama_differ_from_the_template_beside_the_to
   for (const char* name : {"config.json", "model.safetensors"})
     fs::copy_file(data / "llama/tied" / name, folder / name);
   fs::copy_file(data / "llama_chats/tokenizer.json", folder / "tokenizer.json");
+  write_atomically(folder / "tokenizer_config.json",
+                   R"({"bos_token": "<|begin_of_text|>", "eos_token": "<|eot_id|>"})");
   const auto cases =
       nlohmann::json::parse(read_file((data / "llama_chats/cases.json").string()).take());
   const auto with_template = [&](const char* form) {
@@ -45,6 +47,11 @@ TEST(OpenModel, says_where_chats_of_llama_differ_from_the_template_beside_the_to
   };
   EXPECT_THAT(with_template("3.1"), testing::Not(HasSubstr("chat template")));
   EXPECT_THAT(with_template("3.2"), HasSubstr("names the day of its use"));
+  write_atomically(
+      folder / "chat_template.jinja",
+      "{% for m in messages %}{{ m.role ~ ': ' ~ m.content ~ eos_token }}{% endfor %}");
+  EXPECT_THAT(notices_of(folder.path(), PromptForm::chat),
+              HasSubstr("chats are written by the checkpoint's own template, "));
   EXPECT_THAT(notices_of(folder.path(), PromptForm::plain),
               testing::Not(HasSubstr("chat template")));
 }

@@ -16,8 +16,8 @@ namespace lmms::kernels {
 c10::Device best_device(int index);
 /// "NVIDIA H100 80GB HBM3", or the CPU's model name.
 std::string device_name(c10::Device device);
-/// The largest number of bytes that tensors took on the device since the start; on the CPU the
-/// process's peak resident set.
+/// The largest number of bytes that tensors took on a GPU since the start; 0 on the CPU, where
+/// core/memory_watch.h knows what the process took.
 int64_t peak_memory_bytes(c10::Device device);
 /// Memory of the whole device; on the CPU that of the machine.
 int64_t total_memory_bytes(c10::Device device);

@@ -1,6 +1,5 @@
 #include "kernels/device_cpu.h"
 
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include <fstream>
@@ -15,12 +14,6 @@ std::string name() {
       return line.substr(colon + 2);
   }
   return "CPU";
-}
-
-int64_t peak_memory_bytes() {
-  struct rusage usage {};
-  ::getrusage(RUSAGE_SELF, &usage);
-  return static_cast<int64_t>(usage.ru_maxrss) * 1024;
 }
 
 int64_t total_memory_bytes() {

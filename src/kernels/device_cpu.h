@@ -6,7 +6,6 @@
 namespace lmms::kernels::cpu {
 
 std::string name();
-int64_t peak_memory_bytes();
 int64_t total_memory_bytes();
 
 }  // namespace lmms::kernels::cpu

@@ -34,7 +34,7 @@ std::string device_name(c10::Device device) {
 }
 
 int64_t peak_memory_bytes(c10::Device device) {
-  if (!device.is_cuda()) return cpu::peak_memory_bytes();
+  if (!device.is_cuda()) return 0;
   const auto stats = c10::cuda::CUDACachingAllocator::getDeviceStats(device.index());
   return stats.allocated_bytes[static_cast<size_t>(c10::CachingAllocator::StatType::AGGREGATE)]
       .peak;

@@ -21,7 +21,7 @@ struct GpuFacts {
 
 /// The CUDA side of this program.
 struct CudaFacts {
-  bool built = false;     ///< false: the CPU program, everything below is empty
+  bool built = false;     ///< false: the CPU's library, everything below is empty
   std::string runtime;    ///< "13.0", of the CUDA runtime in this program
   std::string supported;  ///< "13.0", the newest CUDA that the driver knows; empty: no driver
   std::string cudnn;      ///< "9.19.0"; empty if its library is absent

@@ -1,6 +1,6 @@
 #pragma once
 /// What NVIDIA's management library says of the machine's GPUs, whoever uses them. It comes with
-/// the driver and is opened at run time, so that the CPU program can ask as well.
+/// the driver and is opened at run time, so that a build without CUDA can ask as well.
 #include <cstdint>
 #include <optional>
 #include <string>

@@ -1,43 +1,21 @@
 #include "kernels/gpu_visibility.h"
 
-#include <algorithm>
-#include <cctype>
 #include <cmath>
 #include <cstdlib>
-#include <filesystem>
-#include <fstream>
 
 #include "core/format.h"
 #include "core/proc.h"
+#include "start/choice.h"
+#include "start/nvidia.h"
 
 namespace lmms::kernels {
 namespace {
-
-namespace fs = std::filesystem;
-
-/// Entries of a folder of the system that `wanted` takes; 0 if there is no such folder.
-template <class F>
-int count_entries(const fs::path& folder, const F& wanted) {
-  std::error_code failure;
-  int count = 0;
-  for (fs::directory_iterator at(folder, failure), end; !failure && at != end;
-       at.increment(failure))
-    count += wanted(at->path()) ? 1 : 0;
-  return count;
-}
-
-std::string first_word(const fs::path& file) {
-  std::ifstream in(file);
-  std::string word;
-  in >> word;
-  return word;
-}
 
 NoGpu refusal(std::string what, const std::string& said, std::string cure) {
   return {true, std::move(what) + (said.empty() ? "" : " (" + said + ")"), std::move(cure)};
 }
 
-/// The CUDA program, and the runtime finds no device: why?
+/// CUDA's library runs, and the runtime finds no device: why?
 NoGpu why_no_device(const GpuVisibility& visibility) {
   const std::optional<std::string>& visible = visibility.visible_devices;
   const bool older =
@@ -48,8 +26,7 @@ NoGpu why_no_device(const GpuVisibility& visibility) {
   }
   if (!visibility.nvidia.any()) {
     return refusal("there is no NVIDIA GPU", visibility.trouble,
-                   "in a container: docker run --gpus all; without a GPU take the CPU program, "
-                   "bin/lmms of the build folder");
+                   "in a container: docker run --gpus all");
   }
   if (visibility.supported.empty()) {
     return refusal(
@@ -71,7 +48,7 @@ NoGpu why_no_device(const GpuVisibility& visibility) {
     return refusal(fmt::format("CUDA_VISIBLE_DEVICES='{}' names no GPU of this machine", *visible),
                    visibility.trouble, "unset it, or name devices that nvidia-smi lists");
   }
-  if (visibility.nvidia.device_files == 0) {
+  if (visibility.nvidia.device_files == 0 && !visibility.nvidia.windows) {
     return refusal("the driver is loaded, but there is no /dev/nvidia0", visibility.trouble,
                    "in a container: docker run --gpus all; elsewhere run nvidia-modprobe");
   }
@@ -88,16 +65,9 @@ std::string nvidia_driver_version() {
 NvidiaTraces nvidia_traces() {
   NvidiaTraces traces;
   traces.driver = nvidia_driver_version();
-  traces.device_files = count_entries("/dev", [](const fs::path& path) {
-    const std::string name = path.filename().string();
-    return name.starts_with("nvidia") && name.size() > 6 &&
-           std::all_of(name.begin() + 6, name.end(),
-                       [](unsigned char c) { return std::isdigit(c); });
-  });
-  traces.cards = count_entries("/sys/bus/pci/devices", [](const fs::path& path) {
-    return first_word(path / "vendor") == "0x10de" &&
-           first_word(path / "class").starts_with("0x03");
-  });
+  traces.device_files = start::nvidia_device_files();
+  traces.cards = start::nvidia_cards();
+  traces.windows = start::nvidia_of_windows();
   return traces;
 }
 
@@ -116,11 +86,15 @@ GpuVisibility gpu_visibility(const CudaFacts& cuda, int local_rank,
 }
 
 std::optional<NoGpu> why_no_gpu(const GpuVisibility& visibility) {
+  if (!visibility.cuda_program && !visibility.cuda_trouble.empty()) {
+    return refusal("CUDA's part of the program cannot be loaded", visibility.cuda_trouble,
+                   start::cuda_cure(visibility.cuda_trouble));
+  }
   if (!visibility.cuda_program) {
     if (!visibility.nvidia.any()) return std::nullopt;
-    return NoGpu{false, "this is the CPU program: it does not use the machine's GPU",
-                 "call bin/cuda/lmms of the build folder (made where nvcc is found), or "
-                 "lmms-gpu/lmms of make gpu-bundle"};
+    return NoGpu{false, "this program was built without CUDA: it does not use the machine's GPU",
+                 "install the CUDA toolkit (nvcc) and build it again (make), or take the bundle of "
+                 "make gpu-bundle; or say that the CPU is meant: trainer_args.use_cpu: true"};
   }
   if (visibility.visible_gpus == 0) return why_no_device(visibility);
   if (visibility.local_rank < visibility.visible_gpus) return std::nullopt;

@@ -9,7 +9,7 @@ namespace {
 
 using testing::HasSubstr;
 
-/// The CUDA program on a machine with two GPUs.
+/// CUDA's library on a machine with two GPUs.
 GpuVisibility gpu_machine() {
   GpuVisibility visibility;
   visibility.cuda_program = true;
@@ -43,7 +43,7 @@ TEST(GpuVisibility, a_gpu_for_this_rank_is_well) {
   EXPECT_FALSE(why_no_gpu(visibility));
 }
 
-TEST(GpuVisibility, the_cuda_program_never_takes_the_cpu_unasked) {
+TEST(GpuVisibility, a_program_with_cuda_never_takes_the_cpu_unasked) {
   GpuVisibility visibility = gpu_machine();
   visibility.local_rank = 2;
   expect_refusal(visibility, "LOCAL_RANK=2 asks for GPU 2, and 2 are visible", "unset LOCAL_RANK");
@@ -59,7 +59,7 @@ TEST(GpuVisibility, the_cuda_program_never_takes_the_cpu_unasked) {
   visibility = without_device();
   visibility.nvidia = {};
   visibility.supported = "";
-  expect_refusal(visibility, "there is no NVIDIA GPU (cudaGetDeviceCount", "CPU program");
+  expect_refusal(visibility, "there is no NVIDIA GPU (cudaGetDeviceCount", "--gpus all");
 
   visibility = without_device();
   visibility.supported = "";
@@ -75,20 +75,30 @@ TEST(GpuVisibility, the_cuda_program_never_takes_the_cpu_unasked) {
   visibility.nvidia.device_files = 0;
   expect_refusal(visibility, "no /dev/nvidia0", "docker run --gpus all");
 
+  visibility.nvidia.windows = true;  // where a GPU of Windows has no such file
+  expect_refusal(visibility, "no GPU can be used (cudaGetDeviceCount", "dmesg");
+
   expect_refusal(without_device(), "no GPU can be used (cudaGetDeviceCount", "dmesg");
 }
 
-TEST(GpuVisibility, the_cpu_program_goes_on_and_points_to_the_other) {
+TEST(GpuVisibility, a_cuda_library_that_cannot_be_loaded_is_no_reason_to_take_the_cpu) {
+  GpuVisibility visibility;
+  visibility.nvidia = {"580.95.05", 1, 1};
+  visibility.cuda_trouble = "libcudnn.so.9: cannot open shared object file: No such file";
+  expect_refusal(visibility, "cannot be loaded (libcudnn.so.9: cannot open", "bootstrap.sh");
+}
+
+TEST(GpuVisibility, a_program_without_cuda_goes_on_and_says_so) {
   GpuVisibility visibility;
   EXPECT_FALSE(why_no_gpu(visibility));
-  for (const NvidiaTraces& traces :
-       {NvidiaTraces{"580.95.05", 0, 0}, NvidiaTraces{"", 1, 0}, NvidiaTraces{"", 0, 1}}) {
+  for (const NvidiaTraces& traces : {NvidiaTraces{"580.95.05", 0, 0}, NvidiaTraces{"", 1, 0},
+                                     NvidiaTraces{"", 0, 1}, NvidiaTraces{"", 0, 0, true}}) {
     visibility.nvidia = traces;
     const auto found = why_no_gpu(visibility);
     ASSERT_TRUE(found);
     EXPECT_FALSE(found->refused);
-    EXPECT_THAT(found->what, HasSubstr("CPU program"));
-    EXPECT_THAT(found->cure, HasSubstr("bin/cuda/lmms"));
+    EXPECT_THAT(found->what, HasSubstr("built without CUDA"));
+    EXPECT_THAT(found->cure, HasSubstr("nvcc"));
   }
 }
 

@@ -6,7 +6,7 @@ namespace lmms::kernels {
 
 [[noreturn]] inline void no_cuda() {
   throw Error("", "this build of lmms has no CUDA kernels",
-              "build with nvcc on the path (make build), then run bin/cuda/lmms", Exit::failed);
+              "build it where the CUDA toolkit's nvcc is (make)", Exit::failed);
 }
 
 }  // namespace lmms::kernels

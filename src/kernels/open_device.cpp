@@ -12,16 +12,20 @@ namespace {
 
 /// The CPU, for a run that did not ask for it.
 void account_for_cpu(const DeviceRequest& request) {
-  const auto found =
-      why_no_gpu(gpu_visibility(cuda_versions(), request.local_rank, request.visible_devices));
+  GpuVisibility visibility =
+      gpu_visibility(cuda_versions(), request.local_rank, request.visible_devices);
+  visibility.cuda_trouble = request.cuda_trouble;
+  const auto found = why_no_gpu(visibility);
   if (!found) return;
   if (!found->refused) {
     log::warning(found->what + "; " + found->cure);
     return;
   }
-  throw Error("", "no GPU for this run: " + found->what,
-              found->cure +
-                  "; or ask for the CPU: trainer_args.use_cpu: true (lmms generate, chat: --cpu)");
+  throw Error(
+      "", "no GPU for this run: " + found->what,
+      found->cure +
+          "; or ask for the CPU: trainer_args.use_cpu: true (lmms generate, chat: --cpu), or "
+          "LMMS_DEVICE=cpu in the environment");
 }
 
 }  // namespace

@@ -1,5 +1,6 @@
 #pragma once
 /// Stored images and what the references make of them (tests/parity/make_images.py).
+#include <gtest/gtest.h>
 #include <zlib.h>
 
 #include <algorithm>
@@ -7,6 +8,7 @@
 #include <filesystem>
 #include <nlohmann/json.hpp>
 #include <random>
+#include <span>
 #include <string>
 
 #include "core/files.h"
@@ -84,6 +86,35 @@ inline std::string mutated(std::string text, uint64_t seed) {
     }
   }
   return text;
+}
+
+/// The stored cases of one kind; none is a failure.
+inline const nlohmann::json& cases(const char* kind) {
+  EXPECT_FALSE(cases().at(kind).empty()) << kind;
+  return cases().at(kind);
+}
+
+/// The image that a stored case names.
+inline Image image_of(const nlohmann::json& c) {
+  const std::string text = file(c["file"]);
+  return decode(bytes(text)).take();
+}
+
+/// Elements of a tensor of this shape.
+inline size_t count(const nlohmann::json& shape) {
+  size_t values = 1;
+  for (const nlohmann::json& n : shape) values *= n.get<size_t>();
+  return values;
+}
+
+/// Equal to the values of a stored case: the first to the letter, all by their checksum.
+inline void expect_equal(std::span<const float> found, const nlohmann::json& c) {
+  if (c.contains("first")) {
+    for (size_t i = 0; i < c["first"].size(); ++i)
+      EXPECT_EQ(found[i], c["first"][i].get<float>()) << i;
+  }
+  EXPECT_EQ(crc({reinterpret_cast<const uint8_t*>(found.data()), found.size_bytes()}),
+            c["crc"].get<uint32_t>());
 }
 
 }  // namespace lmms::media::testing

@@ -10,35 +10,14 @@ namespace lmms::media {
 namespace {
 
 using nlohmann::json;
+using testing::cases;
+using testing::count;
+using testing::expect_equal;
 using ::testing::HasSubstr;
-
-Image stored(const json& c) {
-  const std::string text = testing::file(c["file"]);
-  return decode(testing::bytes(text)).take();
-}
+using testing::image_of;
 
 Extent extent(const Image& image) {
   return {image.height(), image.width()};
-}
-
-void expect_equal(std::span<const float> found, const json& c) {
-  if (c.contains("first")) {
-    for (size_t i = 0; i < c["first"].size(); ++i)
-      EXPECT_EQ(found[i], c["first"][i].get<float>()) << i;
-  }
-  EXPECT_EQ(testing::crc({reinterpret_cast<const uint8_t*>(found.data()), found.size_bytes()}),
-            c["crc"].get<uint32_t>());
-}
-
-int64_t count(const json& shape) {
-  int64_t values = 1;
-  for (const json& n : shape) values *= n.get<int64_t>();
-  return values;
-}
-
-const json& cases(const char* kind) {
-  EXPECT_FALSE(testing::cases().at(kind).empty());
-  return testing::cases().at(kind);
 }
 
 const Normalisation kHalf{.mean = {0.5, 0.5, 0.5}, .std = {0.5, 0.5, 0.5}};
@@ -58,7 +37,7 @@ void expect_patches(const Image& image, const json& c) {
 TEST(PatchesParity, values_grids_and_tokens_equal_qwen_image_processors_bit_for_bit) {
   for (const json& c : cases("patches")) {
     SCOPED_TRACE(c.dump());
-    expect_patches(stored(c), c);
+    expect_patches(image_of(c), c);
   }
 }
 
@@ -75,7 +54,7 @@ TEST(PlanesParity, equal_siglip) {
   for (const json& c : cases("planes")) {
     SCOPED_TRACE(c.dump());
     std::vector<float> values(count(c["shape"]));
-    write_planes(resize(stored(c), c["side"], c["side"]), kHalf, values);
+    write_planes(resize(image_of(c), c["side"], c["side"]), kHalf, values);
     expect_equal(values, c);
   }
 }

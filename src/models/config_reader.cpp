@@ -1,8 +1,41 @@
 #include "models/config_reader.h"
 
-#include "core/error.h"
+#include <algorithm>
+
+#include "core/config/yaml.h"
+#include "core/files.h"
 
 namespace lmms::models {
+namespace {
+
+// "config.json:12:5"; the file alone where it cannot be read as YAML, of which JSON is a part, or
+// has no such key.
+std::string place_in(const std::filesystem::path& file, const std::string& path) {
+  const Result<std::string> text = read_file(file);
+  if (!text) return file.string();
+  config::Faults faults;  // the file was read as JSON already
+  const config::Node root = config::parse_yaml(*text, file.string(), faults);
+  const config::Node* node = &root;
+  const config::Entry* entry = nullptr;
+  for (size_t begin = 0; begin <= path.size();) {
+    const size_t end = std::min(path.find('.', begin), path.size());
+    entry = node->find(path.substr(begin, end - begin));
+    if (entry == nullptr) return file.string();
+    node = &entry->value;
+    begin = end + 1;
+  }
+  return entry->at.text();
+}
+
+}  // namespace
+
+ConfigFault ConfigFault::in_file(const std::filesystem::path& file) const {
+  return {place_in(file, path_), path_, path_, text_, fault().fix};
+}
+
+Error ConfigFault::stated_at(const std::string& where) const {
+  return {where, text_, "correct it there"};
+}
 
 void ConfigReader::note(const char* key) const {
   if (read_ != nullptr) read_->insert(path_ + key);
@@ -32,8 +65,9 @@ ConfigReader ConfigReader::inside(const char* key) const {
 }
 
 void ConfigReader::fail(const std::string& key, const std::string& what) const {
-  throw Error(where_, key + ": " + what,
-              "correct the model's config, or set model_config.overwrite_config." + path_ + key);
+  throw ConfigFault(
+      where_, key, path_ + key, what,
+      "correct the model's config, or set model_config.overwrite_config." + path_ + key);
 }
 
 int64_t ConfigReader::integer(const char* key, int64_t fallback, int64_t low, int64_t high) const {

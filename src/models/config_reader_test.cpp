@@ -3,10 +3,16 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
 
 #include "core/error.h"
+#include "core/format.h"
 #include "models/registry_testing.h"
 #include "models/rope_config.h"
+#include "models/structure.h"
 
 namespace lmms::models {
 namespace {
@@ -67,6 +73,59 @@ TEST(ConfigReader, takes_down_the_keys_that_are_asked_for) {
   EXPECT_THAT(message([&] { reader.inside("inner").text("c", ""); }),
               AllOf(HasSubstr("m/config.json: inner: c: expected a string"),
                     HasSubstr("model_config.overwrite_config.inner.c")));
+}
+
+class ConfigFile : public testing::Test {
+ protected:
+  ~ConfigFile() override { std::filesystem::remove(file_); }
+  /// What is said of this config in the file.
+  std::string fault(const std::string& text) {
+    std::ofstream(file_) << text;
+    return message(
+        [&] { make_structure(built_in_models(), json::parse(text), file_.string(), nullptr); });
+  }
+  const std::filesystem::path file_ =
+      std::filesystem::path(testing::TempDir()) / fmt::format("config_{}.json", ::getpid());
+};
+
+TEST_F(ConfigFile, of_every_family_is_named_with_line_and_column_of_the_key) {
+  const std::string file = file_.string();
+  const auto starts = [&](const std::string& rest) { return testing::StartsWith(file + rest); };
+  EXPECT_THAT(fault("{\"model_type\": \"qwen3\",\n  \"hidden_size\": \"64\"}"),
+              starts(":2:3: hidden_size: expected an integer from 1 to"));
+  EXPECT_THAT(fault("{\n \"model_type\": \"qwen33\"\n}"),
+              AllOf(starts(":2:2: model_type: not built yet: 'qwen33'"),
+                    HasSubstr("did you mean 'qwen3'?")));
+  EXPECT_THAT(fault("{\"model_type\": 3}"), starts(":1:2: model_type: got 3; expected the name"));
+  EXPECT_THAT(fault("{}"), starts(": model_type: is missing"));
+  EXPECT_THAT(fault("{\"model_type\": \"qwen2\", \"hidden_size\": 64,\n"
+                    "\t\"num_attention_heads\": 7, \"num_key_value_heads\": 7}"),
+              starts(":2:2: num_attention_heads: 7 does not divide hidden_size 64"));
+  EXPECT_THAT(fault("{\"model_type\": \"llama\", \"hidden_size\": 60, \"num_attention_heads\": 4}"),
+              AllOf(starts(":1:"), HasSubstr("num_attention_heads: makes heads of 15; rotary "
+                                             "embeddings need an even head size")));
+  EXPECT_THAT(fault("{\"model_type\": \"qwen3\",\n\"rope_scaling\": {\"rope_type\": \"yarn\"}}"),
+              starts(": rope_scaling.factor: is missing"));
+  EXPECT_THAT(fault("{\"model_type\": \"qwen2_5_vl\", \"head_dim\": null, \"vision_config\": {\n"
+                    "  \"depth\": [32]}}"),
+              starts(":2:3: vision_config.depth: expected an integer"));
+  EXPECT_THAT(
+      fault("{\"model_type\": \"qwen2_5_vl\",\n \"rope_scaling\": {\"mrope_section\": [1, 1, "
+            "1]}}"),
+      starts(":2:19: rope_scaling.mrope_section: the sections must add up to half"));
+  EXPECT_THAT(fault("{\"model_type\": \"qwen3_vl\", \"text_config\": {\n\"hidden_size\": 0}}"),
+              starts(":2:1: text_config.hidden_size: expected an integer from 1"));
+  EXPECT_THAT(fault("{\"model_type\": \"llava_onevision\", \"text_config\": {\n"
+                    "\"num_attention_heads\": -2}}"),
+              starts(":2:1: text_config.num_attention_heads: expected an integer from 1"));
+  EXPECT_THAT(fault("{\"model_type\": \"llava_onevision\",\n\"vision_config\": [1]}"),
+              starts(":2:1: vision_config: expected a map, got [1]"));
+}
+
+TEST_F(ConfigFile, that_is_no_yaml_is_named_alone) {
+  EXPECT_THAT(
+      fault("{\"model_type\": \"qwen3\", \"note\": \"\\ud83d\\ude00\", \"hidden_size\": 0}"),
+      AllOf(HasSubstr(file_.string()), HasSubstr("hidden_size: expected an integer")));
 }
 
 TEST(ConfigReader, refuses_integers_outside_their_range) {

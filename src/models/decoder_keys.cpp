@@ -8,6 +8,10 @@ void check_decoder_keys(const ConfigReader& config) {
     config.fail("hidden_act", "not built yet: '" + activation + "' (silu is)");
   if (config.number("attention_dropout", 0.0) != 0.0)
     config.fail("attention_dropout", "not built yet: values other than 0");
+  for (const char* key : {"rms_norm_eps", "initializer_range"}) {
+    if (config.number(key, 0) < 0)
+      config.fail(key, "expected a number of at least 0, got " + config.value(key).dump());
+  }
   check_causal(config);
   if (config.has("per_layer_config"))
     config.fail("per_layer_config", "not built: layers of different settings");

@@ -6,6 +6,7 @@
 #include "data/chat_processor.h"
 #include "data/processor_members.h"
 #include "models/model.h"
+#include "text/template_choice.h"
 
 namespace lmms::models {
 
@@ -67,6 +68,67 @@ void check_image_token(const ProcessorEntry& processor, const ProcessorEntry& ow
               fix.empty() ? "use the tokenizer that belongs to the model" : fix);
 }
 
+namespace {
+
+enum class TemplateChoice : uint8_t { own_where_it_differs, checkpoint, built_in };
+
+TemplateChoice template_choice(const ProcessorSetup& setup) {
+  const config::Value* given = setup.extra_kwargs.find(kChatTemplate);
+  if (given == nullptr || given->is_null())
+    return setup.compat.labels ? TemplateChoice::built_in : TemplateChoice::own_where_it_differs;
+  const std::string* name = std::get_if<std::string>(&given->data);
+  if (name == nullptr || (*name != "builtin" && *name != "checkpoint"))
+    throw Error(setup.kwargs_where,
+                fmt::format("{}: expected builtin or checkpoint", kChatTemplate));
+  if (*name == "builtin") return TemplateChoice::built_in;
+  if (setup.compat.labels) {
+    throw Error(setup.kwargs_where,
+                fmt::format("{}: checkpoint: compat: [labels] are those of the built-in layout",
+                            kChatTemplate),
+                "leave one of them out");
+  }
+  return TemplateChoice::checkpoint;
+}
+
+/// The checkpoint's template, if it is to be used.
+std::optional<text::ChatTemplate> own_template(const ProcessorSetup& setup,
+                                               const Result<text::ChatTemplate>& built_in,
+                                               const text::ChatOptions& options) {
+  const TemplateChoice choice = template_choice(setup);
+  if (choice == TemplateChoice::built_in) return std::nullopt;
+  if (setup.tokenizer.chat_templates().empty()) {
+    if (choice == TemplateChoice::own_where_it_differs) return std::nullopt;
+    throw Error(setup.kwargs_where,
+                fmt::format("{}: checkpoint: {} has no chat template", kChatTemplate,
+                            setup.folder.string()),
+                "put chat_template.jinja beside its tokenizer, or leave the argument out");
+  }
+  auto own = text::CheckpointTemplate::create(setup.tokenizer, setup.system);
+  if (!own) {
+    Fault fault = own.fault();
+    if (fault.fix.empty())
+      fault.fix = fmt::format(
+          "rewrite the template, or take processor_config.extra_kwargs: "
+          "{{{}: builtin}}",
+          kChatTemplate);
+    throw Error(std::move(fault));
+  }
+  const std::string& pad = options.layout.image.pad;
+  if (options.media && !own->takes_images(pad)) {
+    if (choice == TemplateChoice::own_where_it_differs && built_in) return std::nullopt;
+    throw Error(own->where(), fmt::format("has no place '{}' for an image of a message", pad),
+                "take the template of a checkpoint that sees");
+  }
+  const bool marks = own->marks_answers();
+  auto chats = text::ChatTemplate::create(setup.tokenizer, *std::move(own), options);
+  if (choice == TemplateChoice::own_where_it_differs && !marks && built_in &&
+      text::lay_out_the_same(*built_in, chats))
+    return std::nullopt;
+  return chats;
+}
+
+}  // namespace
+
 text::ChatTemplate chat_template(const ProcessorSetup& setup, const text::TurnLayout& layout,
                                  bool media) {
   text::ChatOptions options;
@@ -78,7 +140,24 @@ text::ChatTemplate chat_template(const ProcessorSetup& setup, const text::TurnLa
   // The turns into which they are written out are ChatML's.
   if (!layout.is_chatml())
     options.tools.tools = options.tools.reasoning = text::ToolLayout::Form::other;
-  return text::ChatTemplate::create(setup.tokenizer, options).take();
+  auto built_in = text::ChatTemplate::create(setup.tokenizer, options);
+  if (auto own = own_template(setup, built_in, options)) return *std::move(own);
+  return std::move(built_in).take();
+}
+
+void notice_chat_template(const ProcessorEntry& entry, const data::Processor& processor,
+                          const text::Tokenizer& tokenizer) {
+  const text::ChatTemplate* chat = processor.chat_template();
+  if (chat == nullptr || chat->own() == nullptr) {
+    if (entry.notice_template != nullptr) entry.notice_template(tokenizer);
+    return;
+  }
+  const text::CheckpointTemplate& own = *chat->own();
+  log::notice(fmt::format(
+      "chats are written by the checkpoint's own template, {}; targets are {}", own.where(),
+      own.marks_answers() ? "what it marks by {% generation %}"
+                          : "the assistant's turns, from where generation begins to their end"));
+  for (const std::string& notice : own.notices()) log::notice(notice);
 }
 
 void notice_template_difference(const text::Tokenizer& tokenizer) {

@@ -74,10 +74,20 @@ void check_image_token(const ProcessorEntry& processor, const ProcessorEntry& ow
 const ProcessorEntry& chat_processor();
 const ProcessorEntry& plain_text_processor();
 
-/// The template of the setup's chats. `media`: whether they may hold some. Tools and reasoning are
-/// laid out for ChatML alone: in another layout such chats are refused. Throws Error.
+/// The argument of chats that says what lays them out: "checkpoint", its own template, or
+/// "builtin", the layout of the processor_type. Absent: the checkpoint's own where it differs from
+/// the layout, marks answers by {% generation %}, or where the layout does not fit the tokenizer.
+inline constexpr std::string_view kChatTemplate = "chat_template";
+
+/// The template of the setup's chats. `media`: whether they may hold some; a template that has no
+/// place for images leaves them to the layout. compat: [labels] is of the layout. In the layout
+/// tools and reasoning are laid out for ChatML alone: in another one such chats are refused. Throws
+/// Error: also what of the checkpoint's own template is not read.
 text::ChatTemplate chat_template(const ProcessorSetup& setup, const text::TurnLayout& layout,
                                  bool media);
+/// Says what lays chats out: the checkpoint's own template, or where it departs from the layout.
+void notice_chat_template(const ProcessorEntry& entry, const data::Processor& processor,
+                          const text::Tokenizer& tokenizer);
 /// Notices how the ChatML template beside the tokenizer departs from the layout of training.
 void notice_template_difference(const text::Tokenizer& tokenizer);
 

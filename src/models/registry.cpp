@@ -1,7 +1,7 @@
 #include "models/registry.h"
 
 #include "core/config/names.h"
-#include "core/error.h"
+#include "models/config_reader.h"
 
 namespace lmms::models {
 
@@ -53,20 +53,22 @@ const ModelEntry& model_entry(const ModelRegistry& registry, const nlohmann::jso
                               const std::string& where) {
   const auto found = config.find("model_type");
   if (found == config.end() || !found->is_string()) {
-    throw Error(where, "no model_type in the model's config",
-                "name one: `lmms list` shows them all");
+    const std::string got = found == config.end() ? "is missing" : "got " + found->dump();
+    throw ConfigFault(where, "model_type", "model_type",
+                      got + "; expected the name of a family of models, such as qwen3",
+                      "name one: `lmms list` shows them all");
   }
   const auto quantized = config.find("quantization_config");
   if (quantized != config.end() && !quantized->is_null()) {
-    throw Error(where, "quantization_config: not built: quantised weights",
-                "take the checkpoint in bf16, fp16 or fp32");
+    throw ConfigFault(where, "quantization_config", "quantization_config",
+                      "not built: quantised weights", "take the checkpoint in bf16, fp16 or fp32");
   }
   const auto type = found->get<std::string>();
   if (const ModelEntry* entry = registry.find(type)) return *entry;
   const auto near = registry.nearest(type);
-  throw Error(
-      where,
-      "not built yet: model_type '" + type + "'" + (near ? "; did you mean '" + *near + "'?" : ""),
+  throw ConfigFault(
+      where, "model_type", "model_type",
+      "not built yet: '" + type + "'" + (near ? "; did you mean '" + *near + "'?" : ""),
       "`lmms list` shows the models that can be trained");
 }
 

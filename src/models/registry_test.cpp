@@ -42,12 +42,12 @@ TEST(Registry, finds_every_model_by_its_type) {
 TEST(Registry, names_the_nearest_type_of_an_unknown_one) {
   const auto of = [](json config) { return message([&] { model_entry(config, "a.yaml:2:3"); }); };
   EXPECT_THAT(of({{"model_type", "qwen33"}}),
-              HasSubstr("a.yaml:2:3: not built yet: model_type 'qwen33'; did you mean 'qwen3'?"));
+              HasSubstr("a.yaml:2:3: model_type: not built yet: 'qwen33'; did you mean 'qwen3'?"));
   const std::string far = of({{"model_type", "mamba"}});
-  EXPECT_THAT(far, HasSubstr("not built yet: model_type 'mamba'"));
+  EXPECT_THAT(far, HasSubstr("model_type: not built yet: 'mamba'"));
   EXPECT_EQ(far.find("did you mean"), std::string::npos);
-  EXPECT_THAT(of(json::object()), HasSubstr("no model_type"));
-  EXPECT_THAT(of({{"model_type", 3}}), HasSubstr("no model_type"));
+  EXPECT_THAT(of(json::object()), HasSubstr("model_type: is missing"));
+  EXPECT_THAT(of({{"model_type", 3}}), HasSubstr("model_type: got 3"));
 }
 
 TEST(Processors, are_those_that_the_config_takes_as_built) {

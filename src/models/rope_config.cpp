@@ -168,4 +168,19 @@ nn::RopeConfig read_rope(const ConfigReader& config, double default_theta, int64
   return out;
 }
 
+void check_rope(const ConfigReader& config, const nn::RopeConfig& rope, int64_t head_dim) {
+  if (head_dim % 2 != 0) {
+    config.fail(
+        config.has("head_dim") ? "head_dim" : "num_attention_heads",
+        fmt::format("makes heads of {}; rotary embeddings need an even head size", head_dim));
+  }
+  int64_t sum = 0;
+  for (const int64_t n : rope.sections) sum += n;
+  if (rope.sections.empty() || sum == head_dim / 2) return;
+  config.inside(rope_key(config.whole()))
+      .fail("mrope_section", fmt::format("the sections must add up to half the head size, {}; they "
+                                         "add up to {}",
+                                         head_dim / 2, sum));
+}
+
 }  // namespace lmms::models

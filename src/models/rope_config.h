@@ -18,4 +18,8 @@ double read_rope_theta(const ConfigReader& config, double fallback);
 /// rope_scaling takes a rope_theta of rope_parameters away.
 nn::RopeConfig read_rope(const ConfigReader& config, double default_theta, int64_t max_positions);
 
+/// Throws Error where heads of this size cannot be turned: an odd one, or M-RoPE's sections that do
+/// not add up to half of it.
+void check_rope(const ConfigReader& config, const nn::RopeConfig& rope, int64_t head_dim);
+
 }  // namespace lmms::models

@@ -1,8 +1,11 @@
 #include "models/structure.h"
 
+#include <filesystem>
+
 #include "checkpoint/hf_folder.h"
 #include "core/format.h"
 #include "core/log.h"
+#include "models/config_reader.h"
 #include "models/tensor_io.h"
 
 namespace lmms::models {
@@ -17,11 +20,8 @@ nlohmann::json untied(nlohmann::json config) {
   return config;
 }
 
-}  // namespace
-
-std::unique_ptr<Model> make_structure(const ModelRegistry& models, const nlohmann::json& config,
-                                      const std::string& where,
-                                      const checkpoint::TensorIndex* weights) {
+std::unique_ptr<Model> of_config(const ModelRegistry& models, const nlohmann::json& config,
+                                 const std::string& where, const checkpoint::TensorIndex* weights) {
   const ModelEntry& entry = model_entry(models, config, where);
   std::unique_ptr<Model> model = entry.make(config, where);
   if (weights == nullptr || !unties_head(model->params(), *weights)) return model;
@@ -30,6 +30,20 @@ std::unique_ptr<Model> make_structure(const ModelRegistry& models, const nlohman
       "the head, untied, as in transformers. Checkpoints will say tie_word_embeddings: false",
       where, model->params().head()->name));
   return entry.make(untied(config), where);
+}
+
+}  // namespace
+
+std::unique_ptr<Model> make_structure(const ModelRegistry& models, const nlohmann::json& config,
+                                      const std::string& where,
+                                      const checkpoint::TensorIndex* weights) {
+  std::error_code none;
+  try {
+    return of_config(models, config, where, weights);
+  } catch (const ConfigFault& fault) {
+    if (std::filesystem::is_regular_file(where, none)) throw fault.in_file(where);
+    throw;
+  }
 }
 
 }  // namespace lmms::models

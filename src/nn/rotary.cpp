@@ -62,7 +62,7 @@ void stretch_as_yarn(std::vector<float>& inverse, const RopeConfig& c) {
 
 Rotary::Rotary(const RopeConfig& c, int64_t head_dim) {
   if (head_dim <= 0 || head_dim % 2 != 0) {
-    throw Error("config.json: head_dim",
+    throw Error("head_dim",
                 "rotary embeddings need an even head size, got " + std::to_string(head_dim));
   }
   const int64_t half = head_dim / 2;
@@ -76,9 +76,9 @@ Rotary::Rotary(const RopeConfig& c, int64_t head_dim) {
     }
   }
   if (!axes_.empty() && static_cast<int64_t>(axes_.size()) != half) {
-    throw Error("config.json: mrope_section", "the sections must add up to half the head size, " +
-                                                  std::to_string(half) + "; they add up to " +
-                                                  std::to_string(axes_.size()));
+    throw Error("mrope_section", "the sections must add up to half the head size, " +
+                                     std::to_string(half) + "; they add up to " +
+                                     std::to_string(axes_.size()));
   }
   inverse_.resize(static_cast<size_t>(half));
   for (int64_t i = 0; i < half; ++i) {

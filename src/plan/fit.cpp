@@ -53,8 +53,9 @@ void add_moves(std::vector<Move>& moves, const UnitGroup& group, std::span<const
 }  // namespace
 
 int64_t usable_bytes(const Card& card) {
-  constexpr double kContext = 1.0 * 1073741824, kUsable = 0.96;
-  return static_cast<int64_t>((static_cast<double>(card.memory_bytes) - kContext) * kUsable);
+  const double usable = card.is_cpu() ? 1 : 0.96;
+  return static_cast<int64_t>(static_cast<double>(card.memory_bytes - card.reserved_bytes) *
+                              usable);
 }
 
 size_t largest(Rehearsal& rehearsal, std::span<const data::StepBatch> batches,

@@ -14,8 +14,8 @@ struct Fit {
   bool fits = true;       ///< of least_recompute false: not even with everything run again
 };
 
-/// Bytes that tensors can have on a card: what it has, less the driver's context and libraries, and
-/// a share for what the caching allocator cannot use.
+/// Bytes that tensors can have on a card: what it has, less what is reserved, and on a GPU a share
+/// for what the caching allocator cannot use.
 int64_t usable_bytes(const Card& card);
 
 /// The batch of `batches` (at least one) that takes most, under `context`.

@@ -60,7 +60,7 @@ Choice MemoryAdviser::choose(const PlannedData& data) const {
   if (!fit.fits) {
     throw Error(run_.where,
                 "even with everything run again a step takes " + sizes_text(fit, usable),
-                advice_text(alternatives(run_, card_, batches[most]), fit.cost, usable));
+                advice_text(alternatives(run_, card_, batches[most]), fit.cost, card_));
   }
   return {std::move(fit.context), fmt::format("gradient_checkpointing: auto runs again {} ({})",
                                               fit.recompute, sizes_text(fit, usable))};
@@ -93,7 +93,7 @@ Error MemoryAdviser::out_of_memory(const data::StepBatch& batch, const nn::RunCo
                   size_text(peak), size_text(card_.memory_bytes), size_text(cost.peak_bytes),
                   size_text(cost.persistent_bytes),
                   size_text(cost.peak_bytes - cost.persistent_bytes), cause),
-      advice_text(alternatives(run_, card_, batch), cost, usable_bytes(card_)), Exit::failed);
+      advice_text(alternatives(run_, card_, batch), cost, card_), Exit::failed);
 }
 
 }  // namespace lmms::plan

@@ -16,9 +16,11 @@
 #include <atomic>
 #include <cmath>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "kernels/attention/attention_rule.h"
+#include "kernels/meta_device.h"
 #include "kernels/work.h"
 
 namespace lmms::plan {
@@ -90,9 +92,12 @@ double ceil_div(double a, double b) {
   return std::ceil(a / b);
 }
 
-// Laws of time. Products: the rate of large ones, less the filling of the pipeline over k and the
-// last, partly filled wave of tiles. Attention: whole tiles of 128 x 128, head sizes as wide as the
-// kernels take them, less what a row of tiles costs besides its keys.
+// On a CPU: what an operator costs besides its work (dispatch, autograd, waking the threads).
+constexpr double kCpuCall = 4e-6;
+
+// Laws of time on a GPU. Products: the rate of large ones, less the filling of the pipeline over k
+// and the last, partly filled wave of tiles. Attention: whole tiles of 128 x 128, head sizes as
+// wide as the kernels take them, less what a row of tiles costs besides its keys.
 double product_seconds(const Card& card, double batch, double m, double n, double k, double bytes) {
   constexpr double kTileM = 128, kTileN = 256, kPipeline = 60, kSplit = 2048;
   if (batch * m * n * k == 0) return 0;
@@ -146,6 +151,25 @@ double attention_seconds(const Card& card, const kernels::AttentionWork& w) {
   return seconds;
 }
 
+// Laws of time on a CPU, rough: products at the rate of large ones, which short sums don't reach;
+// attention of ATen's, block by block, at a share of that.
+double cpu_product_seconds(const Card& card, double flops, double k, double bytes) {
+  constexpr double kShortSum = 32;
+  return std::max(flops / card.product_flops_per_second * (k + kShortSum) / k,
+                  bytes / card.copy_bytes_per_second);
+}
+
+double cpu_attention_seconds(const Card& card, const kernels::AttentionWork& w) {
+  double pairs = 0;  // of a query and a key that it sees
+  for (const int64_t length : w.lengths) {
+    const auto n = static_cast<double>(length);
+    pairs += w.causal ? n * (n + 1) / 2 : n * n;
+  }
+  const double flops =
+      4 * static_cast<double>(w.heads * w.head_dim) * pairs * (w.backward ? 2.5 : 1);
+  return flops / card.attention_flops_per_second;
+}
+
 bool on_meta(const c10::IValue& value) {
   if (value.isTensor()) return value.toTensor().defined() && value.toTensor().is_meta();
   if (!value.isTensorList()) return false;
@@ -191,7 +215,7 @@ class Meter::Counter : public kernels::WorkListener {
     TORCH_INTERNAL_ASSERT(current == nullptr, "one meter at a time");
     current = this;
     kernels::work_listener = this;
-    kernels::stand_for(card.compute_major);
+    stood_for_ = std::exchange(kernels::meta_stands_for, card.compute_major);
     handle_ =
         at::addThreadLocalCallback(at::RecordFunctionCallback(&Counter::begins, &Counter::ends)
                                        .needsInputs(true)
@@ -201,6 +225,7 @@ class Meter::Counter : public kernels::WorkListener {
   ~Counter() override {
     at::removeCallback(handle_);
     kernels::work_listener = nullptr;
+    kernels::meta_stands_for = stood_for_;
     current = nullptr;
   }
 
@@ -208,10 +233,11 @@ class Meter::Counter : public kernels::WorkListener {
     launch(seconds.passes, p.bytes / (card.copy_bytes_per_second * p.share));
   }
   void product(const kernels::Product& p) override {
-    product(1, static_cast<double>(p.m), static_cast<double>(p.n), static_cast<double>(p.k));
+    product(1, static_cast<double>(p.m), static_cast<double>(p.n), static_cast<double>(p.k), 2);
   }
   void attention(const kernels::AttentionWork& w) override {
-    launch(seconds.attention, attention_seconds(card, w));
+    launch(seconds.attention,
+           card.is_cpu() ? cpu_attention_seconds(card, w) : attention_seconds(card, w));
   }
 
   Card card;
@@ -236,13 +262,16 @@ class Meter::Counter : public kernels::WorkListener {
   }
 
   void launch(double& kind, double time) {
-    kind += std::max(time, kShortestKernel);
-    seconds.launches += kGap;
+    kind += card.is_cpu() ? time : std::max(time, kShortestKernel);
+    seconds.launches += card.is_cpu() ? kCpuCall : kGap;
     ++launches_;
   }
-  void product(double batch, double m, double n, double k) {
-    const double bytes = 2 * batch * (m * k + k * n + m * n);
-    launch(seconds.products, product_seconds(card, batch, m, n, k, bytes));
+  // `width`: bytes of an element.
+  void product(double batch, double m, double n, double k, double width) {
+    const double bytes = width * batch * (m * k + k * n + m * n);
+    launch(seconds.products, card.is_cpu()
+                                 ? cpu_product_seconds(card, 2 * batch * m * n * k, k, bytes)
+                                 : product_seconds(card, batch, m, n, k, bytes));
   }
 
   void add(const at::RecordFunction& call, const std::vector<at::Tensor>& in) {
@@ -257,7 +286,7 @@ class Meter::Counter : public kernels::WorkListener {
       const at::Tensor &a = in.at(first), &b = in.at(first + 1);
       const double batch = a.dim() == 3 ? static_cast<double>(a.size(0)) : 1;
       return product(batch, static_cast<double>(a.size(-2)), static_cast<double>(b.size(-1)),
-                     static_cast<double>(a.size(-1)));
+                     static_cast<double>(a.size(-1)), static_cast<double>(a.element_size()));
     }
     const auto op = call.operator_name();
     const bool writes_input =
@@ -278,6 +307,7 @@ class Meter::Counter : public kernels::WorkListener {
   inline static thread_local Counter* current = nullptr;
   at::CallbackHandle handle_ = at::INVALID_CALLBACK_HANDLE;
   int64_t launches_ = 0;
+  int stood_for_ = 0;
 };
 
 Meter::Meter(const Card& card) {

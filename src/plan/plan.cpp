@@ -1,8 +1,10 @@
 #include "plan/plan.h"
 
 #include <algorithm>
+#include <string>
 
 #include "core/error.h"
+#include "core/memory_watch.h"
 
 namespace lmms::plan {
 namespace {
@@ -28,6 +30,38 @@ StepCost mean_of(const std::vector<StepCost>& costs) {
   return sum;
 }
 
+// On a CPU nothing is chosen by itself: what is not said already is offered.
+void cpu_alternatives(const PlannedRun& run, const Card& card, const data::StepBatch& batch,
+                      std::vector<Alternative>& out) {
+  PlannedRun changed = run;
+  Alternative a;
+  const auto add = [&](const char* change) {
+    a.change += (a.change.empty() ? "" : " ") + std::string(change);
+    Rehearsal rehearsal(changed, static_cast<int64_t>(batch.micro_steps.size()), card);
+    a.fit = fit_of(rehearsal, batch, changed.context, usable_bytes(card));
+    if (a.fit.fits) out.push_back(a);
+  };
+  if (run.context.keep != nn::Keep::inputs) {
+    changed.context.keep = nn::Keep::inputs;
+    add("trainer_args.gradient_checkpointing=true");
+  }
+  if (run.masters && run.network_options(1).memory.dtype == at::kBFloat16) {
+    changed.masters = false;
+    add("trainer_args.master_weights=false");
+  }
+}
+
+// A step that is short by law, and fits with something to spare: its time can be had.
+std::optional<Trial> trial_of(const PlannedRun& run, std::span<const data::StepBatch> batches,
+                              const Plan& plan) {
+  constexpr double kBudget = 3, kLongestStep = 4, kMemory = 0.7;
+  if (!plan.card.is_cpu() || plan.mean.total_seconds() > kLongestStep ||
+      static_cast<double>(plan.fit.cost.peak_bytes) > kMemory * static_cast<double>(plan.usable))
+    return std::nullopt;
+  return try_steps(run, batches, plan.fit.context, kBudget,
+                   std::max<int64_t>(20, static_cast<int64_t>(batches.size())));
+}
+
 }  // namespace
 
 std::vector<data::StepBatch> first_steps(const PlannedData& data, int64_t steps) {
@@ -49,6 +83,10 @@ std::vector<Alternative> alternatives(const PlannedRun& run, const Card& card,
   const int64_t usable = usable_bytes(card);
   const auto micro_steps = static_cast<int64_t>(batch.micro_steps.size());
   std::vector<Alternative> out;
+  if (card.is_cpu()) {
+    cpu_alternatives(run, card, batch, out);
+    return out;
+  }
   for (const bool masters : {true, false}) {
     if (masters && !run.masters) continue;
     PlannedRun changed = run;
@@ -65,12 +103,14 @@ std::vector<Alternative> alternatives(const PlannedRun& run, const Card& card,
   return out;
 }
 
-Plan make_plan(const PlannedRun& run, const PlannedData& data, const Card& card, int64_t steps) {
+Plan make_plan(const PlannedRun& run, const PlannedData& data, Card card, int64_t steps) {
   Plan plan;
-  plan.card = card;
-  plan.usable = usable_bytes(card);
   plan.rows = data.loader.global_rows;
   const std::vector<data::StepBatch> batches = first_steps(data, steps);
+  // with its libraries, tokenizer and data at work the program is as large as that of a run
+  if (card.is_cpu()) card.reserved_bytes = own_memory_bytes();
+  plan.card = card;
+  plan.usable = usable_bytes(card);
   plan.steps = static_cast<int64_t>(batches.size());
   size_t most = 0;
   {
@@ -85,6 +125,7 @@ Plan make_plan(const PlannedRun& run, const PlannedData& data, const Card& card,
     plan.mean = mean_of(costs);
   }
   if (!plan.fit.fits) plan.alternatives = alternatives(run, card, batches[most]);
+  plan.trial = trial_of(run, batches, plan);
   return plan;
 }
 

@@ -2,8 +2,11 @@
 
 #include <ATen/ops/empty.h>
 #include <ATen/ops/mm.h>
+#include <c10/core/Allocator.h>
+#include <c10/util/ThreadLocalDebugInfo.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <nlohmann/json.hpp>
@@ -75,7 +78,35 @@ TEST(Cards, that_are_not_known_name_the_nearest) {
   };
   EXPECT_NE(message("h20o").find("did you mean 'h200'?"), std::string::npos);
   EXPECT_NE(message("h100:5g.50gb").find("h100 has no slice of 5g.50gb"), std::string::npos);
-  EXPECT_NE(message("tpu").find("known: h100, h200"), std::string::npos);
+  EXPECT_NE(message("tpu").find("measured: h100, h200; by data sheet"), std::string::npos);
+}
+
+TEST(Cards, by_data_sheet_say_so_and_have_sums_in_fp32) {
+  for (const std::string& name : known_cards()) {
+    const Card card = card_named(name);
+    EXPECT_EQ(card.measured, name == "h100" || name == "h200") << name;
+    EXPECT_LT(card.product_flops_per_second, card.peak_flops_per_second) << name;
+    EXPECT_LT(card.attention_flops_per_second, card.product_flops_per_second) << name;
+    EXPECT_GT(usable_bytes(card), int64_t{18} << 30) << name;
+    EXPECT_LT(usable_bytes(card), card.memory_bytes) << name;
+  }
+  EXPECT_EQ(card_named("RTX 4090").peak_flops_per_second, 165.2e12) << "half of fp16's";
+  EXPECT_EQ(card_named("rtx-5090").compute_major, 12);
+  EXPECT_EQ(card_named("l4").copy_bytes_per_second, 0.83 * 300e9);
+}
+
+TEST(Cards, without_slices_and_mistyped_ones_are_refused_with_a_cure) {
+  const auto message = [](const std::string& name) {
+    try {
+      card_named(name);
+    } catch (const Error& e) {
+      return std::string(e.what());
+    }
+    return std::string();
+  };
+  EXPECT_NE(message("l40s:3g.24gb").find("l40s has no slices"), std::string::npos);
+  EXPECT_NE(message("4090").find("did you mean 'rtx-4090'?"), std::string::npos);
+  EXPECT_NE(message("nvidia-l4").find("did you mean 'l4'?"), std::string::npos);
 }
 
 TEST(Meter, counts_bytes_as_the_caching_allocator_rounds_them) {
@@ -235,6 +266,116 @@ TEST(Alternatives, are_those_that_fit_the_quickest_first) {
   }
   card.memory_bytes = int64_t{1} << 30;
   EXPECT_TRUE(alternatives(run, card, batch).empty());
+}
+
+/// A CPU whose rates don't matter, with this much memory.
+Card some_cpu(int64_t memory_bytes = kNoLimit) {
+  Card card;
+  card.name = "a CPU";
+  card.memory_bytes = memory_bytes;
+  card.reserved_bytes = 0;
+  card.peak_flops_per_second = card.product_flops_per_second = 100e9;
+  card.attention_flops_per_second = 50e9;
+  card.copy_bytes_per_second = 10e9;
+  card.processors = 2;
+  card.compute_major = 0;
+  return card;
+}
+
+/// In fp32, as a config without bf16 trains it.
+PlannedRun run_in_fp32(const nlohmann::json& model) {
+  PlannedRun run = run_of(model);
+  const auto in_bf16 = run.network_options;
+  run.network_options = [in_bf16](int64_t micro_steps) {
+    step::NetworkOptions options = in_bf16(micro_steps);
+    options.memory.dtype = options.memory.gradient_dtype = at::kFloat;
+    return options;
+  };
+  return run;
+}
+
+/// The most bytes that tensors of this thread had on the CPU while it lives.
+class CpuTensors {
+ public:
+  int64_t peak() const { return count_->peak; }
+
+ private:
+  struct Count : c10::MemoryReportingInfoBase {
+    void reportMemoryUsage(void*, int64_t bytes, size_t, size_t, c10::Device) override {
+      live += bytes;
+      peak = std::max(peak, live);
+    }
+    bool memoryProfilingEnabled() const override { return true; }
+    int64_t live = 0, peak = 0;
+  };
+  const std::shared_ptr<Count> count_ = std::make_shared<Count>();
+  const c10::DebugInfoGuard guard_{c10::DebugInfoKind::PROFILER_STATE, count_};
+};
+
+// What a rehearsal counts is what the same step takes of the allocator of the CPU.
+TEST(CpuRehearsals, take_what_the_step_takes_on_the_cpu) {
+  for (const nlohmann::json& model : {step::small_text_model(), step::small_seeing_model()}) {
+    for (const bool wide : {false, true}) {
+      const PlannedRun run = wide ? run_in_fp32(model) : run_of(model);
+      const data::StepBatch batch = step::small_step({500, 268}, images_for(model));
+      for (const nn::Keep keep : {nn::Keep::products, nn::Keep::inputs}) {
+        nn::RunContext context;
+        context.keep = keep;
+        StepCost planned;
+        {
+          Rehearsal rehearsal(run, 1, some_cpu());
+          planned = rehearsal.step(batch, context);
+        }
+        const CpuTensors tensors;
+        (void)try_steps(run, {&batch, 1}, context, 0, 1);
+        const auto taken = static_cast<double>(tensors.peak() - planned.persistent_bytes);
+        const auto counted = static_cast<double>(planned.peak_bytes - planned.persistent_bytes);
+        EXPECT_NEAR(counted / taken, 1, 0.15)
+            << model.at("model_type") << (wide ? " fp32" : " bf16") << " keep "
+            << static_cast<int>(keep) << ": " << counted << " of " << taken;
+      }
+    }
+  }
+}
+
+TEST(CpuRehearsals, leave_the_meta_device_to_gpus) {
+  const PlannedRun run = run_of(step::small_text_model());
+  const data::StepBatch batch = step::small_step({300});
+  const auto on_gpu = [&] {
+    Rehearsal rehearsal(run, 1, card_named("h200"));
+    return rehearsal.step(batch, {}).peak_bytes;
+  };
+  const int64_t before = on_gpu();
+  { (void)Rehearsal(run, 1, some_cpu()).step(batch, {}); }
+  EXPECT_EQ(on_gpu(), before);
+}
+
+TEST(Trials, take_at_least_one_step_and_no_more_than_asked) {
+  const PlannedRun run = run_in_fp32(step::small_text_model());
+  const data::StepBatch batch = step::small_step({64});
+  EXPECT_EQ(try_steps(run, {&batch, 1}, {}, 0, 5).steps, 1);
+  const Trial trial = try_steps(run, {&batch, 1}, {}, 1e9, 3);
+  EXPECT_EQ(trial.steps, 3);
+  EXPECT_EQ(trial.tokens, 3 * batch.tokens);
+  EXPECT_GT(trial.seconds_a_step(), 0);
+}
+
+TEST(Alternatives, of_a_cpu_are_what_the_config_has_not_asked_for) {
+  const data::StepBatch batch = step::small_step({4096});
+  PlannedRun run = run_in_fp32(step::small_text_model());
+  const auto bytes = [&](nn::Keep keep) {
+    nn::RunContext context;
+    context.keep = keep;
+    Rehearsal rehearsal(run, 1, some_cpu());
+    return rehearsal.step(batch, context).peak_bytes;
+  };
+  const int64_t all = bytes(nn::Keep::products), least = bytes(nn::Keep::inputs);
+  const std::vector<Alternative> found = alternatives(run, some_cpu((all + least) / 2), batch);
+  ASSERT_EQ(found.size(), 1U);
+  EXPECT_EQ(found.front().change, "trainer_args.gradient_checkpointing=true");
+  EXPECT_TRUE(alternatives(run, some_cpu(least / 2), batch).empty());
+  run.context.keep = nn::Keep::inputs;
+  EXPECT_TRUE(alternatives(run, some_cpu(least / 2), batch).empty());
 }
 
 }  // namespace

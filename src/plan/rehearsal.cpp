@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cctype>
+#include <optional>
 
 #include "step/step.h"
 #include "step/step_work.h"
@@ -60,7 +61,7 @@ step::NetworkOptions options_of(const PlannedRun& run, int64_t micro_steps) {
 }  // namespace
 
 Rehearsal::Rehearsal(const PlannedRun& run, int64_t micro_steps, const Card& card)
-    : meter_(card), objective_(run.objective) {
+    : copies_ahead_(!card.is_cpu()), meter_(card), objective_(run.objective) {
   const step::NetworkOptions options = options_of(run, micro_steps);
   state_.networks.push_back(
       step::make_network(run.make_model(), options, {.from = step::InitialWeights::From::later}));
@@ -75,9 +76,10 @@ StepCost Rehearsal::step(const data::StepBatch& batch, const nn::RunContext& con
   cost.persistent_bytes = meter_.live_bytes();
   meter_.reset_peak();
   meter_.reset_seconds();
-  // the next batch is copied while this one is computed
-  const step::StepWork work = step::step_work(batch, model, *objective_, at::kMeta),
-                       next = step::step_work(batch, model, *objective_, at::kMeta);
+  const step::StepWork work = step::step_work(batch, model, *objective_, at::kMeta);
+  // to a GPU the next batch is copied while this one is computed
+  std::optional<step::StepWork> next;
+  if (copies_ahead_) next = step::step_work(batch, model, *objective_, at::kMeta);
   cost.flops = work.flops;
   cost.tokens = batch.tokens;
   std::vector<std::vector<double>> rates;

@@ -50,6 +50,7 @@ class Rehearsal {
   const std::vector<UnitGroup>& unit_groups() const { return groups_; }
 
  private:
+  bool copies_ahead_;
   Meter meter_;
   step::NetworkSize size_;
   step::TrainState state_;

@@ -156,6 +156,13 @@ bool is_picture(const Json& url) {
   return false;
 }
 
+/// The best checkpoint, or the one that the final model is of.
+Json chosen(const Json& record) {
+  return {{"path", text(at(record, "path"))},
+          {"metric", text(at(record, "metric"))},
+          {"value", number(at(record, "value"))}};
+}
+
 void erase_beyond(Json& list, double step) {
   auto& items = list.get_ref<Json::array_t&>();
   std::erase_if(items, [&](const Json& item) { return item["step"].get<double>() > step; });
@@ -180,6 +187,7 @@ void Journal::start(const Json& record, Json& common) {
   } else {  // it goes on from a checkpoint: what was made after that is made again
     erase_beyond(generations, step);
     erase_beyond(checkpoints, step);
+    if (best.is_object() && best["step"].get<double>() > step) best = Json();
   }
   end = Json();
   seconds_before_ = seconds;
@@ -236,16 +244,28 @@ bool Journal::add(std::string_view line) {
     common["path"] = text(at(record, "path"));
     common["bytes"] = number(at(record, "bytes"));
     common["seconds"] = number(at(record, "seconds"));
+    common["deleted"] = false;
+    std::erase_if(checkpoints.get_ref<Json::array_t&>(), [&](const Json& old) {
+      return old["path"] == common["path"] && common["path"] != "";
+    });
     checkpoints.push_back(std::move(common));
     if (checkpoints.size() > 200) {
       checkpoints.erase(0);
       ++checkpoints_left_out;
     }
+  } else if (kind == "checkpoint_deleted") {
+    for (Json& checkpoint : checkpoints)
+      if (checkpoint["path"] == text(at(record, "path"))) checkpoint["deleted"] = true;
+  } else if (kind == "best") {
+    best = chosen(record);
+    best.update(common);
   } else if (kind == "end") {
     const Json state = text(at(record, "state"));
     common["state"] =
         state == "finished" || state == "interrupted" || state == "failed" ? state : Json("ended");
     common["text"] = text(at(record, "text"));
+    const Json& model = at(record, "model");
+    common["model"] = model.is_object() ? chosen(model) : Json();
     end = std::move(common);
   } else {
     return false;

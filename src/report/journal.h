@@ -30,10 +30,15 @@ struct Journal {
   /// {key: "data:image/png;base64,..." or jpeg}. At most 2,000.
   Json pictures = Json::object();
   size_t generations_left_out = 0;
-  /// {time, step, path, bytes, seconds}; the last 200.
+  /// {time, step, path, bytes, seconds, deleted}; the last 200, a path once. `deleted`: the run
+  /// says that it deleted it (save_total_limit).
   Json checkpoints = Json::array();
   size_t checkpoints_left_out = 0;
-  /// {time, step, state: "finished" | "interrupted" | "failed", text} of the last start; or null.
+  /// {time, step, path, metric, value} of the best checkpoint so far, where one is sought; or null.
+  Json best;
+  /// {time, step, state: "finished" | "interrupted" | "failed", text, model} of the last start; or
+  /// null. `model`: {path, metric, value} of the checkpoint that the final model is of; null: it is
+  /// that of the last step.
   Json end;
   /// Seconds from each start to the last line before the next one, summed; and the time of the
   /// last line.

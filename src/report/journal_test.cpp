@@ -134,12 +134,45 @@ TEST(Journal, reads_what_was_expected_and_takes_garbage_in_its_place) {
   EXPECT_TRUE(journal.generations[1]["exact"].is_null());
 }
 
+TEST(Journal, knows_which_checkpoints_the_run_deleted_and_which_is_the_best) {
+  Journal journal;
+  journal.add(R"({"kind":"start","step":0})");
+  for (const int step : {10, 20, 30})
+    journal.add(fmt::format(R"({{"kind":"checkpoint","step":{0},"path":"checkpoint-{0}"}})", step));
+  journal.add(
+      R"({"kind":"best","step":20,"path":"checkpoint-20","metric":"eval_loss","value":0.5})");
+  journal.add(R"({"kind":"checkpoint_deleted","step":30,"path":"checkpoint-10"})");
+  EXPECT_TRUE(journal.add(R"({"kind":"checkpoint_deleted","path":3})"));
+  EXPECT_EQ(journal.checkpoints[0]["deleted"], true);
+  EXPECT_EQ(journal.checkpoints[1]["deleted"], false);
+  EXPECT_EQ(journal.best["path"], "checkpoint-20");
+  EXPECT_EQ(journal.best["value"], 0.5);
+
+  // A path that is saved again is there again, once.
+  journal.add(R"({"kind":"checkpoint","step":30,"path":"checkpoint-10"})");
+  ASSERT_EQ(journal.checkpoints.size(), 3u);
+  EXPECT_EQ(journal.checkpoints.back()["deleted"], false);
+
+  // Going on from before the best one voids it.
+  journal.add(R"({"kind":"start","step":20})");
+  EXPECT_EQ(journal.best["step"], 20);
+  journal.add(R"({"kind":"start","step":10})");
+  EXPECT_TRUE(journal.best.is_null());
+  EXPECT_TRUE(journal.add(R"({"kind":"best","value":"x","metric":[]})"));
+  EXPECT_TRUE(journal.best["value"].is_null());
+
+  journal.add(R"({"kind":"end","step":30,"state":"finished","model":{"path":"checkpoint-20"}})");
+  EXPECT_EQ(journal.end["model"]["path"], "checkpoint-20");
+  journal.add(R"({"kind":"end","step":30,"state":"finished","model":7})");
+  EXPECT_TRUE(journal.end["model"].is_null());
+}
+
 TEST(Journal, bounds_what_it_keeps) {
   Journal journal;
   for (int i = 1; i <= 2000; ++i) {
     journal.add(fmt::format(R"({{"kind":"warning","step":{},"text":"w"}})", i));
     journal.add(fmt::format(R"({{"kind":"generation","step":{},"answers":[]}})", i));
-    journal.add(fmt::format(R"({{"kind":"checkpoint","step":{},"path":"p"}})", i));
+    journal.add(fmt::format(R"({{"kind":"checkpoint","step":{0},"path":"p{0}"}})", i));
   }
   EXPECT_EQ(journal.remarks.size(), 500u);
   EXPECT_EQ(journal.remarks[0]["step"], 1);

@@ -92,7 +92,25 @@ Json number(double x) {
   return std::isfinite(x) ? Json(x) : Json();
 }
 
-Json journal_of(const Journal& journal) {
+/// The journal's checkpoints with their `state`. One that is not in the folder was deleted if the
+/// run says so, if it is the run that looks (`at_home`), or if others are there; else it is
+/// "absent": a folder may have been copied without them.
+Json checkpoints_of(const RunFiles& run, bool at_home) {
+  Json out = run.journal().checkpoints;
+  const auto there = [&](const Json& checkpoint) {
+    return run.checkpoints().contains(checkpoint["path"].get<std::string>());
+  };
+  const bool some = std::any_of(out.begin(), out.end(), there);
+  for (Json& checkpoint : out) {
+    const bool deleted = checkpoint["deleted"].get<bool>() || at_home || some;
+    checkpoint["state"] = there(checkpoint) ? "there" : deleted ? "deleted" : "absent";
+    checkpoint.erase("deleted");
+  }
+  return out;
+}
+
+Json journal_of(const RunFiles& run, bool at_home) {
+  const Journal& journal = run.journal();
   return {{"starts", journal.starts},
           {"start", journal.last_start},
           {"remarks", journal.remarks},
@@ -101,8 +119,9 @@ Json journal_of(const Journal& journal) {
           {"generations", journal.generations},
           {"generations_left_out", journal.generations_left_out},
           {"pictures", journal.pictures},
-          {"checkpoints", journal.checkpoints},
+          {"checkpoints", checkpoints_of(run, at_home)},
           {"checkpoints_left_out", journal.checkpoints_left_out},
+          {"best", journal.best},
           {"end", journal.end},
           {"seconds", journal.seconds}};
 }
@@ -121,7 +140,7 @@ Json run_of(const RunFiles& run, std::optional<bool> running) {
            {"skipped_steps", skipped_steps(run.steps())},
            {"train", columns(run.steps(), /*all=*/false)},
            {"evaluation", columns(run.evaluations(), /*all=*/true)},
-           {"journal", journal_of(run.journal())},
+           {"journal", journal_of(run, running.has_value())},
            {"config", config_of(run)}};
   out["epochs"] = Json();
   if (run.config() && run.config()->epochs) out["epochs"] = number(*run.config()->epochs);

@@ -133,16 +133,27 @@
   const dot = (run) => e("i", { class: "dot", style: `background:var(${run.color})` });
   const number = (text) => e("td", { class: "num" }, text);
 
+  // A path or key that may be broken behind its marks, so that no word of it need be.
+  const breakable = (text) => text.replace(/[./_=,:]+(?=[^\s\d./_=,:])/g, "$&\u0000").split("\u0000").flatMap((part, i) => (i === 0 ? [part] : [e("wbr"), part]));
+
   function tile(name, value, small) {
-    return e("div", {}, e("dt", {}, name), e("dd", {}, value, small ? e("small", {}, ` ${small}`) : null));
+    return e("div", {}, e("dt", {}, name), e("dd", {}, value, small ? [" ", e("small", {}, small)] : null));
+  }
+
+  // Rows are even: of seven tiles where six fit there are four and three.
+  function tiles(list) {
+    const shown = list.filter((one) => one !== null);
+    const columns = (most) => Math.ceil(shown.length / Math.ceil(shown.length / most));
+    return e("dl", { class: "tiles", style: `--columns:${columns(4)};--columns-wide:${columns(6)}` }, shown);
   }
 
   // `stack`: on a phone each row becomes a block of its own, every cell under the name of its column.
-  function table(heads, rows, { stack = false } = {}) {
+  // `brief`: into two lines, the first two cells and the others.
+  function table(heads, rows, { stack = false, brief = false } = {}) {
     if (stack && heads) {
       for (const row of rows) [...row.children].forEach((cell, i) => cell.setAttribute("data-label", heads[i].replace("#", "")));
     }
-    return e("div", { class: stack ? null : "scroll" }, e("table", { class: stack ? "stack" : null },
+    return e("div", { class: "scroll" }, e("table", { class: brief ? "stack brief" : stack ? "stack" : null },
       heads ? e("thead", {}, e("tr", {}, heads.map((h) => (h.startsWith("#") ? e("th", { class: "num" }, h.slice(1)) : e("th", {}, h))))) : null,
       e("tbody", {}, rows)));
   }
@@ -165,6 +176,8 @@
 
   // ---- head ----
 
+  const metricOf = (best) => (best.metric ? ` by ${best.metric}${best.value === null ? "" : `, ${Numbers.plain(best.value)}`}` : "");
+
   function lossTile(run) {
     const rows = Math.min(20, run.train.steps.length);
     return tile("Loss", Numbers.plain(run.recent("loss")), rows > 1 && run.raw.train.rows_per_point === 1 ? `mean of ${rows}` : "");
@@ -185,23 +198,26 @@
     const left = run.done > 0 && run.done < 1 ? run.seconds * (1 - run.done) / run.done : NaN;
     const shown = (name) => run.train.column(name).length > 0;
     return [
-      e("header", { class: "top" }, e("h1", {}, run.name), e("span", { class: `chip ${state.kind}` }, state.name),
+      e("header", { class: "top" }, e("h1", {}, breakable(run.name)), e("span", { class: `chip ${state.kind}` }, state.name),
         e("span", { class: "muted small" }, times.join(" · "))),
       state.text ? e("p", { class: "note", style: "margin-top:0.5rem" }, state.text) : null,
+      raw.journal.end && raw.journal.end.model ? e("p", { class: "note", style: "margin-top:0.5rem" },
+        `The final model is that of ${raw.journal.end.model.path}, the best${metricOf(raw.journal.end.model)}.`) : null,
       run.done !== null && !state.over ? e("div", { class: "progress", role: "progressbar", "aria-valuenow": Math.round(100 * run.done) },
         e("div", { style: `width:${Math.min(100, 100 * run.done).toFixed(2)}%` })) : null,
-      e("dl", { class: "tiles headline" },
+      tiles([
         tile("Steps", Numbers.whole(run.step), run.total && run.total > run.step ? `of ${Numbers.whole(run.total)}`
           : raw.epoch > 0 ? `${Numbers.plain(raw.epoch, 3).replace(/\.0+$/, "")} epoch${raw.epoch === 1 ? "" : "s"}` : ""),
         lossTile(run),
         lastEvaluation ? tile("Evaluation loss", Numbers.plain(lastEvaluation.loss),
           best.step !== lastEvaluation.step && best.loss === best.loss ? `best ${Numbers.plain(best.loss)}` : "") : null,
         lastExact === lastExact ? tile("Exact answers", Numbers.show(lastExact, "percent")) : null,
-      shown("tokens_per_second") ? tile("Tokens/s", Numbers.show(run.recent("tokens_per_second", 50), "count")) : null,
+        shown("tokens_per_second") ? tile("Tokens/s", Numbers.show(run.recent("tokens_per_second", 50), "count")) : null,
         shown("mfu") ? tile("MFU", Numbers.show(run.recent("mfu", 50), "percent")) : null,
         shown("peak_memory_bytes") ? tile("Peak memory", Numbers.show(run.most("peak_memory_bytes"), "bytes")) : null,
         tile("Tokens trained", Numbers.show(run.tokens, "count")),
-        state.over || !Number.isFinite(left) ? tile("Time taken", Numbers.duration(taken)) : tile("Time left", Numbers.duration(left), "")),
+        state.over || !Number.isFinite(left) ? tile("Time taken", Numbers.duration(taken)) : tile("Time left", Numbers.duration(left), ""),
+      ]),
     ];
   }
 
@@ -216,7 +232,7 @@
     return [
       e("header", { class: "top" }, e("h1", {}, `${runs.length} runs`), e("span", { class: "muted small" }, `as of ${date(data.now)}`)),
       e("div", { class: "card", style: "margin-top:1.5rem" },
-        table(["Run", "State", "#Steps", "#Loss", "#Best evaluation", "#Tokens/s", "#MFU", "#Tokens", "#Training time"], rows)),
+        table(["Run", "State", "#Steps", "#Loss", "#Best evaluation", "#Tokens/s", "#MFU", "#Tokens", "#Training time"], rows, { stack: true })),
     ];
   }
 
@@ -274,8 +290,9 @@
       }
       if (series.length === 0) continue;
       charts.push(new Chart(view, { ...chart, series, starts, skipped: isLoss ? skipped : {} }));
-      if (isLoss) charts[charts.length - 1].node.classList.add("wide");
+      if (isLoss) charts[charts.length - 1].widen();
     }
+    if (charts.length > 1 && (charts.length - charts[0].isWide) % 2 === 1) charts[charts.length - 1].widen();  // none stands alone
     if (charts.length === 0) return section("curves", "Curves", e("p", { class: "note" }, "No step was logged yet."));
 
     const key = [];
@@ -284,10 +301,16 @@
     const skips = runs.reduce((n, run) => n + run.raw.skipped_steps.length, 0);
     if (skips > 0) key.push(e("span", {}, e("span", { style: "color:var(--bad)" }, "▲"), `${plural(skips, "step")} skipped: loss or gradient was not finite`));
     if (Object.values(starts).some((list) => list.length > 0)) key.push(e("span", {}, "┊ the run went on from a checkpoint"));
+    const set = e("p", { class: "note only-print" });  // what the tools are set to, where they are not shown
+    window.addEventListener("beforeprint", () => {
+      const [from, to] = view.range();
+      set.textContent = `Over ${{ step: "steps", tokens: "tokens", time: "training time" }[view.axis]}` +
+        (view.from === null ? "" : `, ${view.axisText(from)} to ${view.axisText(to)}`) + (view.weight === 0 ? "." : `, smoothed by ${Number(view.weight.toFixed(4))}.`);
+    });
     const averaged = runs.filter((run) => run.raw.train.rows_per_point > 1);
     const notes = averaged.map((run) => `${several ? run.name + ": " : ""}${Numbers.whole(run.raw.train.rows)} rows; each point is the mean of ` +
       `${run.raw.train.rows_per_point} neighbours.`);
-    const node = section("curves", "Curves", tools(), e("div", { class: "charts" }, charts.map((chart) => chart.node)),
+    const node = section("curves", "Curves", tools(), set, e("div", { class: "charts" }, charts.map((chart) => chart.node)),
       key.length > 0 ? e("div", { class: "key small muted" }, key) : null,
       notes.length > 0 ? e("p", { class: "note", style: "margin-top:0.75rem" }, notes.join(" ")) : null);
     return node;
@@ -350,11 +373,16 @@
     const column = (name) => run.evaluation.column(name);
     const exact = column("eval_exact"), exactly = hasNumbers(exact);
     const samples = column("eval_samples"), tokens = column("eval_supervised_tokens"), seconds = column("eval_seconds");
+    // What is the same every time is said once.
+    const same = (values) => values.length > 0 && values.every((v) => v === values[0]);
+    const fixed = same(samples) && same(tokens);
     const rows = run.evaluations.map(({ step, loss }, i) => e("tr", {}, number(Numbers.whole(step)), number(Numbers.plain(loss, 5)),
-      number(Number.isFinite(loss) ? Numbers.plain(Math.exp(loss)) : "–"), exactly ? number(Numbers.show(exact[i], "percent")) : null, number(Numbers.whole(samples[i])), number(Numbers.whole(tokens[i])),
+      number(Number.isFinite(loss) ? Numbers.plain(Math.exp(loss)) : "–"), exactly ? number(Numbers.show(exact[i], "percent")) : null,
+      fixed ? null : [number(Numbers.whole(samples[i])), number(Numbers.whole(tokens[i]))],
       number(Numbers.duration(seconds[i])), e("td", {}, loss === best ? e("span", { class: "chip good" }, "best") : ""))).reverse();
     return section("evaluation", "Evaluation", e("div", { class: "card" },
-      folded(["#Step", "#Loss", "#Perplexity", ...(exactly ? ["#Exact"] : []), "#Samples", "#Trained tokens", "#Time", ""], rows, 8)));
+      fixed ? e("p", { class: "note" }, `Over ${plural(samples[0], "sample")} with ${plural(tokens[0], "target token")}.`) : null,
+      folded(["#Step", "#Loss", "#Perplexity", ...(exactly ? ["#Exact"] : []), ...(fixed ? [] : ["#Samples", "#Trained tokens"]), "#Time", ""], rows, 8)));
   }
 
   // What stands for a question at every moment: its row of the evaluation set, or its text.
@@ -382,7 +410,7 @@
     right.setAttribute("aria-label", "answers on the right");
     const sides = moments.length > 1 ? [left, right] : [right];
     const moment = (side) => moments[Number(side.value)];
-    const exact = e("p", { class: "note exact" });
+    const exact = e("p", { class: "note exact" }), compared = e("p", { class: "note only-print" });
     const list = e("div", {}), gallery = e("div", { class: "gallery" });
     let shown = "all";
     const counts = {};
@@ -399,6 +427,7 @@
     const show = () => {
       list.replaceChildren(...read.map((question) => textAnswer(question, sides.map((side) => [name(moment(side)), moment(side).by.get(question.key)]))));
       const now = moment(right);
+      compared.textContent = `Answers: ${sides.map((side) => name(moment(side))).join(" and ")}.`;
       exact.textContent = now.exact && now.exact.asked > 0 ? `${name(now)}: ${Numbers.whole(now.exact.right)} of ${plural(now.exact.asked, "answer")} exact ` +
         `(${Numbers.show(now.exact.right / now.exact.asked, "percent")}). The first rows and those answered wrongly are shown.` : "";
       exact.hidden = exact.textContent === "";
@@ -415,9 +444,9 @@
     right.addEventListener("change", show);
     show();
     const left_out = run.raw.journal.generations_left_out;
-    return section("answers", "Answers", e("div", { class: "tools", style: "position:static" },
+    return section("answers", "Answers", e("div", { class: "tools no-print", style: "position:static" },
       moments.length > 1 ? ["Compare", left, "with", right] : null, filter,
-      left_out > 0 ? `${plural(left_out, "moment")} between left out` : null), list, exact, gallery);
+      left_out > 0 ? `${plural(left_out, "moment")} between left out` : null), compared, list, exact, gallery);
   }
 
   function textAnswer(question, sides) {
@@ -449,9 +478,15 @@
     if (!(most > 0)) return null;
     let first = counts.findIndex((n) => n > 0), last = counts.length - 1;
     while (counts[last] === 0) last--;
+    const all = counts.reduce((a, b) => a + b, 0);
+    const part = (...content) => e("div", { style: "margin-top:1.25rem" }, e("h3", {}, "Tokens of a sample"), ...content);
+    if (first === last) {  // one bar tells less than a sentence
+      const low = edges[first], high = edges[first + 1] - 1;
+      return part(e("p", { class: "one-length", style: "margin:0" }, (all === 1 ? "The only sample has " : `All ${Numbers.whole(all)} samples have `) +
+        (high > low ? `${Numbers.whole(low)} to ${Numbers.whole(high)} tokens.` : `${plural(low, "token")}.`)));
+    }
     first = Math.max(0, first - 1);
     last = Math.min(counts.length - 1, last + 1);
-    const all = counts.reduce((a, b) => a + b, 0);
     const bars = e("div", { class: "bars", role: "img", "aria-label": "histogram of sample lengths" });
     for (let i = first; i <= last; i++) {
       const share = 100 * counts[i] / most;
@@ -464,14 +499,14 @@
     for (let i = 0; i <= n; i += every) marks.push(i);
     if (n - marks[marks.length - 1] >= every * 0.6) marks.push(n);
     else marks[marks.length - 1] = n;
-    return e("div", { style: "margin-top:1.25rem" }, e("h3", {}, "Tokens of a sample"), bars, e("div", { class: "edges" },
-      marks.map((i) => e("span", { style: `left:${(100 * i / n).toFixed(2)}%` }, Numbers.show(edges[first + i], "count").replace(/\.0+(?=k|M)/, "")))));
+    return part(e("div", { style: `max-width:${6 * n}rem` }, bars, e("div", { class: "edges" },  // few bars are no walls
+      marks.map((i) => e("span", { style: `left:${(100 * i / n).toFixed(2)}%` }, Numbers.show(edges[first + i], "count").replace(/\.0+(?=k|M)/, ""))))));
   }
 
   function sourcesTable(title, sources, training) {
     if (sources.length === 0) return null;
     return [e("h3", { style: "margin-top:1.25rem" }, title), folded(training ? ["Source", "Format", "#Rows", "#Weight", "#Samples an epoch"] : ["Source", "Format", "#Rows"],
-      sources.map((s) => e("tr", {}, e("td", {}, s.path), e("td", {}, s.format), number(Numbers.whole(s.rows ?? NaN)),
+      sources.map((s) => e("tr", {}, e("td", {}, breakable(s.path)), e("td", {}, s.format), number(Numbers.whole(s.rows ?? NaN)),
         training ? [number(s.weight === null ? "–" : String(Number(s.weight.toPrecision(4)))), number(Numbers.whole(s.samples_per_epoch ?? NaN))] : null)), 12, { stack: true })];
   }
 
@@ -481,23 +516,24 @@
     const skipped = counts ? counts.skipped : [];
     const skippedNumber = skipped.reduce((n, s) => n + s.count, 0) || run.raw.skipped_samples || 0;
     if (!counts && !start && skippedNumber === 0) return null;
-    const tiles = counts ? e("dl", { class: "tiles", style: "margin:0" },
+    const numbers = counts ? tiles([
       tile("Samples trained", Numbers.show(counts.samples ?? NaN, "count")),
       tile("Tokens", Numbers.show(counts.tokens ?? NaN, "count")),
       tile("Supervised", Numbers.show(counts.supervised_tokens / counts.tokens, "percent")),
       tile("Tokens a sample", Numbers.show(counts.tokens / counts.samples, "count"), "mean"),
-      tile("Samples skipped", Numbers.whole(skippedNumber))) : null;
+      tile("Samples skipped", Numbers.whole(skippedNumber))]) : null;
+    if (numbers) numbers.style.marginTop = "0";
     const words = { bad: "broken", overlong: "too long", empty: "empty", unsupervised: "nothing to train", truncated: "cut to the limit" };
     const skippedTable = skipped.length === 0 ? null : [e("h3", { style: "margin-top:1.25rem" }, "Skipped or cut"),
       table(["Reason", "#Samples", "The first of them"], skipped.map((s) => e("tr", {}, e("td", {}, words[s.reason] || s.reason), number(Numbers.whole(s.count)),
-        e("td", {}, e("span", {}, s.where ? e("b", { style: "font-weight:550" }, s.where) : "", s.where && s.what ? ": " : "", s.what)))), { stack: true })];
+        e("td", {}, e("span", {}, s.where ? e("b", { style: "font-weight:550" }, breakable(s.where)) : "", s.where && s.what ? ": " : "", breakable(s.what))))), { stack: true })];
     const body = [counts ? histogram(counts.length_edges, counts.length_counts) : null,
       start ? sourcesTable("Trained on", start.sources, true) : null, start ? sourcesTable("Evaluated on", start.evaluation_sources, false) : null, skippedTable].flat();
     const some = body.filter((x) => x !== null);
-    if (!tiles && some.length === 0)
+    if (!numbers && some.length === 0)
       return skippedNumber > 0 ? section("data", "Data", e("p", {}, `${plural(skippedNumber, "sample")} skipped.`)) : null;
     if (some.length > 0) some[0].style.marginTop = "0";
-    return section("data", "Data", tiles, some.length > 0 ? e("div", { class: "card", style: tiles ? "margin-top:0.875rem" : "" }, some) : null);
+    return section("data", "Data", numbers, some.length > 0 ? e("div", { class: "card", style: numbers ? "margin-top:0.875rem" : "" }, some) : null);
   }
 
   function configSection(run) {
@@ -507,14 +543,14 @@
       !config.read ? e("p", { class: "note" }, "This version cannot read the config, so what was changed is not known.")
         : config.changed.length === 0 ? e("p", { class: "note" }, "Everything was left at its default.")
         : [e("h3", {}, "Changed from the defaults"), table(null, config.changed.map(([key, value]) =>
-          e("tr", {}, e("td", { class: "key-name" }, e("code", {}, key)), e("td", {}, e("code", {}, value)))), { stack: true })],
-      e("details", { style: "margin-top:1rem", open: !config.read }, e("summary", {}, "Whole config"), e("pre", {}, config.text))));
+          e("tr", {}, e("td", { class: "key-name" }, e("code", {}, breakable(key))), e("td", {}, e("code", {}, breakable(value))))), { stack: true })],
+      e("details", { class: "whole", style: "margin-top:1rem", open: !config.read }, e("summary", {}, "Whole config"), e("pre", {}, config.text))));
   }
 
   function differences() {
     if (!several || data.config_differences.length === 0) return null;
-    const rows = data.config_differences.map(([key, values]) => e("tr", {}, e("td", { class: "key-name" }, e("code", {}, key)),
-      values.map((value) => e("td", {}, value === null ? "?" : e("code", {}, value === "" ? "–" : value)))));
+    const rows = data.config_differences.map(([key, values]) => e("tr", {}, e("td", { class: "key-name" }, e("code", {}, breakable(key))),
+      values.map((value) => e("td", {}, value === null ? "?" : e("code", {}, value === "" ? "–" : breakable(value))))));
     return section("differences", "Where the configs differ", e("div", { class: "card" },
       table(["Key", ...runs.map((run) => run.name)], rows)));
   }
@@ -531,12 +567,20 @@
   }
 
   function checkpointsSection(run) {
-    const { checkpoints, checkpoints_left_out: leftOut } = run.raw.journal;
+    const { checkpoints, checkpoints_left_out: leftOut, best } = run.raw.journal;
     if (checkpoints.length === 0) return null;
-    const rows = checkpoints.map((c) => e("tr", {}, number(Numbers.whole(c.step)), e("td", {}, e("code", {}, c.path)),
+    const there = checkpoints.filter((c) => c.state === "there");
+    const chips = (c) => [best && best.path === c.path ? e("span", { class: "chip good", title: `best${metricOf(best)}` }, "best") : null,
+      c.state === "there" ? null : e("span", { class: "chip" }, c.state === "deleted" ? "deleted" : "not there")].filter((x) => x !== null);
+    const rows = checkpoints.map((c) => e("tr", { class: c.state === "there" ? null : "gone" },
+      e("td", {}, e("code", {}, c.path ? breakable(c.path) : `step ${Numbers.whole(c.step)}`)), e("td", {}, e("span", { class: "chips" }, chips(c).length > 0 ? chips(c) : "in the folder")),
       number(Numbers.show(c.bytes ?? NaN, "bytes")), number(Numbers.duration(c.seconds ?? NaN)), e("td", { class: "muted" }, date(c.time)))).reverse();
-    return section("checkpoints", "Checkpoints", e("div", { class: "card" },
-      folded(["#Step", "Folder", "#Size", "#Written in", "When"], rows, 8),
+    const bytes = there.reduce((n, c) => n + (c.bytes ?? 0), 0);
+    const looked = `As of ${date(data.now)}, ` + (there.length > 0
+      ? `${Numbers.whole(there.length)} of ${plural(checkpoints.length + leftOut, "checkpoint")} ${there.length === 1 ? "lies" : "lie"} in the folder${bytes > 0 ? ` (${Numbers.show(bytes, "bytes")})` : ""}.`
+      : checkpoints.some((c) => c.state === "absent") ? "none of them lies in the folder: they were deleted, or the folder was copied without them." : "all of them were deleted.") + (best ? ` The best is ${best.path}${metricOf(best)}.` : "");
+    return section("checkpoints", "Checkpoints", e("div", { class: "card" }, e("p", { class: "note" }, looked),
+      folded(["Checkpoint", "State", "#Size", "#Written in", "When"], rows, 8, { stack: true, brief: true }),
       leftOut > 0 ? e("p", { class: "note" }, `${Numbers.whole(leftOut)} older ones are in journal.jsonl.`) : null));
   }
 
@@ -574,7 +618,7 @@
   function foot() {
     const unread = runs.reduce((n, run) => n + run.raw.unread_lines, 0);
     return e("footer", {}, unread > 0 ? e("p", {}, `${plural(unread, "line")} of metrics.jsonl or journal.jsonl could not be read and ${unread === 1 ? "was" : "were"} left out.`) : null,
-      e("p", {}, runs.map((run) => run.raw.folder).join(", "), e("br"), `lmms, ${date(data.now)}`));
+      e("p", {}, breakable(runs.map((run) => run.raw.folder).join(", ")), e("br"), `lmms, ${date(data.now)}`));
   }
 
   const main = document.getElementById("page");

@@ -14,6 +14,7 @@
 #include "core/config/schema.h"
 #include "core/config/yaml.h"
 #include "core/files.h"
+#include "core/format.h"
 #include "report/html/html.h"
 #include "report/live_report.h"
 
@@ -142,6 +143,42 @@ TEST_F(ReportTest, numbers_go_into_the_page_bit_for_bit) {
   EXPECT_THAT(from_base64<float>(train["columns"]["aux_loss"]), ElementsAre(1, testing::IsNan()));
 }
 
+TEST_F(ReportTest, a_checkpoint_that_is_gone_is_shown_as_such) {
+  for (const char* step : {"10", "20", "30"}) {
+    append("journal.jsonl", fmt::format("{{\"kind\":\"checkpoint\",\"step\":{0},\"path\":"
+                                        "\"checkpoint-{0}\"}}\n",
+                                        step));
+  }
+  append("journal.jsonl", "{\"kind\":\"checkpoint\",\"path\":\"../elsewhere\"}\n");
+  const auto states = [this](std::optional<bool> running = {}) {
+    std::array<RunFiles, 1> runs{RunFiles(folder, read_yaml)};
+    runs[0].update();
+    const auto data = data_of(render(runs, {.running = running}));
+    std::vector<std::string> out;
+    for (const auto& checkpoint : data["runs"][0]["journal"]["checkpoints"])
+      out.push_back(checkpoint["state"]);
+    return out;
+  };
+  // A folder without any may be a copy, unless the run itself looks at it.
+  EXPECT_THAT(states(), ElementsAre("absent", "absent", "absent", "absent"));
+  EXPECT_THAT(states(true), ElementsAre("deleted", "deleted", "deleted", "deleted"));
+  append("journal.jsonl", "{\"kind\":\"checkpoint_deleted\",\"path\":\"checkpoint-10\"}\n");
+  EXPECT_THAT(states(), ElementsAre("deleted", "absent", "absent", "absent"));
+  fs::create_directories(folder / "checkpoint-20");
+  EXPECT_THAT(states(), ElementsAre("deleted", "there", "deleted", "deleted"));
+}
+
+TEST_F(ReportTest, sees_that_somebody_deleted_a_checkpoint) {
+  fs::create_directories(folder / "checkpoint-20");
+  append("journal.jsonl", "{\"kind\":\"checkpoint\",\"path\":\"checkpoint-20\"}\n");
+  RunFiles run(folder, read_yaml);
+  EXPECT_TRUE(run.update());
+  EXPECT_FALSE(run.update());
+  fs::remove(folder / "checkpoint-20");
+  EXPECT_TRUE(run.update());
+  EXPECT_TRUE(run.checkpoints().empty());
+}
+
 TEST_F(ReportTest, any_bytes_in_its_files_make_a_page) {
   const std::string metrics =
       "{\"step\":1,\"loss\":2.5,\"skipped\":true}\n{\"step\":2,\"eval_loss\":1e3}\n"
@@ -153,7 +190,11 @@ TEST_F(ReportTest, any_bytes_in_its_files_make_a_page) {
       "\n"
       R"({"kind":"generation","step":3,"answers":[{"prompt":"p","answer":"a","tokens":1}]})"
       "\n"
-      R"({"kind":"checkpoint","step":3,"path":"c","bytes":1}{"kind":"end","state":"failed"})"
+      R"({"kind":"checkpoint","step":3,"path":"c","bytes":1})"
+      "\n"
+      R"({"kind":"checkpoint_deleted","path":"c"})"
+      "\n"
+      R"({"kind":"best","step":3,"path":"c","metric":"m","value":2}{"kind":"end","state":"failed"})"
       "\n";
   constexpr std::string_view kPieces[] = {"\"", "{", "}", "[",  "]",    ":",     ",",    "\n",
                                           "\\", "0", "-", "e9", "null", "1e999", "\xff", "\\u0000"};

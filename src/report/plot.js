@@ -160,6 +160,10 @@ class View {
     this.hidden = new Set();
     this.charts = [];
     this.onchange = () => {};
+    this.paper = null; // an element with the colours of paper, while the page is being printed
+    window.addEventListener("beforeprint", () => this.print(true));
+    window.addEventListener("afterprint", () => this.print(false));
+    window.matchMedia("print").addEventListener("change", (event) => this.print(event.matches));
     const dark = window.matchMedia("(prefers-color-scheme: dark)");
     dark.addEventListener("change", () => this.redraw());
     window.addEventListener("resize", () => this.redraw());
@@ -176,6 +180,23 @@ class View {
       chart.schedule();
     }
     this.onchange();
+  }
+  // Paper shows every chart, none of which may have been near the screen yet.
+  print(on) {
+    if (on === (this.paper !== null)) return;
+    if (on) {
+      this.paper = element("div", { class: "paper", hidden: true });
+      document.body.append(this.paper);
+      this.hover = this.drag = this.over = null;
+      for (const chart of this.charts) {
+        chart.stale = true;
+        chart.draw();
+      }
+    } else {
+      this.paper.remove();
+      this.paper = null;
+      this.redraw();
+    }
   }
   rehover() {
     for (const chart of this.charts) chart.schedule();
@@ -223,6 +244,7 @@ class Chart {
   constructor(view, options) {
     Object.assign(this, { view, ...options });
     this.isLog = false;
+    this.isWide = false;
     this.stale = true;
     this.visible = false;
     this.value = element("span", { class: "chart-value" });
@@ -240,6 +262,12 @@ class Chart {
     view.charts.push(this);
     view.observer.observe(this.node);
     this.listen();
+  }
+
+  // Takes a row of its own.
+  widen() {
+    this.isWide = true;
+    this.node.classList.add("wide");
   }
 
   setLog(on) {
@@ -301,16 +329,22 @@ class Chart {
     this.drawHover();
   }
 
+  // Of the plot in CSS pixels. Paper takes the picture in this shape and gives it the width that it has.
+  size() {
+    if (this.view.paper) return [this.isWide ? 720 : 352, this.tall ? 250 : 150];
+    return [this.plot.clientWidth, this.plot.clientHeight];
+  }
+
   drawCurves() {
     const { view } = this;
-    const width = this.plot.clientWidth, height = this.plot.clientHeight;
+    const [width, height] = this.size();
     if (width === 0) return;
-    const ratio = window.devicePixelRatio || 1;
+    const ratio = this.ratio = view.paper ? 3 : window.devicePixelRatio || 1;
     for (const canvas of [this.canvas, this.overlay]) {
       canvas.width = Math.round(width * ratio);
       canvas.height = Math.round(height * ratio);
     }
-    const style = getComputedStyle(document.documentElement);
+    const style = getComputedStyle(view.paper || document.documentElement);
     this.color = (name) => style.getPropertyValue(name).trim();
     const c = this.canvas.getContext("2d");
     c.setTransform(ratio, 0, 0, ratio, 0, 0);
@@ -513,8 +547,7 @@ class Chart {
     const { view, box } = this;
     if (!box) return;
     const c = this.overlay.getContext("2d");
-    const ratio = window.devicePixelRatio || 1;
-    c.setTransform(ratio, 0, 0, ratio, 0, 0);
+    c.setTransform(this.ratio, 0, 0, this.ratio, 0, 0);
     c.clearRect(0, 0, this.overlay.width, this.overlay.height);
     if (view.drag) {
       const [a, b] = view.drag.map((x) => Math.min(Math.max(this.X(x), box.left), box.right));

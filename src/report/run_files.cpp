@@ -19,6 +19,21 @@ constexpr int64_t kLastStep = int64_t{1} << 52;  // beyond it doubles skip integ
 constexpr size_t kLongestName = 80;
 constexpr uintmax_t kLargestConfig = 1 << 20;
 
+constexpr size_t kMostCheckpoints = 10'000;
+
+std::set<std::string> checkpoints_in(const fs::path& folder) {
+  std::set<std::string> names;
+  std::error_code error;
+  for (fs::directory_iterator entry(folder, error), end; !error && entry != end;
+       entry.increment(error)) {
+    const std::string name = entry->path().filename().string();
+    std::error_code none;
+    if (name.starts_with("checkpoint-") && entry->is_directory(none)) names.insert(name);
+    if (names.size() == kMostCheckpoints) break;
+  }
+  return names;
+}
+
 }  // namespace
 
 struct RunFiles::Parser {
@@ -65,8 +80,12 @@ bool RunFiles::update() {
       });
   const bool finished = checkpoint::finished_steps(folder_).has_value();
   const bool ended = std::exchange(finished_, finished) != finished;
+  auto checkpoints = checkpoints_in(folder_);
+  const bool other_checkpoints = checkpoints != checkpoints_;
+  checkpoints_ = std::move(checkpoints);
   const bool config = update_config();
-  return metrics != LineTail::Change::none || journal != LineTail::Change::none || ended || config;
+  return metrics != LineTail::Change::none || journal != LineTail::Change::none || ended ||
+         other_checkpoints || config;
 }
 
 void RunFiles::add_metrics(std::string_view line) {

@@ -4,6 +4,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -48,6 +49,8 @@ class RunFiles {
   const Journal& journal() const { return journal_; }
   size_t unread_lines() const { return unread_metrics_ + unread_journal_; }
   bool finished() const { return finished_; }  ///< finished.json is there
+  /// Names of the folders "checkpoint-..." that lay in the folder at the last update().
+  const std::set<std::string>& checkpoints() const { return checkpoints_; }
   /// When metrics or journal were written last, unix seconds; 0: never.
   double last_write() const;
 
@@ -68,6 +71,7 @@ class RunFiles {
   Journal journal_;
   size_t unread_metrics_ = 0, unread_journal_ = 0;
   bool finished_ = false;
+  std::set<std::string> checkpoints_;
   std::string config_text_;
   std::optional<ConfigFacts> config_;
 };

@@ -61,18 +61,20 @@ void ControlPlane::refuse_inside_work() const {
     throw std::logic_error("the ranks are asked inside work that is repeated on each of them");
 }
 
-ControlPlane::Next ControlPlane::before_step(bool stop, bool has_batch) {
+ControlPlane::Next ControlPlane::before_step(Wish wish, bool has_batch) {
   refuse_inside_work();
-  if (count() == 1) return stop ? Next::stop : has_batch ? Next::step : Next::end;
-  const auto answers = exchange(Question::next, {stop ? 's' : '-', has_batch ? 'b' : '-'});
+  const std::string answer{static_cast<char>(wish), has_batch ? 'b' : '-'};
+  const std::vector<std::string> answers =
+      count() > 1 ? exchange(Question::next, answer) : std::vector<std::string>{answer};
   const auto says = [&](size_t place, char letter) {
     return std::count_if(answers.begin(), answers.end(),
-                         [&](const std::string& answer) { return answer.at(place) == letter; });
+                         [&](const std::string& each) { return each.at(place) == letter; });
   };
-  if (says(0, 's') > 0) return Next::stop;
+  if (says(0, static_cast<char>(Wish::stop)) > 0) return Next::stop;
   const auto with_data = says(1, 'b');
   if (with_data == 0) return Next::end;
-  if (with_data == count()) return Next::step;
+  if (with_data == count())
+    return says(0, static_cast<char>(Wish::enough)) > 0 ? Next::enough : Next::step;
   over_ = true;
   throw ranks_differ(fmt::format("{} of {} have a batch", with_data, count()));
 }

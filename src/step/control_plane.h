@@ -33,13 +33,16 @@ class ControlPlane {
   int32_t rank() const { return ranks_.rank(); }
   int32_t count() const { return ranks_.count(); }
 
+  /// What a rank wants before a step, least first.
+  enum class Wish : char { go_on = 'g', enough = 'e', stop = 's' };
   enum class Next {
-    step,  ///< train the batch that each rank has
-    stop,  ///< a rank is asked to stop
-    end,   ///< the data are at their end
+    step,    ///< train the batch that each rank has
+    stop,    ///< a rank is asked to stop, and the run goes on later
+    enough,  ///< a rank has seen enough of its evaluations: the run is at its end
+    end,     ///< the data are at their end
   };
   /// Before a step. Throws Error where some ranks have data and others have none.
-  Next before_step(bool stop, bool has_batch);
+  Next before_step(Wish wish, bool has_batch);
 
   /// Whether it is true on any rank.
   bool any(bool here);

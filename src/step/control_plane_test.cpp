@@ -15,6 +15,7 @@ namespace {
 
 using testing::HasSubstr;
 using Next = ControlPlane::Next;
+using Wish = ControlPlane::Wish;
 
 constexpr int32_t kRanks = 3;
 
@@ -49,23 +50,34 @@ TEST(ControlPlane, a_stop_on_one_rank_stops_all_after_the_same_step) {
   const auto steps = on_all<int>([](ControlPlane& control) {
     int done = 0;
     // the signal reaches rank 1 in its third step
-    while (control.before_step(control.rank() == 1 && done == 3, true) == Next::step) ++done;
+    const auto wish = [&] { return control.rank() == 1 && done == 3 ? Wish::stop : Wish::go_on; };
+    while (control.before_step(wish(), true) == Next::step) ++done;
     return done;
   });
   EXPECT_EQ(steps, (std::vector{3, 3, 3}));
 }
 
+TEST(ControlPlane, all_ranks_end_together_where_one_has_seen_enough) {
+  const auto last = on_all<Next>([](ControlPlane& control) {
+    const bool first = control.rank() == 0;
+    EXPECT_EQ(control.before_step(first ? Wish::enough : Wish::go_on, true), Next::enough);
+    return control.before_step(first ? Wish::enough : Wish::stop, true);  // a signal comes first
+  });
+  EXPECT_EQ(last, std::vector(kRanks, Next::stop));
+}
+
 TEST(ControlPlane, all_ranks_come_to_the_end_of_the_data_together) {
   const auto last = on_all<Next>([](ControlPlane& control) {
-    for (int step = 0; step < 4; ++step) EXPECT_EQ(control.before_step(false, true), Next::step);
-    return control.before_step(false, false);
+    for (int step = 0; step < 4; ++step)
+      EXPECT_EQ(control.before_step(Wish::go_on, true), Next::step);
+    return control.before_step(Wish::go_on, false);
   });
   EXPECT_EQ(last, std::vector(kRanks, Next::end));
 }
 
 TEST(ControlPlane, refuses_data_that_end_on_some_ranks_alone) {
   const auto errors = on_all<std::string>([](ControlPlane& control) {
-    return failure_of(control, [&] { control.before_step(false, control.rank() != 2); });
+    return failure_of(control, [&] { control.before_step(Wish::go_on, control.rank() != 2); });
   });
   for (const std::string& error : errors) EXPECT_THAT(error, HasSubstr("2 of 3 have a batch"));
 }
@@ -116,7 +128,7 @@ TEST(ControlPlane, a_fault_of_one_rank_ends_all_and_names_it) {
   const auto errors = on_all<std::string>([](ControlPlane& control) {
     return failure_of(control, [&] {
       for (int step = 0; step < 5; ++step) {
-        control.before_step(false, true);
+        control.before_step(Wish::go_on, true);
         if (control.rank() == 2 && step == 3) throw Error("chats.jsonl:7", "bad record");
         control.until_memory_suffices([] {}, {});
       }
@@ -133,7 +145,7 @@ TEST(ControlPlane, finds_ranks_that_ask_different_questions) {
       if (control.rank() == 0) {
         control.any(false);
       } else {
-        control.before_step(false, true);
+        control.before_step(Wish::go_on, true);
       }
     });
   });
@@ -145,7 +157,7 @@ TEST(ControlPlane, refuses_questions_inside_work_that_may_be_repeated) {
   ControlPlane of_one(alone);
   const double value = 1;
   const std::vector<std::function<void()>> questions{
-      [&] { of_one.any(false); }, [&] { of_one.before_step(false, true); },
+      [&] { of_one.any(false); }, [&] { of_one.before_step(Wish::go_on, true); },
       [&] {
         of_one.sums({&value, 1});
       },
@@ -180,10 +192,10 @@ TEST(ControlPlane, adds_up_in_the_order_of_ranks) {
 TEST(ControlPlane, of_one_rank_asks_nobody) {
   OneRank alone;
   ControlPlane control(alone);
-  EXPECT_EQ(control.before_step(false, true), Next::step);
-  EXPECT_EQ(control.before_step(true, true), Next::stop);
-  EXPECT_EQ(control.before_step(true, false), Next::stop);
-  EXPECT_EQ(control.before_step(false, false), Next::end);
+  EXPECT_EQ(control.before_step(Wish::go_on, true), Next::step);
+  EXPECT_EQ(control.before_step(Wish::stop, true), Next::stop);
+  EXPECT_EQ(control.before_step(Wish::stop, false), Next::stop);
+  EXPECT_EQ(control.before_step(Wish::go_on, false), Next::end);
   EXPECT_TRUE(control.any(true));
   const double value = 0.1;
   EXPECT_EQ(control.sums({&value, 1}), std::vector{0.1});

@@ -6,6 +6,7 @@
 
 #include "core/error.h"
 #include "core/format.h"
+#include "kernels/meta_device.h"
 #include "kernels/on_device.h"
 
 namespace lmms::step {
@@ -59,7 +60,8 @@ nn::Batch to_device(const data::Batch& batch, double denominator, int64_t vocab_
   check_range(batch.labels, vocab_size, "target");
   nn::Batch out;
   out.input_ids = on_device(batch.input_ids, at::kInt, device);
-  if (!device.is_cpu()) out.embedding = kernels::embedding_plan(batch.input_ids, device);
+  const bool as_cpu = kernels::computes_as_cpu(device);
+  if (!as_cpu) out.embedding = kernels::embedding_plan(batch.input_ids, device);
   out.position_ids = on_device(batch.position_ids, at::kInt, device);
   if (batch.position_ids.size() != batch.input_ids.size())
     out.position_ids = out.position_ids.view({3, batch.tokens()});
@@ -67,8 +69,7 @@ nn::Batch to_device(const data::Batch& batch, double denominator, int64_t vocab_
   for (const auto& [name, extra] : batch.extras)
     out.extras[name] = {on_device(extra.values, at::kFloat, device), extra.lengths};
   out.attention = attention_of(batch, device);
-  const Supervised supervised =
-      supervised_of(batch, denominator, device.is_cpu() ? 1 : kGpuTokenGrain);
+  const Supervised supervised = supervised_of(batch, denominator, as_cpu ? 1 : kGpuTokenGrain);
   out.supervised = on_device(supervised.positions, at::kLong, device);
   out.targets = on_device(supervised.targets, at::kLong, device);
   out.weights = on_device(supervised.weights, at::kFloat, device);

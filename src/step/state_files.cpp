@@ -8,6 +8,7 @@
 #include "checkpoint/hf_folder.h"
 #include "checkpoint/hf_write.h"
 #include "core/error.h"
+#include "core/files.h"
 #include "core/format.h"
 #include "core/log.h"
 #include "optim/metric_schedule_json.h"
@@ -30,6 +31,19 @@ std::string component(const Network& network, const std::string& name) {
 /// Where a network's own folder is in that of the first.
 fs::path folder_in(const fs::path& parent, const Network& network) {
   return network.saved_in.empty() ? parent : parent / network.saved_in;
+}
+
+/// Publishes the files of a model's folder; not the folders in it.
+void copy_model(const fs::path& model, const fs::path& to) {
+  checkpoint::publish_model(to, [&](const fs::path& staging) {
+    for (const fs::directory_entry& entry : fs::directory_iterator(model)) {
+      if (!entry.is_regular_file()) continue;
+      const MappedFile file = MappedFile::open(entry.path()).take();
+      OutputFile copy(staging / entry.path().filename());
+      copy.write(file.bytes());
+      copy.close();
+    }
+  });
 }
 
 bool holds(const checkpoint::Checkpoint& from, const std::string& component) {
@@ -280,10 +294,28 @@ void StateFiles::publish(int64_t step) const {
     const fs::path ema = folder / kEmaFolder;
     if (network.ema) {
       publish(ema, network, averages(network, step));
-    } else if (fs::exists(ema)) {
-      log::notice("of an older run, moved aside: " + checkpoint::moved_aside(ema).string());
+    } else {
+      move_old_average_aside(ema);
     }
   }
+}
+
+void StateFiles::publish(const checkpoint::Checkpoint& from) const {
+  for (const Network& network : state_.networks) {
+    const fs::path model = folder_in(from.path, network);
+    const fs::path to = folder_in(options_.output, network);
+    copy_model(model, to);
+    if (network.ema && fs::exists(model / kEmaFolder)) {
+      copy_model(model / kEmaFolder, to / kEmaFolder);
+    } else {
+      move_old_average_aside(to / kEmaFolder);
+    }
+  }
+}
+
+void StateFiles::move_old_average_aside(const fs::path& ema) const {
+  if (fs::exists(ema))
+    log::notice("of an older run, moved aside: " + checkpoint::moved_aside(ema).string());
 }
 
 }  // namespace lmms::step

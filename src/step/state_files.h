@@ -55,8 +55,11 @@ class StateFiles {
   void restore(const checkpoint::Checkpoint& from);
   /// Writes the models after the last step, and their averages, into the output folder itself.
   void publish(int64_t step) const;
+  /// The same of a checkpoint that this run wrote: its models, byte for byte.
+  void publish(const checkpoint::Checkpoint& from) const;
 
  private:
+  void move_old_average_aside(const std::filesystem::path& ema) const;
   checkpoint::FileSums write_model(const std::filesystem::path& folder, const Network& network,
                                    const models::FlatOf& weights) const;
   /// What model files do not hold bit for bit, besides optimiser states.

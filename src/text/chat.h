@@ -27,7 +27,11 @@ struct ToolCall {
   std::string name;
   std::string arguments;                 ///< a JSON object, as Python's json.dumps writes it
   std::optional<std::string> written{};  ///< the arguments of a record that has them as text
+  std::optional<std::string> id{};
 };
+
+/// How a record has the content of a message; a checkpoint's own template may see the difference.
+enum class ContentForm : uint8_t { text, parts, null, absent };
 
 struct ChatMessage {
   std::string role;  ///< "tool": a result
@@ -35,6 +39,9 @@ struct ChatMessage {
   std::optional<std::string> reasoning{};  ///< of an answer, what was thought before it
   std::vector<ToolCall> calls{};           ///< of an answer, behind its text
   bool trained = true;                     ///< whether an answer is a target
+  ContentForm content = ContentForm::text;
+  std::optional<std::string> name{};     ///< who speaks, or the tool whose result it is
+  std::optional<std::string> call_id{};  ///< of a result: the call that it answers
 };
 
 struct Chat {

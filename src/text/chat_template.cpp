@@ -75,13 +75,15 @@ struct ChatTemplate::Turn {
   struct Pad {
     size_t begin;
     const ChatPart* medium;
+    bool framed = false;  ///< the text has the tokens around it
   };
   struct Span {
     size_t begin, end;
   };
   std::string text;
-  std::vector<Pad> pads;
-  std::vector<Span> targets;  ///< apart from each other, in order
+  std::vector<Pad> pads{};
+  std::vector<Span> targets{};  ///< apart from each other, in order
+  bool with_edges = false;      ///< tokens that lie partly in a target are trained
 
   void add_target(size_t begin) {
     if (!targets.empty() && targets.back().end == begin) {
@@ -132,10 +134,23 @@ Result<ChatTemplate> ChatTemplate::create(Tokenizer tokenizer, ChatOptions optio
   for (const std::string& marker : {layout.start, layout.end})
     chat.special_.push_back(*chat.tokenizer_.id(marker));
   std::ranges::sort(chat.special_);
-  for (const PartKind kind : {PartKind::image, PartKind::video, PartKind::audio}) {
-    if (const auto id = chat.tokenizer_.id(chat.tokens_of(kind).pad)) chat.pads_.push_back(*id);
-  }
+  chat.find_pads();
   return chat;
+}
+
+ChatTemplate ChatTemplate::create(Tokenizer tokenizer, CheckpointTemplate own,
+                                  ChatOptions options) {
+  options.tools.tools = options.tools.reasoning = ToolLayout::Form::other;  // the template's
+  ChatTemplate chat(std::move(tokenizer), std::move(options));
+  chat.own_ = std::move(own);
+  chat.find_pads();
+  return chat;
+}
+
+void ChatTemplate::find_pads() {
+  for (const PartKind kind : {PartKind::image, PartKind::video, PartKind::audio}) {
+    if (const auto id = tokenizer_.id(tokens_of(kind).pad)) pads_.push_back(*id);
+  }
 }
 
 Result<ChatTemplate::Turn> ChatTemplate::render(const ChatMessage& message,
@@ -183,7 +198,7 @@ Result<ChatTemplate::Turn> ChatTemplate::render(const ChatMessage& message,
         std::ranges::any_of(part.pads, [](const PadRun& run) { return run.tokens < 1; })) {
       return Fault{here, fmt::format("{} without a token", name_of(part.kind)), ""};
     }
-    turn.pads.push_back({turn.text.size(), &part});
+    turn.pads.push_back({turn.text.size(), &part, false});
     turn.text += medium.pad;
     turn.text += options_.layout.behind_medium;
   }
@@ -203,9 +218,15 @@ std::optional<Fault> ChatTemplate::append(const Turn& turn, const std::string& w
     out.trained.insert(out.trained.end(), static_cast<size_t>(times), trained);
   };
   std::vector<int32_t> ids;
-  // What stands for a medium. The text of a run is tokenised by itself.
-  const auto put_medium = [&](const ChatPart& medium) {
+  const auto take_back = [&out] {
+    out.ids.pop_back();
+    out.trained.pop_back();
+  };
+  // What stands for a medium. The text of a run is tokenised by itself. Where the text has the
+  // tokens around a medium, the one before it is written already and the one behind it will be.
+  const auto put_medium = [&](const ChatPart& medium, bool framed) {
     const PadTokens& tokens = tokens_of(medium.kind);
+    if (framed && !tokens.before.empty()) take_back();
     for (const PadRun& run : medium.pads) {
       ids.clear();
       tokenizer_.encode(run.text, scratch, ids);
@@ -214,6 +235,7 @@ std::optional<Fault> ChatTemplate::append(const Turn& turn, const std::string& w
       put(*tokenizer_.id(tokens.pad), false, run.tokens);
       if (!tokens.behind.empty()) put(*tokenizer_.id(tokens.behind), false);
     }
+    if (framed && !tokens.behind.empty()) take_back();
   };
   std::vector<Turn::Span> targets;
   for (const TextPart& part : tokenizer_.split_added(turn.text)) {
@@ -230,7 +252,7 @@ std::optional<Fault> ChatTemplate::append(const Turn& turn, const std::string& w
         return part.begin < span.end && span.begin < part.end;
       });
       if (is_pad) {
-        put_medium(*pad->medium);
+        put_medium(*pad->medium, pad->framed);
       } else {
         put(part.id, trained);
       }
@@ -255,7 +277,8 @@ std::optional<Fault> ChatTemplate::append(const Turn& turn, const std::string& w
     for (const int32_t id : ids) {
       const size_t end = begin + tokenizer_.bytes(id).size();
       put(id, std::ranges::any_of(targets, [&](const Turn::Span& span) {
-            return span.begin <= begin && end <= span.end;
+            return turn.with_edges ? begin < span.end && span.begin < end
+                                   : span.begin <= begin && end <= span.end;
           }));
       begin = end;
     }
@@ -324,10 +347,12 @@ Result<LabelledIds> ChatTemplate::encode(std::span<const ChatMessage> turns,
 
 Result<LabelledIds> ChatTemplate::encode_turns(std::span<const ChatMessage> turns,
                                                Tokenizer::Scratch& scratch) const {
+  if (own_) return encode_own({{}, {turns.begin(), turns.end()}}, scratch);
   return encode(turns, {}, scratch);
 }
 
 Result<LabelledIds> ChatTemplate::encode(const Chat& chat, Tokenizer::Scratch& scratch) const {
+  if (own_) return encode_own(chat, scratch);
   if (!has_tools(chat) && !has_reasoning(chat)) return encode(chat.messages, {}, scratch);
   const auto plain = plain_turns(chat, options_.tools, options_.layout.default_system);
   if (!plain) return plain.fault();
@@ -336,17 +361,94 @@ Result<LabelledIds> ChatTemplate::encode(const Chat& chat, Tokenizer::Scratch& s
 
 Result<std::vector<int32_t>> ChatTemplate::encode_prompt(const Chat& chat,
                                                          Tokenizer::Scratch& scratch) const {
+  if (own_) {
+    auto written = own_->write_prompt(chat);
+    if (!written) return written.fault();
+    auto ids = encode_own(chat, Turn{.text = *std::move(written)}, scratch);
+    if (!ids) return ids.fault();
+    return std::move(ids->ids);
+  }
   auto prompt = encode(chat, scratch);
   if (!prompt) return prompt.fault();
   tokenizer_.encode(options_.layout.answer_header, scratch, prompt->ids);
   return std::move(prompt->ids);
 }
 
+Result<LabelledIds> ChatTemplate::encode_own(const Chat& chat, Tokenizer::Scratch& scratch) const {
+  if (chat.messages.empty()) return Fault{"messages", "a conversation without a message", ""};
+  auto written = own_->write(chat);
+  if (!written) return written.fault();
+  Turn turn{.text = std::move(written->text), .with_edges = written->marked};
+  for (const TextSpan& span : written->targets) turn.targets.push_back({span.begin, span.end});
+  auto ids = encode_own(chat, std::move(turn), scratch);
+  if (ids) ids->rewritten = written->rewritten;
+  return ids;
+}
+
+Result<LabelledIds> ChatTemplate::encode_own(const Chat& chat, Turn turn,
+                                             Tokenizer::Scratch& scratch) const {
+  if (options_.media) {
+    if (auto fault = place_media(chat, turn)) return *std::move(fault);
+  }
+  LabelledIds out;
+  if (auto fault = append(turn, "", scratch, out)) return *std::move(fault);
+  return out;
+}
+
+/// The places that the template has for the media of a chat, in their order.
+std::optional<Fault> ChatTemplate::place_media(const Chat& chat, Turn& turn) const {
+  const std::vector<TextPart> parts = tokenizer_.split_added(turn.text);
+  for (const PartKind kind : {PartKind::image, PartKind::video, PartKind::audio}) {
+    const PadTokens& tokens = tokens_of(kind);
+    std::vector<const ChatPart*> media;
+    for (size_t m = 0; m < chat.messages.size(); ++m) {
+      const std::vector<ChatPart>& of_message = chat.messages[m].parts;
+      for (size_t p = 0; p < of_message.size(); ++p) {
+        const ChatPart& part = of_message[p];
+        const bool quotes =
+            part.kind == PartKind::text && part.text.find(tokens.pad) != std::string::npos;
+        if (quotes && tokenizer_.id(tokens.pad))
+          return Fault{fmt::format("messages[{}].parts[{}]", m, p),
+                       fmt::format("a text contains '{}', which stands for a medium", tokens.pad),
+                       "take it out of the text; media are parts of their own"};
+        if (part.kind == kind) media.push_back(&part);
+      }
+    }
+    const auto pad = tokenizer_.id(tokens.pad);
+    size_t placed = 0;
+    for (const TextPart& part : parts) {
+      if (part.id < 0 || part.id != pad) continue;
+      if (placed == media.size()) {
+        ++placed;
+        break;
+      }
+      const std::string_view before = std::string_view(turn.text).substr(0, part.begin);
+      const std::string_view behind = std::string_view(turn.text).substr(part.end);
+      turn.pads.push_back({part.begin, media[placed++],
+                           before.ends_with(tokens.before) && behind.starts_with(tokens.behind)});
+    }
+    if (placed != media.size()) {
+      return Fault{
+          "",
+          fmt::format("the checkpoint's chat template ({}) has {} places '{}' for {} parts "
+                      "of type {}",
+                      own_->where(), placed > media.size() ? "more" : std::to_string(placed),
+                      tokens.pad, media.size(), name_of(kind)),
+          "leave such chats out, or take processor_config.extra_kwargs: {chat_template: "
+          "builtin}"};
+    }
+  }
+  return std::nullopt;
+}
+
 int32_t ChatTemplate::start_of_turn() const {
+  if (own_) return own_->start_of_turn();
   return *tokenizer_.id(options_.layout.start);
 }
 
 int32_t ChatTemplate::end_of_turn() const {
+  if (own_)
+    return own_->end_of_answer() >= 0 ? own_->end_of_answer() : tokenizer_.eos().value_or(-1);
   return *tokenizer_.id(options_.layout.end);
 }
 

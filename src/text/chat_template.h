@@ -1,5 +1,6 @@
 #pragma once
-/// Conversations to ids and targets, in the ChatML layout of the Qwen families:
+/// Conversations to ids and targets: as the template of their checkpoint writes them
+/// (text/checkpoint_template.h), or in a layout that is built in, the ChatML of the Qwen families:
 ///
 ///     <|im_start|>ROLE\n PARTS <|im_end|>\n
 ///
@@ -23,6 +24,7 @@
 
 #include "core/error.h"
 #include "text/chat.h"
+#include "text/checkpoint_template.h"
 #include "text/tokenizer.h"
 #include "text/tool_layout.h"
 
@@ -76,6 +78,8 @@ enum class LabelForm : uint8_t {
 struct LabelledIds {
   std::vector<int32_t> ids;      ///< [n]
   std::vector<uint8_t> trained;  ///< [n] 1: the model is to predict this token
+  /// Answers without targets, which the checkpoint's template rewrites (CheckpointTemplate::Text).
+  size_t rewritten = 0;
 
   /// [n] labels[t] is the target of position t: ids[t + 1] if that is trained, else -100; the last
   /// is -100.
@@ -96,6 +100,10 @@ class ChatTemplate {
   /// Faults if the vocabulary lacks, as added tokens, the layout's `start` or `end` or another
   /// <|TOKEN|> that it writes around turns.
   static Result<ChatTemplate> create(Tokenizer tokenizer, ChatOptions options = {});
+  /// Chats as `own` writes them, each tokenised as a whole. Of the options the pads of media are
+  /// read; what {% generation %} marks is a target as in transformers: with the tokens at its ends,
+  /// also where they reach beyond it.
+  static ChatTemplate create(Tokenizer tokenizer, CheckpointTemplate own, ChatOptions options);
 
   /// A conversation of at least one message. Thread-safe. Faults name "messages[i].parts[k]".
   Result<LabelledIds> encode(const Chat& chat, Tokenizer::Scratch& scratch) const;
@@ -108,9 +116,13 @@ class ChatTemplate {
   const Tokenizer& tokenizer() const { return tokenizer_; }
   const TurnLayout& layout() const { return options_.layout; }
   const ToolLayout& tool_layout() const { return options_.tools; }
-  /// The tokens of the layout's `start` and `end`.
+  bool takes_media() const { return options_.media; }
+  /// The tokens of the layout's `start` and `end`, or what stands there in the checkpoint's
+  /// template; -1: it has none.
   int32_t start_of_turn() const;
   int32_t end_of_turn() const;
+  /// The checkpoint's own template; nullptr: the layout is built in.
+  const CheckpointTemplate* own() const { return own_ ? &*own_ : nullptr; }
 
  private:
   struct Turn;
@@ -120,12 +132,17 @@ class ChatTemplate {
   Result<LabelledIds> encode(std::span<const ChatMessage> turns, std::span<const size_t> messages,
                              Tokenizer::Scratch& scratch) const;
   Result<Turn> render(const ChatMessage& message, const std::string& where) const;
+  Result<LabelledIds> encode_own(const Chat& chat, Tokenizer::Scratch& scratch) const;
+  Result<LabelledIds> encode_own(const Chat& chat, Turn turn, Tokenizer::Scratch& scratch) const;
+  std::optional<Fault> place_media(const Chat& chat, Turn& turn) const;
+  void find_pads();
   std::optional<Fault> append(const Turn& turn, const std::string& where,
                               Tokenizer::Scratch& scratch, LabelledIds& out) const;
   void relabel(const ChatMessage& message, size_t first, LabelledIds& out) const;
 
   Tokenizer tokenizer_;
   ChatOptions options_;
+  std::optional<CheckpointTemplate> own_{};
   std::vector<int32_t> special_;  ///< sorted, of LabelForm::lmms_engine
   std::vector<int32_t> pads_;     ///< ids of the pads that the vocabulary has
 };
@@ -136,7 +153,7 @@ class ChatTemplate {
 LabelledIds encode_plain_text(const Tokenizer& tokenizer, std::string_view text, bool append_eos,
                               Tokenizer::Scratch& scratch);
 
-/// How a checkpoint's own Jinja template (which is never run) departs from the layout above, for a
+/// How a checkpoint's own Jinja template departs from the layout above, for a
 /// notice; nullopt if it does not.
 std::optional<std::string> describe_template_difference(std::string_view jinja,
                                                         const ChatOptions& options = {});

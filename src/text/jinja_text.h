@@ -1,5 +1,5 @@
 #pragma once
-/// Jinja templates of checkpoints, read for their marks and never run.
+/// Jinja templates of checkpoints, looked through for the marks of layouts that are known.
 #include <string>
 #include <string_view>
 

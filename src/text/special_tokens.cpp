@@ -58,7 +58,7 @@ AddedToken added_token(const Json& value, int32_t id) {
 
 class Reader {
  public:
-  void config(const Json& root) {
+  void config(const Json& root, const std::string& where) {
     if (const auto name = root.find("tokenizer_class")) {
       std::string_view text = name->string();
       if (text.ends_with("Fast")) text.remove_suffix(4);
@@ -72,7 +72,7 @@ class Reader {
       } else if (key == "added_tokens_decoder") {
         decoder(member);
       } else if (key == "chat_template") {
-        chat_template(member);
+        chat_template(member, where + ": chat_template");
       } else {
         role(key, member);
       }
@@ -114,15 +114,18 @@ class Reader {
     return std::move(out_);
   }
 
-  void chat_template(const Json& value) {
+  void chat_template(const Json& value, const std::string& where) {
+    const auto add = [&](std::string_view name, std::string_view jinja) {
+      if (name == "default") out_.chat_template = jinja;
+      out_.chat_templates.push_back({std::string(name), std::string(jinja), where});
+    };
     if (value.is_string()) {
-      out_.chat_template = value.string();
-    } else if (value.is_array()) {  // several by name; "default" is the one for training
+      add("default", value.string());
+    } else if (value.is_array()) {
       size_t i = 0;
       for (const auto entry : value.array()) {
         const Json choice = value.element(i++, entry);
-        if (choice.at("name").string() == "default")
-          out_.chat_template = choice.at("template").string();
+        add(choice.at("name").string(), choice.at("template").string());
       }
     }
   }
@@ -205,25 +208,52 @@ std::optional<std::string> TokenizerConfig::find(std::string_view role) const {
   return at == named.end() ? std::nullopt : std::optional(at->second);
 }
 
+namespace {
+
+/// chat_template.jinja and additional_chat_templates: where there are some, they alone count.
+void read_template_files(const fs::path& folder, TokenizerConfig& config) {
+  std::vector<std::pair<std::string, fs::path>> files;
+  if (fs::exists(folder / "chat_template.jinja"))
+    files.emplace_back("default", folder / "chat_template.jinja");
+  std::error_code none;
+  for (const auto& entry : fs::directory_iterator(folder / "additional_chat_templates", none))
+    if (entry.path().extension() == ".jinja")
+      files.emplace_back(entry.path().stem().string(), entry.path());
+  if (files.empty()) return;
+  std::ranges::sort(files);
+  config.chat_template.reset();
+  config.chat_templates.clear();
+  for (const auto& [name, path] : files) {
+    const std::string text = read_file(path).take();
+    config.chat_templates.push_back(
+        {name, std::string(without_byte_order_mark(text)), path.string()});
+    if (name == "default") config.chat_template = config.chat_templates.back().jinja;
+  }
+}
+
+}  // namespace
+
 Result<TokenizerConfig> read_tokenizer_config(const fs::path& folder) {
   try {
     Reader reader;
     if (fs::exists(folder / "tokenizer_config.json")) {
-      reader.config(JsonFile::read(folder / "tokenizer_config.json").take().root());
+      const fs::path path = folder / "tokenizer_config.json";
+      reader.config(JsonFile::read(path).take().root(), path.string());
     }
     if (fs::exists(folder / "special_tokens_map.json")) {
       reader.map(JsonFile::read(folder / "special_tokens_map.json").take().root());
     }
     TokenizerConfig config = reader.finish();
-    if (fs::exists(folder / "chat_template.jinja")) {
-      const std::string jinja = read_file(folder / "chat_template.jinja").take();
-      config.chat_template = without_byte_order_mark(jinja);
-    }
+    read_template_files(folder, config);
     // Where a processor is older than chat_template.jinja; AutoProcessor takes it first.
     if (fs::exists(folder / "chat_template.json")) {
       const JsonFile file = JsonFile::read(folder / "chat_template.json").take();
       const auto jinja = file.root().find("chat_template");
-      if (jinja && jinja->is_string()) config.chat_template = jinja->string();
+      if (jinja && jinja->is_string()) {
+        config.chat_template = jinja->string();
+        config.chat_templates = {{"default", *config.chat_template,
+                                  (folder / "chat_template.json").string() + ": chat_template"}};
+      }
     }
     return config;
   } catch (const Error& error) {

@@ -12,6 +12,13 @@
 
 namespace lmms::text {
 
+/// A chat template of a checkpoint, as data.
+struct ChatTemplateSource {
+  std::string name;  ///< "default", "tool_use", ...
+  std::string jinja;
+  std::string where;  ///< the file, and the key in it
+};
+
 /// tokenizer_config.json and what stands beside it, without a vocabulary.
 struct TokenizerConfig {
   std::string tokenizer_class;  ///< without "Fast"; empty if not said
@@ -21,7 +28,8 @@ struct TokenizerConfig {
   std::vector<std::pair<std::string, std::string>> named;
   std::vector<std::string> extra;            ///< additional_special_tokens or extra_special_tokens
   std::vector<AddedToken> added;             ///< added_tokens_decoder, by id
-  std::optional<std::string> chat_template;  ///< the checkpoint's Jinja source, never run
+  std::optional<std::string> chat_template;  ///< the Jinja source that is called "default"
+  std::vector<ChatTemplateSource> chat_templates;
 
   /// transformers' all_special_tokens: named, then extra, each once.
   std::vector<std::string> all_special() const;

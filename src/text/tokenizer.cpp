@@ -272,6 +272,14 @@ const std::vector<AddedToken>& Tokenizer::added_tokens() const {
   return parts_->added;
 }
 
+const std::vector<std::pair<std::string, std::string>>& Tokenizer::named_tokens() const {
+  return parts_->config.named;
+}
+
+const std::vector<ChatTemplateSource>& Tokenizer::chat_templates() const {
+  return parts_->config.chat_templates;
+}
+
 const std::optional<std::string>& Tokenizer::chat_template() const {
   return parts_->config.chat_template;
 }

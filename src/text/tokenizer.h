@@ -16,6 +16,7 @@
 namespace lmms::text {
 
 struct TokenizerParts;
+struct ChatTemplateSource;
 
 /// A vocabulary with its rules. Cheap to copy, immutable, safe to use from many threads.
 ///
@@ -88,8 +89,12 @@ class Tokenizer {
   const std::vector<std::string>& all_special_tokens() const;
   std::vector<int32_t> all_special_ids() const;
   const std::vector<AddedToken>& added_tokens() const;
-  /// The checkpoint's Jinja chat template, for comparison only.
+  /// The roles above with their tokens, as a chat template is given them.
+  const std::vector<std::pair<std::string, std::string>>& named_tokens() const;
+  /// The checkpoint's Jinja chat template that is called "default".
   const std::optional<std::string>& chat_template() const;
+  /// All of them: checkpoints may have others for tools and documents.
+  const std::vector<ChatTemplateSource>& chat_templates() const;
 
  private:
   explicit Tokenizer(std::shared_ptr<const TokenizerParts> parts) : parts_(std::move(parts)) {}

@@ -28,7 +28,7 @@ struct ToolLayout {
   bool arguments_as_written = false;
 };
 
-/// The layout of a checkpoint's own Jinja template, which is read for its marks and never run.
+/// The layout of a checkpoint's own Jinja template, told by its marks.
 ToolLayout tool_layout(std::string_view jinja);
 
 /// Whether a chat has what is laid out here: tools, calls, results or reasoning.

@@ -83,6 +83,14 @@ std::span<const EnumName<Every>> enum_names(Every) {
   return list;
 }
 
+std::span<const EnumName<SaveStrategy>> enum_names(SaveStrategy) {
+  static constexpr EnumName<SaveStrategy> list[] = {{SaveStrategy::no, "no"},
+                                                    {SaveStrategy::steps, "steps"},
+                                                    {SaveStrategy::epoch, "epoch"},
+                                                    {SaveStrategy::best, "best"}};
+  return list;
+}
+
 std::span<const EnumName<GradientCheckpointing>> enum_names(GradientCheckpointing) {
   static constexpr EnumName<GradientCheckpointing> list[] = {
       {GradientCheckpointing::off, "false"},

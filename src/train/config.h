@@ -22,6 +22,8 @@ namespace lmms::train {
 
 /// When something happens: never, every so many steps, at the end of each epoch.
 enum class Every { no, steps, epoch };
+/// When a checkpoint is written; `best`: after an evaluation that is the best so far.
+enum class SaveStrategy { no, steps, epoch, best };
 /// Recompute in backward: off, on, or as much as the memory demands.
 enum class GradientCheckpointing { off, on, automatic };
 /// The number type of stored or reduced tensors.
@@ -57,6 +59,19 @@ struct EvalGenerate {
 
   bool asks() const { return !prompts.empty() || rows > 0; }
   bool operator==(const EvalGenerate&) const = default;
+};
+
+/// Which evaluation is the best, and what follows of it (train/best_model.h).
+struct BestModelConfig {
+  bool load_best_model_at_end = false;  ///< the final model is that of the best checkpoint
+  /// Of an evaluation, with or without "eval_"; also what lr_scheduler_type follows; absent: loss.
+  std::optional<std::string> metric_for_best_model = {};
+  std::optional<bool> greater_is_better = {};  ///< absent: of eval_exact alone
+  /// Evaluations in a row without improvement that end a run.
+  std::optional<int64_t> early_stopping_patience = {};
+  double early_stopping_threshold = 0;  ///< a smaller improvement counts as none
+
+  bool operator==(const BestModelConfig&) const = default;
 };
 
 /// `profiler_config`: which steps enable_profiler traces (train/step_profiler.h).
@@ -99,23 +114,23 @@ struct TrainerArgs {
   Every logging_strategy = Every::steps;
   double logging_steps = 1.0;  ///< steps; below 1 a share of all steps
   bool logging_first_step = false;
-  bool disable_tqdm = false;             ///< no progress bar
+  bool disable_tqdm = false;             ///< lines of logged steps in place of the progress bar
   std::vector<std::string> report_to;    ///< names of Hugging Face integrations
   int64_t print_batch_input_steps = -1;  ///< > 0: print a decoded row every so many steps
   bool enable_profiler = false;          ///< trace a few steps; `profile=true` on the command line
   ProfilerConfig profiler;
 
-  Every save_strategy = Every::steps;
-  double save_steps = 500.0;                ///< steps; below 1 a share of all steps
-  std::optional<int64_t> save_total_limit;  ///< newest checkpoints kept; absent: all
+  SaveStrategy save_strategy = SaveStrategy::steps;
+  double save_steps = 500.0;  ///< steps; below 1 a share of all steps
+  /// Checkpoints kept: the newest, and the best among them; absent: all.
+  std::optional<int64_t> save_total_limit;
   Resume resume_from_checkpoint;
 
   Every eval_strategy = Every::no;
   std::optional<double> eval_steps;  ///< steps; below 1 a share of all steps; absent: logging_steps
   bool eval_on_start = false;
   EvalGenerate eval_generate;
-  std::optional<std::string>
-      metric_for_best_model;  ///< that lr_scheduler_type follows; absent: loss
+  BestModelConfig best;
   int64_t per_device_eval_batch_size = 8;
 
   int64_t dataloader_num_workers =
@@ -169,6 +184,7 @@ std::span<const config::Name> compat_names();
 std::span<const config::Name> not_built_names();
 
 std::span<const config::EnumName<Every>> enum_names(Every);
+std::span<const config::EnumName<SaveStrategy>> enum_names(SaveStrategy);
 std::span<const config::EnumName<GradientCheckpointing>> enum_names(GradientCheckpointing);
 std::span<const config::EnumName<NumberType>> enum_names(NumberType);
 

@@ -11,6 +11,7 @@
 #include "core/config/yaml.h"
 #include "core/format.h"
 #include "optim/metric_schedule.h"
+#include "train/best_model.h"
 
 namespace lmms::train {
 namespace {
@@ -33,6 +34,7 @@ constexpr std::array kWithoutEffect{
     "save_strategy"sv,
     "save_steps"sv,
     "save_total_limit"sv,
+    "load_best_model_at_end"sv,  // any run that follows its best evaluation can end with that
     "resume_from_checkpoint"sv,
     "eval_strategy"sv,
     "eval_steps"sv,
@@ -45,7 +47,7 @@ constexpr std::array kWithoutEffect{
     "ddp_timeout"sv,
 };
 
-// What the learning rate depends on where it follows the evaluation.
+// What the learning rate, or the end of a run, depends on where it follows the evaluation.
 constexpr std::array kRhythmOfEvaluation{
     "trainer_args.eval_strategy"sv,
     "trainer_args.eval_steps"sv,
@@ -66,7 +68,8 @@ bool without_effect(std::string_view key, bool follows_evaluation) {
 }
 
 bool follows_evaluation(const TrainConfig& config) {
-  return optim::follows_metric(config.trainer.schedule.lr_scheduler_type);
+  return optim::follows_metric(config.trainer.schedule.lr_scheduler_type) ||
+         seeks_best(config.trainer);
 }
 
 // Gives both the same spelling of what means the same. `follows`: the learning rate the evaluation.

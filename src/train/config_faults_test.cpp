@@ -48,12 +48,10 @@ INSTANTIATE_TEST_SUITE_P(
         Rejection{"{master_weights: false}", "", "",
                   "a.yaml:1:16: trainer_args.master_weights: false without bf16: fp32 weights are "
                   "their own masters; expected bf16: true"},
-        Rejection{"{use_lora: true, lora_r: 8, early_stopping_patience: 3}", "",
-                  "load_in_4bit: true\n",
+        Rejection{"{use_lora: true, lora_r: 8, dpo_beta: 3}", "", "load_in_4bit: true\n",
                   "a.yaml:1:16: not built yet: trainer_args.use_lora=true (LoRA); leave it out\n"
                   "a.yaml:1:32: not built yet: trainer_args.lora_r=8 (LoRA); leave it out\n"
-                  "a.yaml:1:43: not built yet: trainer_args.early_stopping_patience=3 (early "
-                  "stopping); leave it out\n"
+                  "a.yaml:1:43: not built yet: trainer_args.dpo_beta=3 (DPO); leave it out\n"
                   "a.yaml:2:1: not built yet: load_in_4bit=true (quantised weights); leave it out"},
         Rejection{"{rl_config: {algorithm: {name: grpo}}}", "", "rl_runtime: {enabled: true}\n",
                   "a.yaml:1:27: not built yet: trainer_args.rl_config={algorithm: {name: grpo}} "
@@ -159,6 +157,12 @@ INSTANTIATE_TEST_SUITE_P(
         Rejection{"{eval_strategy: steps}", "", "",
                   "a.yaml:1:16: trainer_args.eval_strategy: no evaluation data; expected "
                   "dataset_config.eval_dataset_path"},
+        Rejection{
+            "{eval_generate: {prompts: Hi}}", "", "",
+            "a.yaml:1:16: trainer_args.eval_generate: prompts are answered at every "
+            "evaluation, and eval_strategy: no has none; expected eval_strategy: steps or "
+            "epoch, or no prompts: trainer_args.eval_generate=null on the command line leaves "
+            "them out"},
         Rejection{"{eval_on_start: true}", "", "",
                   "a.yaml:1:16: trainer_args.eval_on_start: no evaluation data; expected "
                   "dataset_config.eval_dataset_path"},
@@ -195,8 +199,8 @@ INSTANTIATE_TEST_SUITE_P(
             "{lr_scheduler_type: reduce_lr_on_plateau, eval_strategy: epoch, "
             "metric_for_best_model: accuracy, lr_scheduler_kwargs: {factor: 1, warmup: 2}}",
             "  eval_dataset_path: e.jsonl\n", "",
-            "a.yaml:1:79: trainer_args.metric_for_best_model: got 'accuracy'; expected loss, "
-            "the metric that an evaluation has\n"
+            "a.yaml:1:79: trainer_args.metric_for_best_model: got 'accuracy'; expected one "
+            "of loss, perplexity\n"
             "a.yaml:1:142: trainer_args.lr_scheduler_kwargs.factor: got '1'; expected a number "
             "in (0, 1)\n"
             "a.yaml:1:145: trainer_args.lr_scheduler_kwargs.warmup: no argument of the "
@@ -282,6 +286,14 @@ TEST_F(TrainConfigTest, names_of_other_models_are_not_built_yet) {
       "qwen3_vl, qwen3_vl_iterable, fineweb_edu\n"
       "a.yaml:3:38: not built yet: dataset_config.processor_config.processor_type=bagel; "
       "expected one of qwen2, llama3, pure_text, qwen2_5_vl, qwen3_vl, llava");
+}
+
+TEST_F(TrainConfigTest, prompts_are_left_out_as_the_fault_says) {
+  const std::string yaml = right("{eval_strategy: epoch, eval_generate: {prompts: Hi}}");
+  EXPECT_NE(faults(yaml, {"trainer_args.eval_strategy=no"}), "");
+  for (const char* word : {"trainer_args.eval_generate=null", "~trainer_args.eval_generate"}) {
+    EXPECT_EQ(faults(yaml, {"trainer_args.eval_strategy=no", word}), "") << word;
+  }
 }
 
 }  // namespace

@@ -122,7 +122,8 @@ void report_fields(Fields& f, TrainerArgs& c) {
   f("logging_steps", c.logging_steps, "steps between rows of metrics; below 1 a share of all steps",
     Rule().more_than(0));
   f("logging_first_step", c.logging_first_step, "the first step too");
-  f("disable_tqdm", c.disable_tqdm, "no progress bar", Rule().or_null());
+  f("disable_tqdm", c.disable_tqdm, "a line for every logged step in place of the progress bar",
+    Rule().or_null());
   f("report_to", c.report_to,
     "tensorboard, wandb: event files beside metrics.jsonl and report.html, which are always "
     "written",
@@ -164,19 +165,16 @@ void report_fields(Fields& f, TrainerArgs& c) {
 void save_fields(Fields& f, TrainerArgs& c) {
   f("output_dir", c.output_dir, "folder of checkpoints, metrics and the final model",
     Rule().or_null().path());
-  f("save_strategy", c.save_strategy, "when checkpoints are written");
+  f("save_strategy", c.save_strategy,
+    "when checkpoints are written; best: after each evaluation that is the best so far");
   f("save_steps", c.save_steps, "steps between checkpoints; below 1 a share of all steps",
     Rule().more_than(0));
-  f("save_total_limit", c.save_total_limit, "newest checkpoints kept; absent, 0 or less: all");
+  f("save_total_limit", c.save_total_limit,
+    "checkpoints kept: the newest, and the best among them; absent, 0 or less: all");
   f("resume_from_checkpoint", c.resume_from_checkpoint,
     "true: go on from the newest complete checkpoint of output_dir; false: start anew; or a "
     "checkpoint");
   f.unbuilt("ignore_data_skip", Type::boolean, {"false"}, "resume at the first sample");
-  f.unbuilt("load_best_model_at_end", Type::boolean, {"false"},
-            "keep the checkpoint of the best evaluation");
-  f("metric_for_best_model", c.metric_for_best_model,
-    "what reduce_lr_on_plateau and greedy follow; absent: loss, the only one that is built");
-  f.ignored("greater_is_better", "only with load_best_model_at_end, which is not built yet");
   f.ignored("overwrite_output_dir", "resume_from_checkpoint: false starts anew");
   f.ignored("save_safetensors", "weights are always safetensors");
   f.ignored("save_only_model", "what a run needs to go on is always saved");
@@ -191,6 +189,21 @@ void save_fields(Fields& f, TrainerArgs& c) {
   }
 }
 
+void best_fields(Fields& f, BestModelConfig& c) {
+  f("load_best_model_at_end", c.load_best_model_at_end,
+    "the final model is that of the checkpoint with the best evaluation", Rule().or_null());
+  f("metric_for_best_model", c.metric_for_best_model,
+    "what makes an evaluation the best: loss, perplexity, exact, a loss term; also what "
+    "reduce_lr_on_plateau and greedy follow; absent: loss");
+  f("greater_is_better", c.greater_is_better,
+    "which way is better; absent: greater of exact, smaller of all others");
+  f("early_stopping_patience", c.early_stopping_patience,
+    "the run ends after so many evaluations in a row without improvement; absent: never",
+    Rule().at_least(1));
+  f("early_stopping_threshold", c.early_stopping_threshold,
+    "an improvement of no more than this is none", Rule().at_least(0).or_null());
+}
+
 void evaluation_fields(Fields& f, TrainerArgs& c) {
   f("eval_strategy", c.eval_strategy, "when the evaluation data are run");
   f.alias("evaluation_strategy", "eval_strategy");
@@ -202,6 +215,7 @@ void evaluation_fields(Fields& f, TrainerArgs& c) {
     "samples of an evaluation batch on one rank", Rule().at_least(1).at_most(1 << 20));
   f("eval_generate", c.eval_generate,
     "prompts that the model answers at every evaluation, for the report", Rule().or_null());
+  best_fields(f, c.best);
   f.unbuilt("eval_delay", Type::number, {"0", "0.0"}, "steps before the first evaluation");
   f.unbuilt("eval_config", Type::map, {"null"},
             "an lmms-eval server that is sent every checkpoint");
@@ -262,7 +276,9 @@ void parallel_fields(Fields& f, TrainerArgs& c) {
                                                            "xla_fsdp_grad_ckpt"}));
   f.layout("fsdp_min_num_params", c.layout, Type::integer, "sharded data parallel");
   f.layout("fsdp_transformer_layer_cls_to_wrap", c.layout, Type::text, "sharded data parallel");
-  f.layout("deepspeed", c.layout, Type::map, "sharding is our own", Rule().or_file());
+  f.layout("deepspeed", c.layout, Type::map,
+           "what a DeepSpeed config asks for, in the keys here, or refused by name",
+           Rule().or_file());
   f.layout("ddp_find_unused_parameters", c.layout, Type::boolean, "of PyTorch DDP");
   f.layout("ddp_bucket_cap_mb", c.layout, Type::integer, "of PyTorch DDP");
   f.layout("ddp_broadcast_buffers", c.layout, Type::boolean, "of PyTorch DDP");
@@ -297,6 +313,35 @@ void bygone_fields(Fields& f) {
         "ray_scope", "xpu_backend"}) {
     f.ignored(name, "gone from transformers 5");
   }
+}
+
+/// The values of TrainingArguments.to_dict() in transformers 4.57 to 5.17, and of the Python
+/// project's own class: a run of it leaves them all in its config.
+void usual_values(Fields& f) {
+  for (const std::string_view name :
+       {"log_on_each_node", "logging_nan_inf_filter", "save_safetensors", "remove_unused_columns",
+        "skip_memory_metrics", "eval_do_concat_batches", "dataloader_in_order"})
+    f.usual(name, {"true"});
+  f.usual("log_level", {"passive"});
+  f.usual("log_level_replica", {"warning"});
+  f.usual("include_num_input_tokens_seen", {"'no'"});
+  f.usual("length_column_name", {"length"});
+  f.usual("project", {"huggingface"});
+  f.usual("trackio_space_id", {"trackio"});
+  f.usual("hub_strategy", {"every_save"});
+  f.usual("hub_token", {"<HUB_TOKEN>"});
+  f.usual("push_to_hub_token", {"<PUSH_TO_HUB_TOKEN>"});
+  f.usual("local_rank", {"-1", "0"});
+  f.usual("output_dtype", {"bfloat16"});
+  f.usual("carbon_intensity", {"0.475"});
+  f.usual("accelerator_config",
+          {"{split_batches: false, dispatch_batches: null, even_batches: true, "
+           "use_seedable_sampler: true, non_blocking: false, gradient_accumulation_kwargs: null}"});
+  f.usual("fp16_opt_level", {"O1"});
+  f.usual("half_precision_backend", {"auto"});
+  f.usual("fp16_backend", {"auto"});
+  f.usual("past_index", {"-1"});
+  f.usual("ray_scope", {"last"});
 }
 
 }  // namespace
@@ -337,6 +382,7 @@ void fields(Fields& f, TrainerArgs& c) {
   parallel_fields(f, c);
   kernel_fields(f, c);
   bygone_fields(f);
+  usual_values(f);
 }
 
 }  // namespace lmms::train

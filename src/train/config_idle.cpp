@@ -4,7 +4,9 @@
 
 #include "core/config/schema.h"
 #include "core/format.h"
+#include "train/best_model.h"
 #include "train/config_validate.h"
+#include "train/deepspeed.h"
 #include "train/registries.h"
 
 namespace lmms::train {
@@ -37,6 +39,9 @@ class Idle {
     }
   }
   void name_always(const std::string& key, const std::string& why) { found_.push_back({key, why}); }
+  /// Whether the config itself says that a switch is off: what the switch would need is then no
+  /// news. Files that spell out every key are full of it.
+  bool is_written(std::string_view key) const { return given_.has(std::string(key)); }
   std::vector<IdleKey> take() { return std::move(found_); }
 
  private:
@@ -46,7 +51,10 @@ class Idle {
 };
 
 void data_keys(const data::DataConfig& data, const Registries& registries, Idle& idle) {
-  if (!data.packing) {
+  const bool says_no_packing = !data.packing && idle.is_written("dataset_config.packing");
+  if (says_no_packing) {
+    // what it would need is no news
+  } else if (!data.packing) {
     const std::string why = "without packing: true";
     idle.name_given({"dataset_config.packing_strategy"}, why);
     if (!data.plain_text()) idle.name_given({"dataset_config.packing_length"}, why);
@@ -56,7 +64,8 @@ void data_keys(const data::DataConfig& data, const Registries& registries, Idle&
   }
   constexpr const char* kFilter = "dataset_config.filter_overlong";
   if (!data.length_limit()) {
-    idle.name_given({kFilter}, "nothing is over-long without packing: true or max_length");
+    if (!says_no_packing)
+      idle.name_given({kFilter}, "nothing is over-long without packing: true or max_length");
   } else if (data.on_overlong) {
     idle.name({kFilter}, "on_overlong decides");
   } else if (data.plain_text()) {
@@ -117,6 +126,15 @@ void evaluation_keys(const TrainerArgs& args, bool has_data, Idle& idle) {
   const bool evaluates = args.eval_strategy != Every::no || args.eval_on_start;
   if (args.eval_strategy != Every::steps)
     idle.name({"trainer_args.eval_steps"}, "eval_strategy is not steps");
+  const std::initializer_list<std::string_view> metric{"trainer_args.metric_for_best_model",
+                                                       "trainer_args.greater_is_better"};
+  if (args.eval_strategy == Every::no) {
+    idle.name(metric, "eval_strategy is no");
+  } else if (!seeks_best(args)) {
+    idle.name(metric, "without load_best_model_at_end or early_stopping_patience");
+  }
+  if (!args.best.early_stopping_patience)
+    idle.name({"trainer_args.early_stopping_threshold"}, "without early_stopping_patience");
   if (!evaluates && !has_data)
     idle.name({"trainer_args.per_device_eval_batch_size"}, "nothing is evaluated");
   if (!args.eval_generate.asks()) {
@@ -133,17 +151,17 @@ void trainer_keys(const TrainerArgs& args, Idle& idle) {
               fmt::format("max_steps={} decides", args.max_steps));
   if (args.logging_strategy != Every::steps)
     idle.name({"trainer_args.logging_steps"}, "logging_strategy is not steps");
-  if (args.save_strategy != Every::steps)
+  if (args.save_strategy != SaveStrategy::steps)
     idle.name({"trainer_args.save_steps"}, "save_strategy is not steps");
-  if (!args.enable_profiler)
+  if (!args.enable_profiler && !idle.is_written("trainer_args.enable_profiler"))
     idle.name({"trainer_args.profiler_config"}, "without enable_profiler: true");
-  if (!args.ema.ema_enabled) {
+  if (args.ema.ema_enabled) {
+    idle.name({"trainer_args.ema_requires_grad_only"}, "frozen weights do not move");
+  } else if (!idle.is_written("trainer_args.ema_enabled")) {
     idle.name({"trainer_args.ema_decay", "trainer_args.ema_update_every",
                "trainer_args.ema_start_step", "trainer_args.ema_requires_grad_only",
                "trainer_args.ema_param_filter", "trainer_args.ema_resume_from_ema"},
               "without ema_enabled: true");
-  } else {
-    idle.name({"trainer_args.ema_requires_grad_only"}, "frozen weights do not move");
   }
   idle.name({"trainer_args.reduce_dtype", "trainer_args.ddp_timeout"}, "one process trains");
 }
@@ -189,29 +207,7 @@ void layout_keys(const TrainerArgs& args, Idle& idle) {
         idle.name_always("trainer_args.fsdp_config." + key, kRecompute);
     }
   }
-  const Value* deepspeed = layout_key(args, "deepspeed");
-  if (deepspeed == nullptr || deepspeed->map() == nullptr) return;
-  for (const auto& [key, value] : *deepspeed->map()) {
-    const std::string name = "trainer_args.deepspeed." + key;
-    if (key == "zero_optimization" && value.map()) {
-      for (const auto& [part, where] : *value.map()) {
-        const Value* device = where.find("device");
-        const bool moves = part.find("offload") != std::string::npos &&
-                           (device ? !mentions(*device, "none") : says_yes(where));
-        if (moves) idle.name_always(name + "." + part, kStays);
-      }
-      continue;
-    }
-    const bool automatic = value.string() && *value.string() == "auto";
-    const Value* enabled = value.find("enabled");
-    if (automatic || (enabled && !says_yes(*enabled))) continue;
-    for (const std::string_view known :
-         {"optimizer", "scheduler", "gradient_clipping", "fp16", "bf16", "train_batch_size",
-          "train_micro_batch_size_per_gpu", "gradient_accumulation_steps",
-          "activation_checkpointing", "data_types"}) {
-      if (key == known) idle.name_always(name, "trainer_args says it");
-    }
-  }
+  for (const auto& [key, why] : read_deepspeed(args).idle) idle.name_always(key, why);
 }
 
 }  // namespace

@@ -2,6 +2,7 @@
 #include <gmock/gmock.h>
 
 #include "core/files.h"
+#include "core/format.h"
 #include "train/config_testing.h"
 
 namespace lmms::train {
@@ -49,6 +50,14 @@ TEST_F(IdleKeys, of_packing_without_packing) {
                        {"dataset_config.dataset_type=fineweb_edu",
                         "dataset_config.processor_config.processor_type=pure_text"}),
             "");  // plain text is cut there
+}
+
+TEST_F(IdleKeys, are_not_those_of_a_switch_that_the_file_itself_turns_off) {
+  EXPECT_EQ(notices_of("{enable_profiler: false, profiler_config: {start_step: 1, end_step: 3}, "
+                       "ema_enabled: false, ema_decay: 0.5}",
+                       "  packing: false\n  packing_strategy: first_fit\n"
+                       "  packing_length: 16384\n  filter_overlong: true\n"),
+            "");
 }
 
 TEST_F(IdleKeys, of_media_that_the_processor_does_not_take) {
@@ -116,12 +125,9 @@ TEST_F(IdleKeys, of_fsdp_and_deepspeed_that_promise_more_than_a_layout) {
   EXPECT_EQ(notices_of("{fsdp_config: {activation_checkpointing: true}}"),
             "trainer_args.fsdp_config.activation_checkpointing (gradient_checkpointing says it)");
   EXPECT_EQ(notices_of("{fsdp: [full_shard], fsdp_config: {reshard_after_forward: true}}"), "");
-  EXPECT_EQ(
-      notices_of("{deepspeed: {zero_optimization: {stage: 3, offload_optimizer: {device: cpu}, "
-                 "offload_param: {device: none}}, gradient_clipping: 1.0, train_batch_size: auto, "
-                 "fp16: {enabled: false}}}"),
-      "trainer_args.deepspeed.zero_optimization.offload_optimizer" + host +
-          "; trainer_args.deepspeed.gradient_clipping (trainer_args says it)");
+  EXPECT_EQ(notices_of("{deepspeed: {flops_profiler: {enabled: true}, gradient_clipping: 1.0, "
+                       "train_batch_size: auto, fp16: {enabled: false}}}"),
+            "trainer_args.deepspeed.flops_profiler (trainer_args.enable_profiler traces steps)");
 }
 
 TEST_F(IdleKeys, of_from_pretrained) {
@@ -140,10 +146,11 @@ TEST_F(IdleKeys, of_from_pretrained) {
 }
 
 TEST_F(IdleKeys, are_told_in_one_notice_for_each_public_example) {
-  for (const char* name : {"qwen2_5_llm", "qwen3_llm", "llama", "qwen2_5_vl", "qwen3_vl",
-                           "llava_onevision", "quickstart", "chat_tiny"}) {
-    const std::string text =
-        *read_file(std::string(LMMS_SOURCE_DIR "/examples/") + name + "/config.yaml");
+  for (const char* name :
+       {"qwen2_5_llm/example_config", "qwen3_llm/example_config", "llama/example_config",
+        "qwen2_5_vl/example_config", "qwen3_vl/example_config", "llava_onevision/example_config",
+        "quickstart/config", "chat_tiny/config"}) {
+    const std::string text = *read_file(fmt::format("{}/examples/{}.yaml", LMMS_SOURCE_DIR, name));
     size_t notices = 0;
     for (const std::string& notice : load(text).notices)
       notices += notice.starts_with("without effect: ") ? 1U : 0U;

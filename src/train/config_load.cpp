@@ -189,7 +189,7 @@ LoadedConfig load_train_config(std::span<const std::string> words, const std::st
       config::read_config(root, list, faults, {.home = home, .later = not_built_names()});
   loaded.given_at = record.given_at;
   loaded.given_at.emplace("", root.at);
-  validate(loaded.config, Places(loaded.given_at), faults);
+  validate(loaded.config, Places(loaded.given_at), registries, faults);
   faults.throw_if_any();
   if (!record.ignored.empty()) loaded.notices.push_back(ignored_notice(record.ignored));
   const std::vector<IdleKey> idle = idle_keys(loaded.config, Given(record), registries);

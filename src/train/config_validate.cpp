@@ -7,6 +7,8 @@
 #include "core/config/fields.h"
 #include "core/format.h"
 #include "optim/metric_schedule.h"
+#include "train/best_model.h"
+#include "train/deepspeed.h"
 #include "train/registries.h"
 
 namespace lmms::train {
@@ -15,24 +17,6 @@ using config::Faults;
 using config::Position;
 
 namespace {
-
-/// Adds a fault of several keys at the first of them, unless one of them has a fault already: its
-/// value is then a default or nonsense, and what follows from it would only confuse.
-class Checker {
- public:
-  Checker(const Places& places, Faults& faults) : places_(places), faults_(faults) {}
-  bool given(const std::string& key) const { return places_.given(key); }
-  void fault(std::initializer_list<std::string> keys, const std::string& what) const {
-    for (const std::string& key : keys) {
-      if (faults_.about(key)) return;
-    }
-    faults_.add(places_.of(*keys.begin()), *keys.begin(), what);
-  }
-
- private:
-  const Places& places_;
-  Faults& faults_;
-};
 
 void check_profiler(const TrainerArgs& args, const Checker& check) {
   if (args.profiler.end_step > args.profiler.start_step) return;
@@ -207,17 +191,11 @@ void check_schedule(const TrainerArgs& args, bool has_evaluation_data, const Com
                   fmt::format("the schedule '{}' follows the evaluation; expected eval_strategy: "
                               "steps or epoch",
                               type));
-    } else if (!has_evaluation_data) {
+    } else if (!has_evaluation_data && !args.best.metric_for_best_model) {
       check.fault({type_key, "dataset_config.eval_dataset_path"},
                   fmt::format("the schedule '{}' follows eval_loss; expected "
                               "dataset_config.eval_dataset_path",
                               type));
-    }
-    const std::string metric = args.metric_for_best_model.value_or("loss");
-    if (metric != "loss" && metric != "eval_loss") {
-      check.fault(
-          {"trainer_args.metric_for_best_model"},
-          fmt::format("got '{}'; expected loss, the metric that an evaluation has", metric));
     }
   }
   if (type == "constant" && !compat.schedule) {
@@ -287,8 +265,11 @@ void check_trainer(const TrainerArgs& args, const data::DataConfig& data, const 
   const bool evaluates = args.eval_strategy != Every::no || args.eval_on_start;
   const bool answers = args.eval_generate.asks();
   if (answers && !evaluates) {
-    check.fault({"trainer_args.eval_generate", "trainer_args.eval_strategy"},
-                "prompts are answered at every evaluation; expected eval_strategy: steps or epoch");
+    check.fault(
+        {"trainer_args.eval_generate", "trainer_args.eval_strategy"},
+        "prompts are answered at every evaluation, and eval_strategy: no has none; expected "
+        "eval_strategy: steps or epoch, or no prompts: trainer_args.eval_generate=null on "
+        "the command line leaves them out");
   }
   if (args.eval_generate.rows > 0 && !data.eval_dataset_path) {
     check.fault({"trainer_args.eval_generate.rows", "dataset_config.eval_dataset_path"},
@@ -311,7 +292,34 @@ void check_trainer(const TrainerArgs& args, const data::DataConfig& data, const 
   }
 }
 
+void check_deepspeed(const TrainerArgs& args, const Checker& check) {
+  const auto where = [&](const std::string& key) { return check.place_of(key); };
+  for (const DeepSpeedFault& fault : read_deepspeed(args, where).faults) {
+    if (fault.not_built.empty()) {
+      check.fault({fault.key}, fault.what);
+    } else {
+      check.not_built(fault.key, fault.not_built, fault.what);
+    }
+  }
+}
+
 }  // namespace
+
+std::string Checker::place_of(const std::string& key) const {
+  return given(key) ? fmt::format(" ({})", places_.of(key).text()) : "";
+}
+
+void Checker::fault(std::initializer_list<std::string> keys, const std::string& what) const {
+  for (const std::string& key : keys) {
+    if (faults_.about(key)) return;
+  }
+  faults_.add(places_.of(*keys.begin()), *keys.begin(), what);
+}
+
+void Checker::not_built(const std::string& key, const std::string& value,
+                        const std::string& what) const {
+  if (!faults_.about(key)) faults_.add_later(places_.of(key), key, value, what);
+}
 
 Position Places::of(const std::string& key) const {
   std::string part = key;
@@ -326,7 +334,8 @@ Position Places::of(const std::string& key) const {
   return root == given_at_.end() ? Position{} : root->second;
 }
 
-void validate(const TrainConfig& config, const Places& places, Faults& faults) {
+void validate(const TrainConfig& config, const Places& places, const Registries& registries,
+              Faults& faults) {
   const Checker check(places, faults);
   if (check.given("model_config")) check_model(config.model, check);
   check_profiler(config.trainer, check);
@@ -334,6 +343,8 @@ void validate(const TrainConfig& config, const Places& places, Faults& faults) {
   check_schedule(config.trainer, config.dataset.eval_dataset_path.has_value(), config.compat,
                  check);
   check_trainer(config.trainer, config.dataset, check);
+  check_best_model(config, registries, check);
+  check_deepspeed(config.trainer, check);
 }
 
 std::vector<std::string> advice(const TrainConfig& config, const Registries& registries) {
@@ -374,11 +385,21 @@ std::vector<std::string> advice(const TrainConfig& config, const Registries& reg
                       "absent, so that learning_rate={} never falls; give one below it",
                       optim::kGreedyMinLr, config.trainer.optimizer.learning_rate));
     }
-  } else if (config.trainer.metric_for_best_model) {
-    out.push_back(
-        "trainer_args.metric_for_best_model: read only by the schedules reduce_lr_on_plateau and "
-        "greedy");
   }
+  if (config.trainer.best.early_stopping_patience && !config.trainer.best.load_best_model_at_end) {
+    out.push_back(
+        "trainer_args.early_stopping_patience: the final model will be that of the last step; "
+        "load_best_model_at_end: true takes the best one");
+  }
+  const BestMetric metric = best_metric(config.trainer.best);
+  if (seeks_best(config.trainer) && metric.greater && metric.field != "eval_exact") {
+    out.push_back(fmt::format(
+        "trainer_args.greater_is_better: true takes the greatest {} for the best, which "
+        "training makes small",
+        metric.field));
+  }
+  for (std::string& notice : read_deepspeed(config.trainer).notices)
+    out.push_back(std::move(notice));
   if (config.dataset.eval_dataset_path && config.trainer.eval_strategy == Every::no &&
       !config.trainer.eval_on_start) {
     out.push_back(
@@ -390,7 +411,7 @@ std::vector<std::string> advice(const TrainConfig& config, const Registries& reg
         fmt::format("dataset_config.packing_patches: not read; processor_type {} takes no images",
                     config.dataset.processor.processor_type));
   }
-  // Read are limits of images and videos, and the end of plain texts.
+  // Read are limits of images and videos, what lays chats out, and the end of plain texts.
   const std::array unread = {
       std::pair("dataset_config.processor_config.extra_kwargs",
                 &config.dataset.processor.extra_kwargs),
@@ -402,7 +423,8 @@ std::vector<std::string> advice(const TrainConfig& config, const Registries& reg
       const bool is_limit =
           config.dataset.processor.takes_images() &&
           std::ranges::find(models::kPixelLimits, name) != std::end(models::kPixelLimits);
-      const bool is_end = config.dataset.plain_text() && name == models::kAppendEos;
+      const bool is_end =
+          config.dataset.plain_text() ? name == models::kAppendEos : name == models::kChatTemplate;
       const bool read = value == &config.dataset.processor.extra_kwargs && (is_limit || is_end);
       if (!read) names += (names.empty() ? "" : ", ") + name;
     }

@@ -1,5 +1,6 @@
 #pragma once
 /// Rules between fields, beyond what each field alone says.
+#include <initializer_list>
 #include <map>
 #include <string>
 
@@ -20,8 +21,29 @@ class Places {
   const std::map<std::string, config::Position>& given_at_;
 };
 
+/// Adds a fault of several keys at the first of them, unless one of them has a fault already: its
+/// value is then a default or nonsense, and what follows from it would only confuse.
+class Checker {
+ public:
+  Checker(const Places& places, config::Faults& faults) : places_(places), faults_(faults) {}
+  bool given(const std::string& key) const { return places_.given(key); }
+  /// " (train.yaml:3:5)" of a key that was given.
+  std::string place_of(const std::string& key) const;
+  void fault(std::initializer_list<std::string> keys, const std::string& what) const;
+  /// Of a value that is known and not built.
+  void not_built(const std::string& key, const std::string& value, const std::string& what) const;
+
+ private:
+  const Places& places_;
+  config::Faults& faults_;
+};
+
 /// Adds a fault for every combination that cannot work.
-void validate(const TrainConfig& config, const Places& places, config::Faults& faults);
+void validate(const TrainConfig& config, const Places& places, const Registries& registries,
+              config::Faults& faults);
+/// Its part about the best evaluation (config_best.cpp).
+void check_best_model(const TrainConfig& config, const Registries& registries,
+                      const Checker& check);
 
 /// Which keys were given with a value.
 class Given {

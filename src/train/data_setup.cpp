@@ -90,10 +90,10 @@ RunProcessor open_processor(const LoadedConfig& loaded, const fs::path& model_fo
   }
   text::Tokenizer tokenizer = text::Tokenizer::load(folder).take();
   const models::ProcessorEntry& entry = processor_entry(loaded);
-  if (entry.notice_template != nullptr) entry.notice_template(tokenizer);
   nlohmann::json model;
   if (entry.image_token != nullptr) model = model_config(loaded, model_folder, hub_cache);
   auto processor = make_processor(loaded, tokenizer, folder, model);
+  models::notice_chat_template(entry, *processor, tokenizer);
   return {std::move(processor), std::move(tokenizer), std::move(folder)};
 }
 

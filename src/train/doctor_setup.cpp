@@ -1,10 +1,13 @@
 #include "train/doctor_setup.h"
 
+#include <algorithm>
+
 #include "checkpoint/checkpoint_dir.h"
 #include "checkpoint/hf_folder.h"
 #include "core/error.h"
 #include "core/format.h"
 #include "models/model.h"
+#include "train/best_model.h"
 #include "train/model_setup.h"
 #include "train/preview_setup.h"
 
@@ -17,7 +20,7 @@ constexpr int64_t kFloat = 4, kHalf = 2;  // bytes
 
 // A checkpoint of the step that is due last, or nothing where the number of steps is unknown.
 std::optional<int64_t> saves_of(const TrainerArgs& args) {
-  if (args.save_strategy != Every::steps || args.max_steps <= 0) return std::nullopt;
+  if (args.save_strategy != SaveStrategy::steps || args.max_steps <= 0) return std::nullopt;
   return args.max_steps / steps_of(args.save_steps, args.max_steps);
 }
 
@@ -88,14 +91,16 @@ inspect::RunNeeds run_needs(const LoadedConfig& loaded, const Place& place) {
   needs.model = fmt::format(
       "{} from {}", source.model->config().value("model_type", "?"),
       loaded.config.model.load_from_pretrained_path.value_or("its config, random weights"));
-  needs.use_cpu = args.use_cpu;
+  needs.use_cpu = args.use_cpu || place.cpu_asked;
   needs.bf16 = args.bf16;
   needs.network = step::network_size(
       params, network_options(loaded, micro_steps_of(args, rows_a_step(args)), at::kMeta));
   add_files(args, needs);
-  needs.saves = args.save_strategy != Every::no;
+  needs.saves = args.save_strategy != SaveStrategy::no;
   needs.to_save = saves_of(args);
   needs.save_total_limit = args.save_total_limit;
+  if (needs.save_total_limit && seeks_best(args))  // the newest and the best
+    needs.save_total_limit = std::max<int64_t>(2, *needs.save_total_limit);
   needs.already_saved = saved_in(args.output_dir);
   return needs;
 }

@@ -36,6 +36,10 @@ std::string quoted(const std::string& path) {
   return out + "'";
 }
 
+std::string live_command(const MetricSinkSetup& setup) {
+  return "tensorboard --logdir " + quoted(setup.output_dir.string());
+}
+
 class EventSink final : public MetricSink {
  public:
   explicit EventSink(const MetricSinkSetup& setup)
@@ -59,10 +63,8 @@ MetricSinkEntry tensorboard_sink() {
   return {.make = [](const MetricSinkSetup& setup) -> std::unique_ptr<MetricSink> {
             return std::make_unique<EventSink>(setup);
           },
-          .pointer =
-              [](const MetricSinkSetup& setup) {
-                return "events: tensorboard --logdir " + quoted(setup.output_dir.string());
-              }};
+          .pointer = [](const MetricSinkSetup& setup) { return "events: " + live_command(setup); },
+          .live = live_command};
 }
 
 MetricSinkEntry wandb_sink() {

@@ -15,23 +15,13 @@ std::string line_of(const char* kind, int64_t step, const nlohmann::json& record
   return out.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
 }
 
-bool ends_inside_a_line(const std::filesystem::path& path) {
-  const auto file = MappedFile::open(path);
-  return file && !file->text().empty() && file->text().back() != '\n';
-}
-
 }  // namespace
 
-JournalFile::JournalFile() {
-  log::set_listener([this](log::Level level, const std::string& text) {
-    if (level == log::Level::info) return;
-    write(level == log::Level::warning ? "warning" : "notice", {{"text", text}});
-  });
-}
-
-JournalFile::~JournalFile() {
-  log::set_listener({});
-}
+JournalFile::JournalFile()
+    : listener_([this](log::Level level, const std::string& text) {
+        if (level == log::Level::info) return;
+        write(level == log::Level::warning ? "warning" : "notice", {{"text", text}});
+      }) {}
 
 void JournalFile::open(const std::filesystem::path& dir, int64_t step, nlohmann::json start) {
   const std::lock_guard lock(mutex_);

@@ -18,7 +18,6 @@ namespace lmms::train {
 class JournalFile {
  public:
   JournalFile();
-  ~JournalFile();
   JournalFile(const JournalFile&) = delete;
   JournalFile& operator=(const JournalFile&) = delete;
 
@@ -36,6 +35,7 @@ class JournalFile {
   std::optional<std::filesystem::path> path_;
   int64_t step_ = 0;
   std::string waiting_;
+  log::Listener listener_;  // last: it hears into what stands before it
 };
 
 }  // namespace lmms::train

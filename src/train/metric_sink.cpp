@@ -1,7 +1,11 @@
 #include "train/metric_sink.h"
 
+#include <fmt/ranges.h>
+
 #include <nlohmann/json.hpp>
 #include <set>
+
+#include "core/format.h"
 
 namespace lmms::train {
 
@@ -27,6 +31,10 @@ MetricSinks::MetricSinks(const MetricSinkRegistry& registry, const std::vector<s
   }
   for (const auto& entry : registry.entries())
     if (asked.contains(entry.name)) asked_.push_back(&entry.value);
+  for (const std::string& name : names) {
+    const MetricSinkEntry* entry = registry.find(name);
+    if (name != "none" && (entry == nullptr || entry->make == nullptr)) services_.push_back(name);
+  }
 }
 
 MetricSinks::~MetricSinks() = default;
@@ -53,6 +61,15 @@ std::vector<std::string> MetricSinks::pointers() const {
   for (const MetricSinkEntry* entry : asked_)
     if (entry->pointer != nullptr) lines.push_back(entry->pointer(setup_));
   return lines;
+}
+
+std::string MetricSinks::instead_of_services() const {
+  if (services_.empty()) return "";
+  std::string live = (setup_.output_dir / "report.html").string();
+  for (const MetricSinkEntry* entry : asked_)
+    if (entry->live != nullptr) live += ", or " + entry->live(setup_);
+  return fmt::format("report_to: {}: no connection is opened; follow live with {}",
+                     fmt::join(services_, ", "), live);
 }
 
 }  // namespace lmms::train

@@ -34,6 +34,8 @@ struct MetricSinkEntry {
   const char* written_by = nullptr;  ///< that other sink
   /// A line for the user: how to look at what is written.
   std::string (*pointer)(const MetricSinkSetup& setup) = nullptr;
+  /// Of what `make` makes: the command that shows it while it is written.
+  std::string (*live)(const MetricSinkSetup& setup) = nullptr;
 };
 
 /// By the name in report_to.
@@ -58,9 +60,13 @@ class MetricSinks {
   void close();
   /// A line for each, in the order of the registry.
   std::vector<std::string> pointers() const;
+  /// A line for the names that are services: nothing is sent to them, and how to follow the run
+  /// while it goes on. Empty where there are none.
+  std::string instead_of_services() const;
 
  private:
   MetricSinkSetup setup_;
+  std::vector<std::string> services_;          // of report_to, as given
   std::vector<const MetricSinkEntry*> asked_;  // in the order of the registry
   std::vector<std::unique_ptr<MetricSink>> open_;
 };

@@ -79,5 +79,22 @@ TEST(MetricSinks, whose_files_another_one_writes_bring_that_one) {
   EXPECT_THAT(rows_seen(), ElementsAre("from 1"));
 }
 
+TEST(MetricSinks, say_how_to_follow_a_run_that_asks_for_a_service) {
+  const MetricSinkRegistry registry = registry_with_listing();
+  const auto line = [&](const std::vector<std::string>& names) {
+    return MetricSinks(registry, names, {.output_dir = "out dir"}).instead_of_services();
+  };
+  EXPECT_EQ(line({"wandb"}),
+            "report_to: wandb: no connection is opened; follow live with out dir/report.html, or "
+            "tensorboard --logdir 'out dir'");
+  EXPECT_EQ(line({"mlflow", "swanlab"}),
+            "report_to: mlflow, swanlab: no connection is opened; follow live with out "
+            "dir/report.html");
+  EXPECT_THAT(line({"all"}), HasSubstr("report_to: all: no connection is opened; "));
+  for (const std::vector<std::string>& local :
+       std::vector<std::vector<std::string>>{{}, {"none"}, {"tensorboard"}, {"listing"}})
+    EXPECT_EQ(line(local), "");
+}
+
 }  // namespace
 }  // namespace lmms::train

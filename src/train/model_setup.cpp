@@ -4,6 +4,7 @@
 #include "core/config/value_json.h"
 #include "core/format.h"
 #include "core/log.h"
+#include "models/config_reader.h"
 #include "models/overwrite.h"
 #include "models/registry.h"
 #include "models/structure.h"
@@ -83,6 +84,25 @@ RawModel read_model_config(const LoadedConfig& loaded, const fs::path& hub_cache
                      loaded);
 }
 
+/// What `make` makes of a model's config; a fault in it is told where the key stands: in
+/// overwrite_config, in load_from_config, or in the checkpoint's file.
+template <class Make>
+auto with_places(const LoadedConfig& loaded, const RawModel& raw, const Make& make) {
+  try {
+    return make();
+  } catch (const models::ConfigFault& fault) {
+    const std::string in_overwrite = fmt::format("{}.{}", kOverwrite, fault.path());
+    if (loaded.given_at.contains(in_overwrite)) throw fault.stated_at(loaded.where(in_overwrite));
+    for (const char* section :
+         {"model_config.load_from_config.config", "model_config.load_from_config"}) {
+      const std::string key = fmt::format("{}.{}", section, fault.path());
+      if (loaded.given_at.contains(key)) throw fault.stated_at(loaded.where(key));
+    }
+    if (raw.folder.empty()) throw;
+    throw fault.in_file(raw.where);
+  }
+}
+
 /// Throws Error if model_general_type asks for a head that the model has not.
 void check_general_type(const LoadedConfig& loaded, const models::ModelEntry& entry) {
   const auto& asked = loaded.config.model.model_general_type;
@@ -103,8 +123,11 @@ nlohmann::json model_config(const LoadedConfig& loaded, const fs::path& folder,
 
 ModelSource make_model(const LoadedConfig& loaded, const Place& place) {
   const RawModel raw = read_model_config(loaded, place.hub_cache);
-  check_general_type(loaded, models::model_entry(loaded.registries->models, raw.config, raw.where));
-  ModelSource source{make_structure(raw, loaded), raw.folder};
+  ModelSource source = with_places(loaded, raw, [&] {
+    check_general_type(loaded,
+                       models::model_entry(loaded.registries->models, raw.config, raw.where));
+    return ModelSource{make_structure(raw, loaded), raw.folder};
+  });
   patch_structure(loaded, *source.model);
   return source;
 }

@@ -14,9 +14,11 @@ struct Place {
   int local_rank = 0;
   std::string home{};                            ///< the home folder; empty: there is none
   std::optional<std::string> visible_devices{};  ///< CUDA_VISIBLE_DEVICES
+  bool cpu_asked = false;      ///< LMMS_DEVICE=cpu: as use_cpu: true in every config
+  std::string cuda_trouble{};  ///< why CUDA's library was wanted and could not be loaded
 
   kernels::DeviceRequest device(bool use_cpu) const {
-    return {use_cpu, local_rank, visible_devices};
+    return {use_cpu || cpu_asked, local_rank, visible_devices, cuda_trouble};
   }
 };
 

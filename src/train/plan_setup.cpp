@@ -1,6 +1,10 @@
 #include "train/plan_setup.h"
 
 #include "core/format.h"
+#include "core/memory_watch.h"
+#include "inspect/machine/facts.h"
+#include "kernels/device.h"
+#include "kernels/open_device.h"
 #include "step/cost_model.h"
 #include "step/device_batch.h"
 #include "train/doctor_setup.h"
@@ -31,7 +35,29 @@ LoadedConfig as_on_a_card(const LoadedConfig& loaded, const std::string& card,
   return planned;
 }
 
+/// This machine's CPU under `loaded`, and that the process computes as a run there would.
+plan::Card cpu_for(const LoadedConfig& loaded, const Place& place) {
+  (void)kernels::open_device(place.device(/*use_cpu=*/true));
+  return plan::this_cpu(loaded.config.trainer.bf16 ? at::kBFloat16 : at::kFloat,
+                        inspect::host_facts().free_bytes + own_memory_bytes());
+}
+
+plan::Card card_for(const std::string& name, const Place& place,
+                    std::vector<std::string>& notices) {
+  if (!name.empty()) return plan::card_named(name);
+  const c10::Device device = kernels::best_device(place.local_rank);
+  if (device.is_cuda()) return plan::card_of(device);
+  notices.emplace_back(
+      "planned for an H100, as this program sees no GPU here: --card names another, and --card cpu "
+      "plans this machine");
+  return plan::card_named("h100");
+}
+
 }  // namespace
+
+std::string planned_cards() {
+  return "cpu (this machine's); " + plan::card_names() + "; a MIG slice by its size: h100:3g.40gb";
+}
 
 nn::RunContext run_context(const LoadedConfig& loaded) {
   nn::RunContext context;
@@ -63,19 +89,23 @@ plan::PlannedRun planned_run(const LoadedConfig& loaded, const models::Model& mo
   return run;
 }
 
-plan::Plan make_plan(const LoadedConfig& asked, const Place& place, const plan::Card& card,
+plan::Plan make_plan(const LoadedConfig& asked, const Place& place, const std::string& name,
                      int64_t steps) {
   std::vector<std::string> notices;
-  const LoadedConfig loaded = as_on_a_card(asked, card.name, notices);
+  const bool on_cpu =
+      name == "cpu" || (name.empty() && place.device(asked.config.trainer.use_cpu).use_cpu);
+  const plan::Card card = on_cpu ? cpu_for(asked, place) : card_for(name, place, notices);
+  const LoadedConfig loaded = on_cpu ? asked : as_on_a_card(asked, card.name, notices);
   OpenedRun opened = open_run(loaded, place);
   const inspect::RunNeeds needs = run_needs(loaded, place);
   plan::PlannedData data{opened.data.training, opened.data.processing.processor,
                          loader_options(loaded.config, rows_a_step(loaded.config.trainer),
                                         opened.data.processing.tokenizer.pad().value_or(0),
                                         step::cost_model_of(*opened.source.model))};
-  data.loader.pad_multiple = step::kGpuTokenGrain;
-  plan::Plan plan = plan::make_plan(
-      planned_run(loaded, *opened.source.model, std::move(opened.objective)), data, card, steps);
+  if (!on_cpu) data.loader.pad_multiple = step::kGpuTokenGrain;
+  plan::PlannedRun run = planned_run(loaded, *opened.source.model, std::move(opened.objective));
+  if (on_cpu) run.automatic = false;  // a run on the CPU makes nothing again by itself
+  plan::Plan plan = plan::make_plan(run, data, card, steps);
   plan.notices = std::move(notices);
   plan.model = needs.model;
   return plan;

@@ -14,9 +14,14 @@ plan::PlannedRun planned_run(const LoadedConfig& loaded, const models::Model& mo
 /// Kernels by the patches of the config; what is kept, where gradient_checkpointing is no `auto`.
 nn::RunContext run_context(const LoadedConfig& loaded);
 
-/// `lmms plan`: in bf16 on `card`, whatever the config says of device and numbers; checks config,
-/// model, tokenizer and data as `lmms train` does, reads no weights. Throws Error.
-plan::Plan make_plan(const LoadedConfig& loaded, const Place& place, const plan::Card& card,
+/// Names of --card, for help texts.
+std::string planned_cards();
+
+/// `lmms plan`: on this machine's CPU, for `card` cpu or where the config says use_cpu and no card
+/// is named; else in bf16 on `card`, whatever the config says of device and numbers. An empty
+/// `card`: this machine's GPU, an H100 if there is none. Checks config, model, tokenizer and data
+/// as `lmms train` does, reads no weights. Throws Error.
+plan::Plan make_plan(const LoadedConfig& loaded, const Place& place, const std::string& card,
                      int64_t steps);
 
 }  // namespace lmms::train

@@ -47,20 +47,11 @@ Preview preview_of(const train::LoadedConfig& loaded, const Options& options,
   return make_preview(train::preview_input(loaded, evaluation, ""), options);
 }
 
-/// Chats of many lengths; line 3 is broken, 5 has no answer, 7 has no message.
+/// chats_of_many_lengths(), bad samples skipped.
 class Previewed : public testing::Test {
  protected:
   Previewed() {
-    std::string lines;
-    for (int i = 1; i <= 40; ++i) {
-      std::string answer;
-      for (int k = 0; k < i * 37 % 29; ++k) answer += fmt::format(" word {}", k);
-      lines += i == 3   ? "{\"messages\": oops}\n"
-               : i == 5 ? "{\"messages\": [{\"role\": \"user\", \"content\": \"Hi\"}]}\n"
-               : i == 7 ? "{\"messages\": []}\n"
-                        : chat(fmt::format("Question {}? \xE2\x98\x83\n\ttab", i), "So:" + answer);
-    }
-    folder_.write("train.jsonl", lines);
+    folder_.write("train.jsonl", chats_of_many_lengths());
     folder_.write("eval.jsonl", chat("One?", "Two.") + "broken\n" + chat("Three?", "Four."));
     folder_.write("text.jsonl",
                   "{\"text\": \"Once upon a time there was a long text.\"}\n"

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
+#include <functional>
 #include <vector>
 
 #include "core/format.h"
@@ -38,6 +39,11 @@ std::vector<std::string> fields(const ProgressLine& line) {
   return out;
 }
 
+// Not by the log: train.log has a line for every logged step already.
+void print_plain(const ProgressLine& line) {
+  std::fprintf(stderr, "%s\n", render_plain(line).c_str());
+}
+
 }  // namespace
 
 std::string text_of_seconds(double seconds) {
@@ -64,53 +70,71 @@ std::string render_bar(const ProgressLine& line, int width) {
 }
 
 std::string render_plain(const ProgressLine& line) {
+  std::vector<std::string> shown = fields(line);
+  shown.insert(shown.begin() + 2, {fmt::format("lr {:.3g}", line.learning_rate),
+                                   fmt::format("grad norm {:.3g}", line.grad_norm)});
   std::string text;
-  for (const std::string& field : fields(line)) text += (text.empty() ? "" : " | ") + field;
-  return text;
+  for (const std::string& field : shown) text += (text.empty() ? "" : " | ") + field;
+  return line.skipped ? text + " | skipped" : text;
 }
 
-Progress::Progress(bool enabled) : terminal_(::isatty(STDERR_FILENO) == 1), enabled_(enabled) {
-  if (terminal_ && enabled_) log::set_line_hooks([this] { clear(); }, [this] { draw(); });
+ProgressForm progress_form(bool disable_tqdm) {
+  if (!log::shows(log::Level::info)) return ProgressForm::none;
+  if (disable_tqdm) return ProgressForm::logged_steps;
+  return ::isatty(STDERR_FILENO) == 1 ? ProgressForm::bar : ProgressForm::now_and_then;
+}
+
+Progress::Progress(ProgressForm form) : form_(form) {
+  if (form_ != ProgressForm::bar) return;
+  log::set_line_guard([this](const std::function<void()>& print) {
+    const std::lock_guard lock(mutex_);
+    std::fputs("\r\033[K", stderr);
+    print();
+    draw();
+  });
 }
 
 Progress::~Progress() {
-  if (!terminal_ || !enabled_) return;
-  log::set_line_hooks({}, {});
+  if (form_ != ProgressForm::bar) return;
+  log::set_line_guard({});
   if (last_) std::fputc('\n', stderr);  // an error ends the run: its message gets its own line
 }
 
 void Progress::update(const ProgressLine& line) {
+  const std::lock_guard lock(mutex_);
   last_ = line;
-  if (!enabled_ || Clock::now() < next_) return;
-  next_ =
-      Clock::now() + (terminal_ ? Clock::duration(kBarInterval) : Clock::duration(kPlainInterval));
-  if (terminal_) {
+  if (form_ == ProgressForm::logged_steps) {
+    if (line.logged) print_plain(line);
+    return;
+  }
+  if (form_ == ProgressForm::none || Clock::now() < next_) return;
+  const bool bar = form_ == ProgressForm::bar;
+  next_ = Clock::now() + (bar ? Clock::duration(kBarInterval) : Clock::duration(kPlainInterval));
+  if (bar) {
     draw();
   } else {
-    log::info(render_plain(line));
+    print_plain(line);
   }
 }
 
 void Progress::finish() {
-  if (!last_ || !enabled_) return;
-  if (terminal_) {
+  const std::lock_guard lock(mutex_);
+  if (!last_) return;
+  if (form_ == ProgressForm::bar) {
     draw();
     std::fputc('\n', stderr);
-  } else {
-    log::info(render_plain(*last_));
+  } else if (form_ == ProgressForm::now_and_then) {
+    print_plain(*last_);
   }
   last_.reset();
 }
 
-void Progress::draw() {
-  if (last_)
+void Progress::draw() const {
+  if (last_) {
     std::fprintf(stderr, "\r\033[K%s",
                  render_bar(*last_, terminal_columns(STDERR_FILENO, 80)).c_str());
+  }
   std::fflush(stderr);
-}
-
-void Progress::clear() {
-  std::fputs("\r\033[K", stderr);
 }
 
 }  // namespace lmms::train

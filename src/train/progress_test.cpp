@@ -4,10 +4,16 @@
 #include <gtest/gtest.h>
 
 #include <limits>
+#include <sstream>
+#include <vector>
+
+#include "core/log.h"
 
 namespace lmms::train {
 namespace {
 
+using testing::ElementsAre;
+using testing::EndsWith;
 using testing::HasSubstr;
 using testing::Not;
 
@@ -62,10 +68,65 @@ TEST(ProgressBar, says_100_percent_at_the_end_alone) {
   EXPECT_THAT(render_bar(line, 40), HasSubstr("100 %"));
 }
 
-TEST(ProgressBar, plain_lines_hold_the_same_fields) {
-  EXPECT_EQ(
-      render_plain(in_the_middle()),
-      "step 1234/9999 | loss 2.7183 | 123.5k tok/s | 1 h 02 min left | MFU 43.2 % | 61.0 GiB");
+TEST(ProgressLines, hold_what_the_bar_has_and_what_belongs_to_a_record) {
+  ProgressLine line = in_the_middle();
+  line.learning_rate = 1.25e-5;
+  line.grad_norm = 0.98765;
+  EXPECT_EQ(render_plain(line),
+            "step 1234/9999 | loss 2.7183 | lr 1.25e-05 | grad norm 0.988 | 123.5k tok/s | "
+            "1 h 02 min left | MFU 43.2 % | 61.0 GiB");
+  line.skipped = true;
+  EXPECT_THAT(render_plain(line), EndsWith(" | skipped"));
+}
+
+/// What is printed of steps 1 to 4, of which every second is logged.
+std::string printed(ProgressForm form) {
+  testing::internal::CaptureStderr();
+  {
+    Progress progress(form);
+    ProgressLine line;
+    for (line.step = 1; line.step <= 4; ++line.step) {
+      line.logged = line.step % 2 == 0;
+      progress.update(line);
+    }
+    log::warning("beside it");
+    progress.finish();
+  }
+  return testing::internal::GetCapturedStderr();
+}
+
+std::vector<std::string> beginnings(const std::string& text) {
+  std::vector<std::string> out;
+  std::istringstream lines(text);
+  for (std::string line; std::getline(lines, line);)
+    out.push_back(line.substr(0, line.find(" | ")));
+  return out;
+}
+
+TEST(Progress, by_logged_steps_is_a_line_for_each) {
+  EXPECT_THAT(beginnings(printed(ProgressForm::logged_steps)),
+              ElementsAre("step 2", "step 4", "warning: beside it"));
+}
+
+TEST(Progress, now_and_then_begins_at_once_and_ends_with_the_last_step) {
+  EXPECT_THAT(beginnings(printed(ProgressForm::now_and_then)),
+              ElementsAre("step 1", "warning: beside it", "step 4"));
+}
+
+TEST(Progress, of_none_prints_nothing) {
+  EXPECT_EQ(printed(ProgressForm::none), "warning: beside it\n");
+}
+
+TEST(Progress, as_a_bar_steps_aside_for_a_line) {
+  EXPECT_THAT(printed(ProgressForm::bar), HasSubstr("\r\033[Kwarning: beside it\n\r\033[K["));
+}
+
+TEST(ProgressForm, follows_what_is_asked_for) {
+  EXPECT_EQ(progress_form(/*disable_tqdm=*/true), ProgressForm::logged_steps);
+  log::show_from(log::Level::warning);
+  EXPECT_EQ(progress_form(/*disable_tqdm=*/true), ProgressForm::none);
+  EXPECT_EQ(progress_form(/*disable_tqdm=*/false), ProgressForm::none);
+  log::show_from(log::Level::info);
 }
 
 TEST(TextOfSeconds, takes_the_units_that_fit) {

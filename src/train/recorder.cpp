@@ -1,11 +1,14 @@
 #include "train/recorder.h"
 
 #include <algorithm>
+#include <cmath>
 #include <nlohmann/json.hpp>
 
+#include "checkpoint/checkpoint_dir.h"
 #include "core/clock.h"
 #include "core/format.h"
 #include "core/log.h"
+#include "core/version.h"
 #include "report/html/html.h"
 #include "train/report_setup.h"
 
@@ -34,6 +37,10 @@ int64_t bytes_below(const fs::path& folder) {
   return bytes;
 }
 
+std::string name_of(int64_t checkpoint) {
+  return checkpoint::checkpoint_path("", checkpoint).string();
+}
+
 nlohmann::json skipped_of(const data::SkipCounts& counts) {
   nlohmann::json out = nlohmann::json::object();
   const auto add = [&](std::string_view name, const data::Occurrences& happened) {
@@ -51,9 +58,10 @@ nlohmann::json skipped_of(const data::SkipCounts& counts) {
 }  // namespace
 
 Recorder::Recorder(const TrainerArgs& args, const MetricSinkRegistry& sinks, int64_t last_step,
-                   bool evaluation_due, JournalFile& journal)
+                   bool evaluation_due, JournalFile& journal, RunLog& run_log)
     : output_(args.output_dir),
       journal_(journal),
+      run_log_(run_log),
       metrics_(output_, last_step, evaluation_due),
       sinks_(sinks, args.report_to,
              {.output_dir = output_,
@@ -65,6 +73,9 @@ Recorder::~Recorder() = default;
 void Recorder::begin(nlohmann::json start) {
   const int64_t step = start.at("step").get<int64_t>();
   journal_.open(output_, step, std::move(start));
+  run_log_.open(output_,
+                fmt::format("lmms {} {}", kVersion,
+                            step == 0 ? "begins" : fmt::format("goes on after step {}", step)));
   sinks_.open();
   report_.emplace(output_, config_facts);
 }
@@ -74,11 +85,13 @@ void Recorder::write(const nlohmann::ordered_json& row) {
   sinks_.write(row);
 }
 
-void Recorder::step(const StepMetrics& row, const Machine& machine) {
+void Recorder::step(const StepMetrics& row, const Machine& machine, const std::string& line) {
   write(to_json(row, machine));
+  run_log_.line(line);
 }
 
-void Recorder::evaluation(const Evaluation& evaluation, int64_t step, double epoch) {
+void Recorder::evaluation(const Evaluation& evaluation, int64_t step, double epoch,
+                          const BestState* best) {
   nlohmann::ordered_json row;
   if (evaluation.result) {
     row = to_json(*evaluation.result, step, epoch);
@@ -89,6 +102,10 @@ void Recorder::evaluation(const Evaluation& evaluation, int64_t step, double epo
   if (exact) {
     row["eval_exact"] = evaluation.answers->exact.share();
     row["eval_answers"] = evaluation.answers->exact.asked;
+  }
+  if (best != nullptr && best->best && std::isfinite(best->best->value)) {
+    row["best_metric"] = best->best->value;
+    row["best_step"] = best->best->step;
   }
   if (evaluation.result || exact) write(row);
   if (evaluation.answers) answers(*evaluation.answers);
@@ -144,11 +161,31 @@ void Recorder::checkpoint(const fs::path& path, double seconds) {
   report_->refresh();
 }
 
-void Recorder::end(RunEnd how, const std::string& text) {
+void Recorder::deleted(int64_t checkpoint) {
+  journal_.write("checkpoint_deleted", {{"path", name_of(checkpoint)}});
+}
+
+void Recorder::best(const BestMetric& metric, const Evaluated& checkpoint) {
+  journal_.write(
+      "best",
+      {{"path", name_of(checkpoint.step)}, {"metric", metric.field}, {"value", checkpoint.value}});
+  report_->refresh();
+}
+
+void Recorder::end(RunEnd how, const std::string& text, const BestState* best) {
   const char* state = how == RunEnd::finished      ? "finished"
                       : how == RunEnd::interrupted ? "interrupted"
                                                    : "failed";
-  journal_.write("end", {{"state", state}, {"text", text}});
+  if (how == RunEnd::failed) run_log_.line("error: " + text);
+  nlohmann::json record{{"state", state}, {"text", text}};
+  if (best != nullptr) {
+    const Evaluated& from = best->checkpoint.value();
+    record["model"] = {{"path", name_of(from.step)},
+                       {"step", from.step},
+                       {"metric", best->metric.field},
+                       {"value", from.value}};
+  }
+  journal_.write("end", std::move(record));
   sinks_.close();
   report_.reset();  // the last page
 }

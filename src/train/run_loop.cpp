@@ -12,13 +12,14 @@
 #include "checkpoint/finished.h"
 #include "core/format.h"
 #include "core/log.h"
-#include "core/signals.h"
 #include "data/loader_state.h"
 #include "kernels/device.h"
 #include "step/step_work.h"
 #include "train/batch_text.h"
 #include "train/evaluation.h"
 #include "train/event_intervals.h"
+#include "train/final_model.h"
+#include "train/interruption.h"
 #include "train/progress.h"
 #include "train/recorder.h"
 #include "train/registries.h"
@@ -68,8 +69,9 @@ class Loop {
         intervals_(event_intervals(parts.loaded, total_)),
         runner_(step::plain_runner()),
         recorder_(args_, parts.loaded.registries->metric_sinks, state.step, state.evaluation_due,
-                  parts.journal),
-        progress_(!args_.disable_tqdm),
+                  parts.journal, parts.run_log),
+        progress_(progress_form(args_.disable_tqdm)),
+        interruption_(state.step),
         evaluated_at_(recorder_.last_evaluation()),
         saved_at_(state.step) {
     if (args_.enable_profiler) profiler_.emplace(args_, parts.device);
@@ -79,15 +81,21 @@ class Loop {
     bool begun = false;  // what comes before it changes nothing in the folder
     try {
       std::optional<data::StepBatch> batch = next();
-      if (!batch && checkpoint::finished_steps(args_.output_dir) == state_.step) {
-        log::notice(fmt::format("{} holds the model of all {} steps: the run is finished",
-                                args_.output_dir, state_.step));
+      if ((!batch || seen_enough()) &&
+          checkpoint::finished_steps(args_.output_dir) == state_.step &&
+          holds_final_model(args_, state_)) {
+        log::write_always(log::Level::notice,
+                          fmt::format("{} holds the model of all {} steps: the run is finished",
+                                      args_.output_dir, state_.step));
         return Exit::done;
       }
       checkpoint::mark_begun(args_.output_dir, state_.config);
       begun = true;
       recorder_.begin(start);
+      record_best();  // so far: a journal that goes on may tell of one that was left
       log::info(recorder_.pointers().front());
+      if (const std::string text = recorder_.instead_of_services(); !text.empty())
+        log::notice(text);
       return go_on(std::move(batch));
     } catch (const std::exception& e) {
       parts_.control.fail(e.what());
@@ -102,22 +110,23 @@ class Loop {
  private:
   Exit go_on(std::optional<data::StepBatch> batch) {
     using Next = step::ControlPlane::Next;
-    if (evaluates() && args_.eval_on_start && state_.step == 0) evaluate_now();
+    if (evaluates() && args_.eval_on_start && state_.step == 0) evaluate_now(Role::first_look);
     if (evaluates() && state_.evaluation_due) evaluate_at_interval();
     started_ = Clock::now();
     progress_at_start_ = batch ? batch->progress_before : 1;
-    Next next_act = parts_.control.before_step(signalled(), batch.has_value());
+    Next next_act = parts_.control.before_step(wish(), batch.has_value());
     while (next_act == Next::step) {
       if (profiler_) profiler_->before(batch->step);
       train(*batch);
       if (profiler_) profiler_->after(batch->step);
       if (evaluates() && is_due(intervals_.evaluate)) evaluate_at_interval();
-      if (is_due(intervals_.save)) save_now();
+      if (is_due(intervals_.save) || (saves_best() && is_best())) save_now();
       batch = next();
-      next_act = parts_.control.before_step(signalled(), batch.has_value());
+      next_act = parts_.control.before_step(wish(), batch.has_value());
     }
     if (profiler_) profiler_->close();
-    return next_act == Next::stop ? interrupted() : finish();
+    if (next_act == Next::stop) return interrupted();
+    return finish(/*early=*/next_act == Next::enough);
   }
 
   /// What `read` returns, which reads data and changes nothing of the training. Its Error ends the
@@ -171,13 +180,19 @@ class Loop {
 
   std::optional<data::StepBatch> next() {
     const auto from = Clock::now();
+    interruption_.now(Activity::Kind::waiting, state_.step);
     auto batch = keeping_steps([this] { return parts_.loader.next(); });
     waited_ = Clock::now() - from;
     return batch;
   }
 
   /// This rank alone.
-  bool signalled() const { return signals_.received() != 0; }
+  bool signalled() const { return interruption_.received() != 0; }
+  bool seen_enough() const { return state_.best && train::seen_enough(*state_.best, args_.best); }
+  step::ControlPlane::Wish wish() const {
+    using Wish = step::ControlPlane::Wish;
+    return signalled() ? Wish::stop : seen_enough() ? Wish::enough : Wish::go_on;
+  }
   /// All ranks ask, and get the same answer.
   bool stopped() const { return parts_.control.any(signalled()); }
 
@@ -187,6 +202,7 @@ class Loop {
   }
 
   void train(const data::StepBatch& batch) {
+    interruption_.now(Activity::Kind::step, batch.step);
     const auto begun = Clock::now() - waited_;
     std::optional<step::StepWork> work;  // nothing if all was skipped: nothing to learn from
     if (objectives::has_any_term(parts_.objective, batch))
@@ -288,8 +304,7 @@ class Loop {
   }
 
   Error out_of_memory(const data::StepBatch& batch, const std::string& cause) const {
-    return parts_.adviser.out_of_memory(batch, context_, kernels::peak_memory_bytes(parts_.device),
-                                        cause);
+    return parts_.adviser.out_of_memory(batch, context_, parts_.memory.bytes(), cause);
   }
 
   // Until its update a phase changes nothing but gradients, which it sets to zero first: one that
@@ -394,15 +409,17 @@ class Loop {
     // took.
     row.step_seconds = pending.previous ? kernels::seconds_between(pending.previous, pending.copied)
                                         : seconds_between(pending.begun, pending.ended);
-    row.peak_memory_bytes = kernels::peak_memory_bytes(parts_.device);
-    if (pending.logged) recorder_.step(row, parts_.machine);
-    record_data(/*now=*/false);
-
+    row.peak_memory_bytes = parts_.memory.bytes();
     ProgressLine line;
     line.step = row.step;
     line.total_steps = total_;
     line.done = pending.progress;
     line.loss = row.loss;
+    last_loss_ = row.loss;
+    line.grad_norm = row.grad_norm;
+    line.learning_rate = row.learning_rate;
+    line.skipped = row.skipped;
+    line.logged = pending.logged;
     line.tokens_per_second = static_cast<double>(row.tokens) / row.step_seconds;
     line.mfu = row.flops / (parts_.machine.peak_flops_per_second * row.step_seconds);
     line.memory_bytes = row.peak_memory_bytes;
@@ -410,6 +427,8 @@ class Loop {
     if (gained > 0)
       line.seconds_left =
           seconds_between(started_, pending.ended) * (1 - pending.progress) / gained;
+    if (pending.logged) recorder_.step(row, parts_.machine, render_plain(line));
+    record_data(/*now=*/false);
     progress_.update(line);
   }
 
@@ -417,20 +436,24 @@ class Loop {
   /// If a signal or an error comes first, it is left to the run that goes on.
   void evaluate_at_interval() {
     state_.evaluation_due = true;
-    state_.evaluation_due = !evaluate_now();
-    if (state_.evaluation_due || !eval_loss_) return;
+    state_.evaluation_due = !evaluate_now(Role::counted);
+    if (state_.evaluation_due || !metric_) return;
     for (size_t n = 0; n < parts_.trained.networks.size(); ++n) {
       optim::LearningRate& schedule = *parts_.trained.networks[n].schedule;
-      if (!schedule.observe(*eval_loss_)) continue;
+      if (!schedule.observe(*metric_)) continue;
       log::notice(fmt::format("step {}: {}the learning rate is {} from here on", state_.step,
                               network_text(n), schedule(state_.step, 0)));
     }
     state_.metric_schedule = parts_.trained.main().schedule->state();
   }
 
+  /// What an evaluation is to the run: one before the first step is looked at alone.
+  enum class Role { first_look, counted };
+
   /// eval_loss and answers; false if a signal came first.
-  bool evaluate_now() {
+  bool evaluate_now(Role role) {
     read_pending();
+    interruption_.now(Activity::Kind::evaluation, state_.step);
     const step::ForwardModel forward(*parts_.trained.main().model, parts_.device, context_.kernels);
     const auto stop = [this] { return stopped(); };
     Evaluation evaluation;
@@ -455,10 +478,56 @@ class Loop {
       if (parts_.control.any(!evaluation.answers)) return false;
     }
     evaluated_at_ = state_.step;
-    if (evaluation.result) eval_loss_ = evaluation.result->loss;
-    recorder_.evaluation(evaluation, state_.step, state_.epoch);
+    metric_ = first_ranks(value_of(evaluation, best_metric(args_.best).field));
+    if (role != Role::first_look) keeping_steps([this] { observe(); });
+    recorder_.evaluation(evaluation, state_.step, state_.epoch, best_state());
     log_evaluation(evaluation);
+    if (role != Role::first_look) log_best();
     return true;
+  }
+
+  /// The first rank's, on all: what follows of it is one decision.
+  std::optional<double> first_ranks(std::optional<double> value) const {
+    if (!value) return value;
+    const double mine = parts_.control.rank() == 0 ? *value : 0;
+    return parts_.control.sums({&mine, 1}).front();
+  }
+
+  bool saves_best() const { return args_.save_strategy == SaveStrategy::best; }
+  /// Whether the checkpoint of this step is the best one, or will be.
+  bool is_best() const {
+    return state_.best && state_.best->checkpoint && state_.best->checkpoint->step == state_.step;
+  }
+  const BestState* best_state() const { return state_.best ? &*state_.best : nullptr; }
+
+  /// The last evaluation, where the run seeks its best one.
+  void observe() {
+    if (!state_.best) return;
+    if (!metric_) {
+      throw Error(parts_.loaded.where("trainer_args.metric_for_best_model"),
+                  fmt::format("the evaluation of step {} has no {}", state_.step,
+                              state_.best->metric.field),
+                  "leave it out, for eval_loss");
+    }
+    state_.best->observe({*metric_, state_.step}, args_.best.early_stopping_threshold);
+    // by the config alone, not by what an interruption saved besides: so a run that went on keeps
+    // the checkpoint that an unbroken one does
+    const EventIntervals::Interval& save = intervals_.save;
+    if (saves_best() || (save.epochs && intervals_.evaluate.epochs) || is_due(save))
+      state_.best->keep_last();
+  }
+
+  void log_best() const {
+    if (!state_.best || !state_.best->best) return;
+    const BestState& state = *state_.best;
+    const std::string& field = state.metric.field;
+    if (state.best->step == state_.step) {
+      log::info(fmt::format("step {}: the best {} so far, {:.4g}", state_.step, field,
+                            state.best->value));
+    } else if (args_.best.early_stopping_patience && state.without_improvement > 0) {
+      log::info(fmt::format("step {}: {} has not improved for {} of {} evaluations", state_.step,
+                            field, state.without_improvement, *args_.best.early_stopping_patience));
+    }
   }
 
   void log_evaluation(const Evaluation& evaluation) const {
@@ -484,15 +553,26 @@ class Loop {
 
   void save_now() {
     read_pending();
+    interruption_.now(Activity::Kind::saving, state_.step);
     data::StepBatch last;
     last.snapshot = last_;
     state_.loader = last.state();
     state_.fingerprints = parts_.fingerprints.get();
     const auto from = Clock::now();
-    const checkpoint::Checkpoint saved = parts_.saver.save(state_);
+    const Saved saved = parts_.saver.save(state_);
     saved_at_ = state_.step;
+    interruption_.saved(saved_at_);
     record_data(/*now=*/true);
-    recorder_.checkpoint(saved.path, seconds_between(from, Clock::now()));
+    recorder_.checkpoint(saved.checkpoint.path, seconds_between(from, Clock::now()));
+    for (const int64_t step : saved.deleted) recorder_.deleted(step);
+    record_best();
+  }
+
+  /// Tells of a best checkpoint once it is there.
+  void record_best() {
+    if (!state_.best || !state_.best->checkpoint || told_best_ == state_.best->checkpoint) return;
+    told_best_ = state_.best->checkpoint;
+    recorder_.best(state_.best->metric, *told_best_);
   }
 
   Exit interrupted() {
@@ -500,34 +580,57 @@ class Loop {
     if (saved_at_ != state_.step) save_now();
     progress_.finish();
     log_skipped();
-    const std::string what = signalled()
-                                 ? fmt::format("interrupted by signal {}", signals_.received())
-                                 : "interrupted as another rank was asked to stop";
+    const std::string what =
+        signalled() ? fmt::format("interrupted by {}", signal_text(interruption_.received()))
+                    : "interrupted as another rank was asked to stop";
     if (state_.step == 0) {
-      log::notice(what + " before the first step: nothing was there to save");
+      log::write_always(log::Level::notice,
+                        what + " before the first step: nothing was there to save");
     } else {
-      log::notice(
+      log::write_always(
+          log::Level::notice,
           fmt::format("{}; saved step {}, the same command goes on from there", what, state_.step));
     }
     recorder_.end(RunEnd::interrupted, what);
     return Exit::interrupted;
   }
 
-  Exit finish() {
+  /// `early`: before the data were at their end.
+  Exit finish(bool early) {
     read_pending();
     if (state_.applied_updates == 0) throw nothing_learned();
     if (evaluates() && evaluated_at_ != state_.step && args_.eval_strategy != Every::no)
-      evaluate_now();
+      evaluate_now(Role::counted);
     if (stopped()) return interrupted();
-    if (args_.save_strategy != Every::no && saved_at_ != state_.step) save_now();
-    parts_.saver.publish(state_.step);
-    checkpoint::mark_finished(args_.output_dir, state_.step);
+    if (state_.best && state_.best->last && state_.best->last->step == state_.step &&
+        args_.save_strategy != SaveStrategy::no)
+      state_.best->keep_last();
+    std::string text;
+    if (early) {
+      text = "stopped early: " + why_enough(*state_.best);
+      log::notice(fmt::format("step {}: {}", state_.step, text));
+    }
+    if (saved_at_ != state_.step && args_.save_strategy != SaveStrategy::no &&
+        (!saves_best() || is_best()))
+      save_now();
+    record_best();
+    interruption_.now(Activity::Kind::finishing, state_.step);
+    const std::optional<int64_t> model = publish_final_model(parts_.saver, args_, state_);
+    checkpoint::mark_finished(args_.output_dir, state_.step, model);
     progress_.finish();
     log_skipped();
     record_data(/*now=*/true);
-    recorder_.end(RunEnd::finished, "");
+    recorder_.end(RunEnd::finished, text, model ? best_state() : nullptr);
     for (const std::string& line : recorder_.pointers()) log::info(line);
+    log::write_always(log::Level::info, last_line());
     return Exit::done;
+  }
+
+  /// Of a finished run, whose model is written.
+  std::string last_line() const {
+    return fmt::format("finished: {} steps{}, {} since this start; the model is in {}", state_.step,
+                       last_loss_ ? fmt::format(", the last loss {:.4f}", *last_loss_) : "",
+                       text_of_seconds(seconds_between(started_, Clock::now())), args_.output_dir);
   }
 
   /// Of a run at its end whose steps were all skipped, fewer than max_skipped_steps though they may
@@ -569,9 +672,11 @@ class Loop {
   std::unique_ptr<step::StepRunner> runner_;
   Recorder recorder_;
   std::optional<StepProfiler> profiler_;  // where enable_profiler asks for one
-  std::optional<double> eval_loss_;       // of the last evaluation
+  std::optional<double> last_loss_;       // of this start
+  std::optional<double> metric_;          // best_metric of the last evaluation
+  std::optional<Evaluated> told_best_;    // checkpoint that the journal names
   Progress progress_;
-  StopSignals signals_;
+  Interruption interruption_;
   std::optional<PendingRow> pending_;
   std::shared_ptr<void> last_copied_;  // PendingRow::copied of the last step
   std::shared_ptr<const data::LoaderSnapshot>

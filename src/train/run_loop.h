@@ -14,6 +14,8 @@
 #include "train/data_setup.h"
 #include "train/journal_file.h"
 #include "train/metrics.h"
+#include "train/peak_memory.h"
+#include "train/run_log.h"
 #include "train/saving.h"
 
 namespace lmms::train {
@@ -29,11 +31,13 @@ struct RunParts {
   Saver& saver;
   const FingerprintTaker& fingerprints;
   JournalFile& journal;
+  RunLog& run_log;
   step::ControlPlane& control;
   Machine machine;
   c10::Device device;
   const nn::RunContext& context;  ///< how units run at first
   const plan::MemoryAdviser& adviser;
+  PeakMemory& memory;
 };
 
 /// Trains from `state` to the end, or until a signal or an error. Returns Exit::done or

@@ -81,10 +81,10 @@ bool is_finished(const TrainerArgs& args, const std::string& resolved) {
   if (args.resume_from_checkpoint != Resume{}) return false;
   const auto steps = checkpoint::finished_steps(args.output_dir, resolved);
   if (!steps) return false;
-  log::notice(
-      fmt::format("{}: this run is finished, after {} steps; nothing is left to do. "
-                  "trainer_args.resume_from_checkpoint=false trains anew",
-                  args.output_dir, *steps));
+  log::write_always(log::Level::notice,
+                    fmt::format("{}: this run is finished, after {} steps; nothing is left to do. "
+                                "trainer_args.resume_from_checkpoint=false trains anew",
+                                args.output_dir, *steps));
   return true;
 }
 
@@ -95,6 +95,7 @@ std::optional<Beginning> go_on_or_begin(const LoadedConfig& loaded, RunState& st
   auto beginning = Saver::find(loaded);
   if (!beginning) return std::nullopt;
   RunState before = beginning->state;
+  before.best = best_state_for(config.trainer, before.best);
   log_differences(before, state, config);
   before.threads = state.threads;
   before.device = state.device;
@@ -110,6 +111,12 @@ std::optional<Beginning> go_on_or_begin(const LoadedConfig& loaded, RunState& st
   }
   state = std::move(before);
   return beginning;
+}
+
+/// Checkpoints that a kill kept from being deleted.
+void tell_deleted(const Beginning& beginning, JournalFile& journal) {
+  for (const int64_t step : beginning.deleted)
+    journal.write("checkpoint_deleted", {{"path", checkpoint::checkpoint_path("", step).string()}});
 }
 
 /// Of every network; checkpoints keep their state.
@@ -158,10 +165,12 @@ nlohmann::json start_record(const RunParts& parts, const RunState& state, const 
 Exit train(const LoadedConfig& loaded, const Place& place) {
   const TrainConfig& config = loaded.config;
   const TrainerArgs& args = config.trainer;
-  JournalFile journal;  // from here on it takes what is told to the user
+  JournalFile journal;  // from here on both take what is told to the user
+  RunLog run_log;
   const std::string resolved = write_resolved(config);
   if (is_finished(args, resolved)) return Exit::done;
   const c10::Device device = kernels::open_device(place.device(args.use_cpu));
+  PeakMemory memory(device);
   if (device.is_cuda() && !args.bf16)
     log::notice("training in fp32 on a GPU; trainer_args.bf16: true is several times faster");
   for (const std::string& notice : loaded.notices) log::notice(notice);
@@ -184,10 +193,12 @@ Exit train(const LoadedConfig& loaded, const Place& place) {
   state.threads = at::get_num_threads();
   state.device = kernels::device_name(device);
   state.config = resolved;
+  state.best = best_state_for(args, std::nullopt);
 
   const checkpoint::OutputLock lock(args.output_dir);
   finish_moving_aside(args);
   const std::optional<Beginning> beginning = go_on_or_begin(loaded, state);
+  if (beginning) tell_deleted(*beginning, journal);
   data::LoaderOptions options =
       loader_options(config, state.global_rows, data.processing.tokenizer.pad().value_or(0),
                      step::cost_model_of(*source.model));
@@ -225,11 +236,13 @@ Exit train(const LoadedConfig& loaded, const Place& place) {
                        .saver = saver,
                        .fingerprints = fingerprints,
                        .journal = journal,
+                       .run_log = run_log,
                        .control = control,
                        .machine = Machine{peak.flops_per_second, control.count()},
                        .device = device,
                        .context = choice.context,
-                       .adviser = adviser};
+                       .adviser = adviser,
+                       .memory = memory};
   const TableRows table = describe_run(parts, state, peak.source);
   log::info(render_table(table, terminal_columns(STDERR_FILENO, 120)));
   if (beginning) log::notice(fmt::format("going on from {}", beginning->checkpoint.path.string()));

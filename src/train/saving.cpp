@@ -39,6 +39,7 @@ nlohmann::json to_json(const RunState& s) {
           {"data", train::to_json(s.data)},
           {"metric_schedule",
            s.metric_schedule ? optim::to_json(*s.metric_schedule) : nlohmann::json()},
+          {"best", s.best ? train::to_json(*s.best) : nlohmann::json()},
           {"evaluation_due", s.evaluation_due},
           {"fingerprints", s.fingerprints ? train::to_json(*s.fingerprints) : nlohmann::json()},
           {"threads", s.threads},
@@ -68,6 +69,8 @@ RunState from_json(const nlohmann::json& j) {
   if (j.contains("data")) s.data = data_statistics_from(j.at("data"));
   if (!j.at("metric_schedule").is_null())
     s.metric_schedule = optim::metric_schedule_from(j.at("metric_schedule"));
+  if (const auto at = j.find("best"); at != j.end() && !at->is_null())
+    s.best = best_state_from(*at);
   j.at("evaluation_due").get_to(s.evaluation_due);
   if (const auto at = j.find("fingerprints"); at != j.end() && !at->is_null())
     s.fingerprints = data_fingerprints_from(*at);
@@ -75,6 +78,12 @@ RunState from_json(const nlohmann::json& j) {
   j.at("device").get_to(s.device);
   j.at("config").get_to(s.config);
   return s;
+}
+
+/// The step of the best one so far.
+std::optional<int64_t> best_checkpoint(const RunState& state) {
+  if (!state.best || !state.best->checkpoint) return std::nullopt;
+  return state.best->checkpoint->step;
 }
 
 void move_aside_beyond(const fs::path& output, int64_t step) {
@@ -161,8 +170,10 @@ std::optional<Beginning> Saver::find(const LoadedConfig& loaded) {
     }
     move_aside_beyond(output, newest->step);  // they are damaged
     // a kill may have come between the last save and its rotation
-    if (const auto limit = loaded.config.trainer.save_total_limit)
-      checkpoint::rotate_checkpoints(output, *limit, *newest);
+    if (const auto limit = loaded.config.trainer.save_total_limit) {
+      beginning->deleted = checkpoint::rotate_checkpoints(output, *limit, *newest,
+                                                          best_checkpoint(beginning->state));
+    }
     return std::move(*beginning);
   }
   if (!found.complete.empty() || found.own_ignored) {
@@ -181,12 +192,23 @@ void Saver::restore(const Beginning& beginning) {
   main.schedule->restore(beginning.state.metric_schedule);
 }
 
-checkpoint::Checkpoint Saver::save(const RunState& state) {
+Saved Saver::save(const RunState& state) {
   checkpoint::PendingCheckpoint pending(output_, state.step);
   files_.write(pending, state.step, to_json(state));
-  const checkpoint::Checkpoint done = pending.commit();
-  if (const auto limit = save_total_limit_) checkpoint::rotate_checkpoints(output_, *limit, done);
-  return done;
+  Saved saved{pending.commit(), {}};
+  if (const auto limit = save_total_limit_) {
+    saved.deleted =
+        checkpoint::rotate_checkpoints(output_, *limit, saved.checkpoint, best_checkpoint(state));
+  }
+  return saved;
+}
+
+std::optional<Fault> Saver::publish_checkpoint(int64_t step) const {
+  const checkpoint::Checkpoint from{step, checkpoint::checkpoint_path(output_, step)};
+  if (auto fault = checkpoint::incomplete(from.path, step)) return fault;
+  if (auto damage = checkpoint::compare_with_manifest(from.path).damage) return damage;
+  files_.publish(from);
+  return std::nullopt;
 }
 
 }  // namespace lmms::train

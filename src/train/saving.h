@@ -10,6 +10,7 @@
 #include "checkpoint/side_files.h"
 #include "optim/metric_schedule.h"
 #include "step/state_files.h"
+#include "train/best_model.h"
 #include "train/config.h"
 #include "train/data_fingerprints.h"
 #include "train/data_statistics.h"
@@ -26,7 +27,8 @@ struct RunState {
   int64_t skipped_in_a_row = 0, skipped_steps = 0;
   DataStatistics data;                                        ///< trained so far
   std::optional<optim::MetricScheduleState> metric_schedule;  ///< where the schedule has one
-  bool evaluation_due = false;  ///< a signal came first: the run that goes on begins with it
+  std::optional<BestState> best;  ///< where the run seeks its best evaluation
+  bool evaluation_due = false;    ///< a signal came first: the run that goes on begins with it
   std::optional<DataFingerprints> fingerprints;  ///< absent: of a time when none were taken
   int threads = 0;  ///< of the math library: other numbers give other bits
   std::string device;
@@ -37,6 +39,14 @@ struct RunState {
 struct Beginning {
   checkpoint::Checkpoint checkpoint;
   RunState state;
+  std::vector<int64_t>
+      deleted{};  ///< steps of checkpoints that save_total_limit leaves no room for
+};
+
+/// What a save did.
+struct Saved {
+  checkpoint::Checkpoint checkpoint;
+  std::vector<int64_t> deleted;  ///< steps of the checkpoints that went
 };
 
 class Saver {
@@ -55,10 +65,13 @@ class Saver {
   /// Fills all networks, their schedules too.
   void restore(const Beginning& beginning);
 
-  /// Writes checkpoint-N whole, then deletes those beyond save_total_limit.
-  checkpoint::Checkpoint save(const RunState& state);
+  /// Writes checkpoint-N whole, then deletes those beyond save_total_limit; never the best one.
+  Saved save(const RunState& state);
   /// Writes the models after the last step, and their averages, into the output folder itself.
   void publish(int64_t step) const { files_.publish(step); }
+  /// Copies those of checkpoint-STEP there, if its bytes are those that were saved. Else says why
+  /// not, and writes nothing.
+  [[nodiscard]] std::optional<Fault> publish_checkpoint(int64_t step) const;
 
  private:
   step::TrainState& state_;

@@ -1,9 +1,11 @@
 #include "train/startup_table.h"
 
+#include "core/config/schema.h"
 #include "core/format.h"
 #include "core/units.h"
 #include "kernels/attention/attention.h"
 #include "kernels/device.h"
+#include "train/best_model.h"
 #include "train/kernel_patches.h"
 
 namespace lmms::train {
@@ -20,6 +22,18 @@ std::string packed_to(const data::DataConfig& c) {
   if (!c.packing) return ", one sample each";
   std::string text = fmt::format(", packed to {} tokens", c.packing_length);
   if (c.packing_patches) text += fmt::format(" and {} patches", *c.packing_patches);
+  return text;
+}
+
+std::string best_by(const TrainerArgs& args) {
+  const BestMetric metric = best_metric(args.best);
+  std::string text = fmt::format("{}, {} is better; its checkpoint is kept", metric.field,
+                                 metric.greater ? "greater" : "smaller");
+  if (args.best.load_best_model_at_end) text += " and is the final model";
+  if (const auto patience = args.best.early_stopping_patience) {
+    text += fmt::format("; the run ends after {} evaluation{} without improvement", *patience,
+                        *patience == 1 ? "" : "s");
+  }
   return text;
 }
 
@@ -78,8 +92,10 @@ TableRows describe_run(const RunParts& parts, const RunState& state,
                   "buckets",
                   text_of(kernel_set(parts.loaded), parts.device),
                   kernels::attention_kernel(parts.device, dtype), network.optimizer->name()));
+  if (state.best) rows.emplace_back("best by", best_by(args));
   std::string layout;
-  for (const auto& [key, value] : args.layout) layout += (layout.empty() ? "" : ", ") + key;
+  for (const auto& [key, value] : args.layout)
+    if (!config::asks_for_nothing(value)) layout += (layout.empty() ? "" : ", ") + key;
   if (!layout.empty()) rows.emplace_back("speed or layout", layout + ": accepted");
   return rows;
 }

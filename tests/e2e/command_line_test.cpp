@@ -121,5 +121,17 @@ TEST(CommandLine, helps_in_the_manner_of_git_too) {
   EXPECT_THAT(run({"help"}).out, HasSubstr("Usage: lmms [OPTIONS] COMMAND"));
 }
 
+TEST(CommandLine, explains_a_key_and_prints_what_shells_complete) {
+  const Ended key = run({"help", "packing_length"});
+  EXPECT_EQ(key.exit, 0);
+  EXPECT_THAT(key.out, HasSubstr("dataset_config.packing_length"));
+  const Ended typo = run({"help", "packing_lenght"});
+  EXPECT_EQ(typo.exit, 2);
+  EXPECT_THAT(typo.err, HasSubstr("did you mean 'packing_length'?"));
+  EXPECT_THAT(run({"completion", "bash"}).out, HasSubstr("complete -F _lmms lmms"));
+  EXPECT_THAT(run({"completion", "zsh"}).out, StartsWith("#compdef lmms"));
+  EXPECT_EQ(run({"completion", "fish"}).exit, 2);
+}
+
 }  // namespace
 }  // namespace lmms::e2e

@@ -178,7 +178,9 @@ TEST(SideFiles, are_in_every_checkpoint_though_their_folder_is_gone) {
   const Project project;
   fs::copy(kTokenizer, project / "tokenizer");
   project.write("tokenizer/processor_config.json", "{}");
-  project.write("tokenizer/chat_template.jinja", "{{ messages }}");
+  project.write("tokenizer/chat_template.jinja",
+                "{% for m in messages %}{{ '<|im_start|>' + m.role + '\n' + m.content + "
+                "'<|im_end|>\n' }}{% endfor %}");
   Running running(
       Project::command({"dataset_config.processor_config.processor_name=tokenizer",
                         "trainer_args.max_steps=100000", "trainer_args.save_steps=1000000"}),

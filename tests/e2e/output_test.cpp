@@ -132,7 +132,8 @@ TEST(Run, fills_the_output_folder_as_promised) {
               UnorderedElementsAre("checkpoint-5", "checkpoint-10", "checkpoint-15",
                                    "checkpoint-20", "config.json", "config.resolved.yaml",
                                    "finished.json", "journal.jsonl", "metrics.jsonl", "report.html",
-                                   "model.safetensors", "tokenizer.json", "tokenizer_config.json"));
+                                   "model.safetensors", "tokenizer.json", "tokenizer_config.json",
+                                   "train.log"));
   EXPECT_THAT(names_in(project / "out/checkpoint-10"),
               UnorderedElementsAre("config.json", "model.safetensors", "resume", "tokenizer.json",
                                    "tokenizer_config.json"));

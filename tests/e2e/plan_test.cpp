@@ -55,6 +55,65 @@ TEST(Plan, of_a_run_on_the_cpu_is_a_plan_of_the_card_that_is_named) {
   EXPECT_THAT(table.out, HasSubstr("planned as if on h200"));
 }
 
+TEST(Plan, of_a_run_on_the_cpu_is_a_plan_of_this_machine) {
+  const Project project;  // use_cpu: true, fp32
+  const auto before = contents(project / "");
+  const Ended ended = run({"plan", "config.yaml"}, project.here());
+  EXPECT_EQ(ended.exit, 0) << ended.err;
+  for (const char* text : {"this CPU, ", "measured now", "the program itself", "a step, measured",
+                           "tokens a second", "with drawn weights"})
+    EXPECT_THAT(ended.out, HasSubstr(text));
+  EXPECT_THAT(ended.out, testing::Not(HasSubstr("H100")));
+  EXPECT_EQ(contents(project / ""), before);
+  const auto json = nlohmann::json::parse(
+      run({"plan", "config.yaml", "--json", "trainer_args.bf16=true"}, project.here()).out);
+  EXPECT_EQ(json.at("device"), "cpu");
+  EXPECT_GT(json.at("steps_tried"), 0);
+  EXPECT_GT(json.at("tokens_per_second"), 0);
+  EXPECT_TRUE(json.at("notices").empty());
+}
+
+TEST(Plan, of_the_cpu_comes_near_what_the_run_takes) {
+  const Project project;
+  const Words larger{"model_config.overwrite_config={hidden_size: 256, intermediate_size: 1024}",
+                     "trainer_args.max_steps=4", "trainer_args.save_strategy=no"};
+  Words words{"plan", "config.yaml", "--json"};
+  words.insert(words.end(), larger.begin(), larger.end());
+  const auto json = nlohmann::json::parse(run(words, project.here()).out);
+  project.train_to_the_end(larger);
+  const double planned =
+      json.at("peak_memory_bytes").get<double>() + json.at("reserved_memory_bytes").get<double>();
+  const double taken = column(metrics(project / "out"), "peak_memory_bytes").back();
+  EXPECT_GT(planned, 0.6 * taken);
+  EXPECT_LT(planned, 1.6 * taken);
+}
+
+TEST(Plan, says_that_a_step_does_not_fit_this_machine) {
+  const Project project;
+  const Ended ended =
+      run({"plan", "config.yaml",
+           "model_config.overwrite_config={hidden_size: 65536, intermediate_size: 262144}"},
+          project.here());
+  EXPECT_EQ(ended.exit, 1) << ended.err << ended.out;
+  EXPECT_THAT(ended.out, HasSubstr("more than there is"));
+  EXPECT_THAT(ended.out, HasSubstr("too many for this machine"));
+}
+
+TEST(Plan, without_a_gpu_says_what_it_planned_for) {
+  const Project project;
+  Surroundings blind = project.here();
+  blind.variables = {{"LMMS_DEVICE", ""}, {"CUDA_VISIBLE_DEVICES", ""}};
+  const Ended other = run({"plan", "config.yaml", "trainer_args.use_cpu=false"}, blind);
+  EXPECT_EQ(other.exit, 0) << other.err;
+  EXPECT_THAT(other.out, HasSubstr("planned for an H100"));
+  EXPECT_THAT(other.out, HasSubstr("--card cpu"));
+  const Ended cpu = plan(project, {"--card", "cpu"});
+  EXPECT_EQ(cpu.exit, 0) << cpu.err;
+  EXPECT_THAT(cpu.out, HasSubstr("this CPU, "));
+  const Ended sheet = plan(project, {"--card", "rtx-4090"});
+  EXPECT_THAT(sheet.out, HasSubstr("(not measured: by"));
+}
+
 TEST(Plan, prints_json_that_adds_up) {
   const Project project;
   const auto json = nlohmann::json::parse(plan(project, {"--json", "--card=h100"}).out);
@@ -71,8 +130,8 @@ TEST(Plan, of_less_recompute_takes_more_memory_and_less_time) {
   const Project project;
   const auto all = [&](const char* checkpointing) {
     return nlohmann::json::parse(
-        plan(project,
-             {"--json", std::string("trainer_args.gradient_checkpointing=") + checkpointing})
+        plan(project, {"--json", "--card=h200",
+                       std::string("trainer_args.gradient_checkpointing=") + checkpointing})
             .out);
   };
   const auto kept = all("false"), again = all("true"), automatic = all("auto");

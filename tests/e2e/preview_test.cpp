@@ -1,6 +1,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <sstream>
+
 #include "tests/e2e/project.h"
 
 namespace lmms::e2e {
@@ -33,6 +35,23 @@ TEST_F(Preview, shows_the_head_of_the_data_and_writes_nothing) {
   }
   EXPECT_THAT(ended.out, Not(HasSubstr("\x1b")));
   EXPECT_EQ(contents(project_ / ""), before);
+}
+
+TEST_F(Preview, fits_the_columns_that_are_asked_for) {
+  for (const Words& words : {Words{}, Words{"--ids"}}) {
+    Words line = {"preview", "config.yaml", "dataset_config.packing=true",
+                  "dataset_config.packing_length=256"};
+    line.insert(line.end(), words.begin(), words.end());
+    Surroundings narrow = project_.here();
+    narrow.variables["COLUMNS"] = "40";
+    std::istringstream out(run(line, narrow).out);
+    int lines = 0;
+    for (std::string text; std::getline(out, text); ++lines) {
+      std::erase_if(text, [](char c) { return (c & 0xC0) == 0x80; });  // a character, a byte
+      EXPECT_LE(text.size(), 40u) << text;
+    }
+    EXPECT_GT(lines, 20);
+  }
 }
 
 TEST_F(Preview, needs_no_weights) {

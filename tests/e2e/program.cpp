@@ -34,36 +34,38 @@ void point(int descriptor, const std::filesystem::path& file, int flags) {
 
 }  // namespace
 
-Running::Running(const std::vector<std::string>& words, const Surroundings& surroundings)
-    : out_(empty_file()), err_(empty_file()) {
-  std::vector<std::string> line{LMMS_PROGRAM};
+void become_the_program(const std::vector<std::string>& words, const Surroundings& surroundings) {
+  std::vector<std::string> line{surroundings.program};
   line.insert(line.end(), words.begin(), words.end());
   std::vector<char*> arguments;
   for (std::string& word : line) arguments.push_back(word.data());
   arguments.push_back(nullptr);
-  const std::string threads = std::to_string(surroundings.math_threads);
+  ::setenv("OMP_NUM_THREADS", std::to_string(surroundings.math_threads).c_str(), 1);
+  ::setenv("HF_HUB_CACHE", surroundings.hub_cache.c_str(), 1);
+  ::setenv("LMMS_DEVICE", "cpu", 1);  // the promises are those of a CPU, also where there is a GPU
+  for (const char* name :
+       {"WORLD_SIZE", "RANK", "LOCAL_WORLD_SIZE", "LOCAL_RANK", "OMPI_COMM_WORLD_SIZE", "PMI_SIZE",
+        "MV2_COMM_WORLD_SIZE", "HOROVOD_SIZE", "SLURM_NTASKS", "SLURM_STEP_NUM_TASKS", "COLUMNS"})
+    ::unsetenv(name);
+  for (const auto& [name, value] : surroundings.variables) ::setenv(name.c_str(), value.c_str(), 1);
+  if (surroundings.largest_file) {
+    const rlimit limit{*surroundings.largest_file, *surroundings.largest_file};
+    ::setrlimit(RLIMIT_FSIZE, &limit);
+  }
+  if (!surroundings.folder.empty() && ::chdir(surroundings.folder.c_str()) != 0) ::_exit(126);
+  ::execv(arguments[0], arguments.data());
+  ::_exit(127);
+}
 
+Running::Running(const std::vector<std::string>& words, const Surroundings& surroundings)
+    : out_(empty_file()), err_(empty_file()) {
   process_ = ::fork();
   if (process_ < 0) throw std::runtime_error("fork failed");
   if (process_ == 0) {
     point(STDIN_FILENO, surroundings.input, O_RDONLY);
     point(STDOUT_FILENO, out_, O_WRONLY);
     point(STDERR_FILENO, err_, O_WRONLY);
-    ::setenv("OMP_NUM_THREADS", threads.c_str(), 1);
-    ::setenv("HF_HUB_CACHE", surroundings.hub_cache.c_str(), 1);
-    for (const char* name : {"WORLD_SIZE", "RANK", "LOCAL_WORLD_SIZE", "LOCAL_RANK",
-                             "OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "MV2_COMM_WORLD_SIZE",
-                             "HOROVOD_SIZE", "SLURM_NTASKS", "SLURM_STEP_NUM_TASKS"})
-      ::unsetenv(name);
-    for (const auto& [name, value] : surroundings.variables)
-      ::setenv(name.c_str(), value.c_str(), 1);
-    if (surroundings.largest_file) {
-      const rlimit limit{*surroundings.largest_file, *surroundings.largest_file};
-      ::setrlimit(RLIMIT_FSIZE, &limit);
-    }
-    if (!surroundings.folder.empty() && ::chdir(surroundings.folder.c_str()) != 0) ::_exit(126);
-    ::execv(arguments[0], arguments.data());
-    ::_exit(127);
+    become_the_program(words, surroundings);
   }
 }
 

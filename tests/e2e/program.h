@@ -27,8 +27,13 @@ struct Surroundings {
   std::filesystem::path input = "/dev/null";  ///< file that the standard input reads
   std::filesystem::path hub_cache = "/nonexistent";
   std::map<std::string, std::string>
-      variables;  ///< set besides; those of launchers are not passed on
+      variables;  ///< set besides; those of launchers and COLUMNS are not passed on
+  std::filesystem::path program = LMMS_PROGRAM;
 };
+
+/// In a child process: goes on as the program in these surroundings, with the streams that it has.
+[[noreturn]] void become_the_program(const std::vector<std::string>& words,
+                                     const Surroundings& surroundings);
 
 /// The program under test, running. Killed and reaped on destruction.
 class Running {

@@ -364,6 +364,14 @@ TEST_F(Seeing, answers_after_a_video) {
                                   "\n");
   EXPECT_EQ(ask({"--messages", "rows.jsonl"}).out, seen.out);
   EXPECT_THAT(seen.out, HasSubstr(",4099,4099,"));  // its pads
+  project.write("lines", "/video config.yaml\n/video " + video + "\nWhat happens?\n");
+  Surroundings here = project.here();
+  here.input = project / "lines";
+  const Ended chat = run({"chat", "out", "--cpu", "--max-new-tokens", "4"}, here);
+  EXPECT_EQ(chat.exit, 0) << chat.err;
+  EXPECT_THAT(chat.out, testing::StartsWith("video config.yaml: "));
+  const std::string answer = nlohmann::json::parse(seen.out)["answer"];
+  EXPECT_THAT(chat.out, HasSubstr("\n" + answer));
   const Ended wrong = ask({"--video", "config.yaml", "--prompt", "x"});
   EXPECT_EQ(wrong.exit, 2);
   EXPECT_THAT(wrong.err, HasSubstr("--video config.yaml"));

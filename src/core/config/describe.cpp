@@ -6,20 +6,6 @@
 namespace lmms::config {
 namespace {
 
-std::string note(const FieldText& text) {
-  switch (text.meaning) {
-    case Meaning::plain:
-      return "";
-    case Meaning::layout:
-      return "speed or layout only";
-    case Meaning::ignored:
-      return "no meaning here";
-    case Meaning::unbuilt:
-      return "not built yet";
-  }
-  return "";
-}
-
 /// `|` would end a cell.
 std::string cell(std::string text) {
   for (size_t at = text.find('|'); at != std::string::npos; at = text.find('|', at + 2))
@@ -34,13 +20,27 @@ std::string section_of(const FieldText& text) {
 
 }  // namespace
 
+std::string meaning_text(Meaning meaning) {
+  switch (meaning) {
+    case Meaning::plain:
+      return "";
+    case Meaning::layout:
+      return "speed or layout only";
+    case Meaning::ignored:
+      return "no meaning here";
+    case Meaning::unbuilt:
+      return "not built yet";
+  }
+  return "";
+}
+
 std::string help_text(const std::vector<FieldText>& texts) {
   std::string out;
   for (const FieldText& text : texts) {
     const std::string preset = text.is_required      ? ", required"
                                : text.preset.empty() ? ""
                                                      : ", default " + text.preset;
-    const std::string kind = note(text);
+    const std::string kind = meaning_text(text.meaning);
     out += fmt::format("{}  {}{}{}\n    {}\n", text.key, text.type, preset,
                        kind.empty() ? "" : " (" + kind + ")", text.help);
   }
@@ -63,7 +63,7 @@ std::string markdown_tables(const std::vector<FieldText>& texts) {
       std::string help = text.help;
       for (const std::string& alias : text.aliases)
         help += fmt::format("; also spelled `{}`", alias);
-      const std::string kind = note(text);
+      const std::string kind = meaning_text(text.meaning);
       if (!kind.empty()) help = fmt::format("*{}*: {}", kind, help);
       const std::string preset = text.is_required      ? "required"
                                  : text.preset.empty() ? ""

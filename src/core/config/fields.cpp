@@ -85,6 +85,12 @@ void Fields::ignored(std::string_view name, std::string_view help) {
   fields_.push_back({name, help, Meaning::ignored, {}, Type::any, nullptr, nullptr, {}});
 }
 
+void Fields::usual(std::string_view name, std::initializer_list<std::string_view> values) {
+  for (Field& field : fields_) {
+    if (field.name == name) field.rule = field.rule.only(values);
+  }
+}
+
 void Fields::unbuilt(std::string_view name, Type type,
                      std::initializer_list<std::string_view> built, std::string_view help) {
   fields_.push_back({name, help, Meaning::unbuilt, Rule().only(built), type, nullptr, nullptr, {}});

@@ -25,6 +25,8 @@ class Binding {
   virtual Node write() const = 0;
   /// "a number", "a list of text".
   virtual std::string type(const Rule& rule) const = 0;
+  /// The names that a value, or an element of a list, may have; empty: it is no name.
+  virtual std::vector<Name> names(const Rule& rule) const = 0;
   /// The fields of the struct behind it, or of a default element of a list of structs; empty for
   /// anything else.
   virtual Fields children() = 0;
@@ -68,6 +70,9 @@ class Fields {
               std::string_view help, const Rule& rule = {});
   /// `help` says why it means nothing here.
   void ignored(std::string_view name, std::string_view help);
+  /// What an ignored key has, as YAML, in files that spell out every key with its default: it asks
+  /// for nothing, and is not named.
+  void usual(std::string_view name, std::initializer_list<std::string_view> values);
   /// Accepted only with a value of `built`, given as YAML; of none: only with what asks for
   /// nothing.
   void unbuilt(std::string_view name, Type type, std::initializer_list<std::string_view> built,
@@ -88,6 +93,30 @@ class Fields {
   bool omits_absent_ = false;
 };
 
+/// The names that a value of a type may have under a rule.
+template <class T>
+struct NamesOf {
+  static std::vector<Name> of(const Rule& rule) { return rule.names; }
+};
+template <>
+struct NamesOf<bool> {
+  static std::vector<Name> of(const Rule&) {
+    return {{"true", Built::built, ""}, {"false", Built::built, ""}};
+  }
+};
+template <HasEnumNames E>
+struct NamesOf<E> {
+  static std::vector<Name> of(const Rule&) {
+    std::vector<Name> all;
+    for (const EnumName<E>& entry : enum_names(E{})) all.push_back({entry.name, Built::built, ""});
+    return all;
+  }
+};
+template <class T>
+struct NamesOf<std::optional<T>> : NamesOf<T> {};
+template <class T>
+struct NamesOf<std::vector<T>> : NamesOf<T> {};
+
 template <class T>
 class BindingOf final : public Binding {
  public:
@@ -97,6 +126,7 @@ class BindingOf final : public Binding {
   }
   Node write() const override { return Codec<T>::write(value_); }
   std::string type(const Rule& rule) const override { return Codec<T>::type(rule); }
+  std::vector<Name> names(const Rule& rule) const override { return NamesOf<T>::of(rule); }
   Fields children() override {
     Fields inner;
     if constexpr (HasFields<T>) {

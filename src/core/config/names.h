@@ -10,7 +10,7 @@ enum class Built { built, later };
 struct Name {
   std::string_view name;
   Built built = Built::built;  ///< later: known, but the program stops with "not built yet"
-  std::string_view help;
+  std::string_view help = "";
 };
 
 /// The spelling of an enumerator; `enum_names(E)` beside an enum lists all.

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <optional>
 
+#include "core/config/json_text.h"
 #include "core/config/yaml.h"
 #include "core/files.h"
 #include "core/format.h"
@@ -137,7 +138,7 @@ void check_keys(const Node& node, const ReadContext& context) {
 /// A key that no member holds: layout, ignored, unbuilt.
 void read_loose(const Node& node, const Field& field, const ReadContext& context) {
   if (field.meaning == Meaning::ignored) {
-    if (asks_for_nothing(node)) return;
+    if (asks_for_nothing(node) || is_among(node, field.rule.built_only)) return;
     context.record.ignored.push_back(fmt::format("{} ({})", context.key, field.help));
     return;
   }
@@ -201,8 +202,8 @@ std::optional<Node> map_of_text(const Node& node, const Field& field, const Read
                                         : "expected a map, or the path of a JSON file"));
     return std::nullopt;
   }
-  Node parsed = parse_yaml(*text, path, context.faults);
-  if (parsed.kind == Node::Kind::map) return parsed;
+  Node parsed = parse_yaml(json_as_yaml(*text), path, context.faults);
+  if (parsed.kind == Node::Kind::map || context.faults.count() != faults_before) return parsed;
   context.faults.add(node.at, context.key,
                      fmt::format("'{}' holds no map; expected a JSON file of one", path));
   return std::nullopt;
@@ -356,15 +357,18 @@ void add_texts(const Fields& fields, const std::string& section, std::vector<Fie
     text.help = field.help;
     text.meaning = field.meaning;
     text.is_required = field.rule.is_required;
+    text.is_path = field.rule.is_path || field.rule.takes_file;
     for (std::string_view alias : field.aliases) text.aliases.emplace_back(alias);
     if (!field.binding) {
       text.type = loose_type(field);
+      if (field.type == Type::boolean) text.values = NamesOf<bool>::of(field.rule);
       out.push_back(std::move(text));
       continue;
     }
     const Fields children = field.binding->children();
     text.is_section = !children.all().empty();
     text.type = field.binding->type(field.rule);
+    text.values = field.binding->names(field.rule);
     if (!text.is_section && !text.is_required) text.preset = yaml_of(field.binding->write());
     const std::string inner = text.key + (field.binding->is_list() ? "[]" : "");
     out.push_back(std::move(text));

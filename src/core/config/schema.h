@@ -60,11 +60,15 @@ struct FieldText {
   Meaning meaning = Meaning::plain;
   bool is_section = false;
   bool is_required = false;
+  bool is_path = false;      ///< of a file or folder
+  std::vector<Name> values;  ///< the names that it may have; empty: it is none
   std::vector<std::string> aliases;
 };
 /// Every field in order, sections before their fields.
 std::vector<FieldText> field_texts(const Fields& fields, const std::string& section = "");
 
+/// "not built yet" and its kin; empty for what is read and obeyed.
+std::string meaning_text(Meaning meaning);
 /// Help for a terminal: two lines a field.
 std::string help_text(const std::vector<FieldText>& texts);
 /// A table a section: key, type, default, meaning.

@@ -66,6 +66,7 @@ void fields(Fields& f, Outer& c) {
   f.layout("shards", c.layout, Type::map, "a layout",
            Rule().or_file().optional_prefix("fsdp_").keys({"wrap", "size"}));
   f.ignored("old", "it is gone");
+  f.usual("old", {"-1", "{a: true}"});
   f.unbuilt("reinforcement", Type::any, {}, "rewards");
   f.unbuilt("tensor_parallel", Type::integer, {"1"}, "ranks");
 }
@@ -281,6 +282,9 @@ TEST(Schema, names_ignored_keys_with_the_reason) {
   const Outcome out = read("old: {what: ever}\n");
   EXPECT_EQ(out.faults, "");
   EXPECT_EQ(out.record.ignored, (std::vector<std::string>{"old (it is gone)"}));
+  for (const char* usual : {"old: -1\n", "old: {a: true}\n", "old: null\n"})
+    EXPECT_TRUE(read(usual).record.ignored.empty()) << usual;
+  EXPECT_EQ(read("old: 1\n").record.ignored.size(), 1U);
 }
 
 TEST(Schema, writes_what_it_reads) {

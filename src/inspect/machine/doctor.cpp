@@ -53,7 +53,7 @@ std::optional<SharedMemory> shared_memory() {
 }
 
 void describe_device(DoctorFacts& facts, int local_rank) {
-  const bool cpu = facts.run && facts.run->use_cpu;
+  const bool cpu = asks_for_cpu(facts);
   const c10::Device device = cpu ? c10::Device(c10::kCPU) : kernels::best_device(local_rank);
   facts.on_gpu = device.is_cuda();
   facts.device_index = facts.on_gpu ? device.index() : 0;
@@ -71,8 +71,9 @@ void describe_device(DoctorFacts& facts, int local_rank) {
 
 std::span<const char* const> doctor_variables() {
   static const std::vector<const char*> names = [] {
-    std::vector<const char*> out = {"OMP_NUM_THREADS", "OMP_WAIT_POLICY", "ATEN_CPU_CAPABILITY",
-                                    "CUDA_VISIBLE_DEVICES", "CUDA_LAUNCH_BLOCKING"};
+    std::vector<const char*> out = {
+        "OMP_NUM_THREADS",      "OMP_WAIT_POLICY", "ATEN_CPU_CAPABILITY", "CUDA_VISIBLE_DEVICES",
+        "CUDA_LAUNCH_BLOCKING", "LMMS_DEVICE",     "LMMS_CUDA_TROUBLE"};
     for (const char* name : launch_variables()) out.push_back(name);
     return out;
   }();

@@ -183,7 +183,7 @@ void examine_memory(const DoctorFacts& facts, std::vector<Finding>& out) {
 void examine_communication(const DoctorFacts& facts, std::vector<Finding>& out) {
   const char* later = "one process trains: not needed yet";
   out.push_back(finding("communication", "NCCL",
-                        facts.cuda.nccl.empty() ? fmt::format("not in the CPU program ({})", later)
+                        facts.cuda.nccl.empty() ? fmt::format("not in the CPU library ({})", later)
                                                 : fmt::format("{} ({})", facts.cuda.nccl, later)));
   out.push_back(
       finding("communication", "Gloo",
@@ -274,6 +274,11 @@ void examine_disk(const DoctorFacts& facts, std::vector<Finding>& out) {
 const std::string* variable(const DoctorFacts& facts, const char* name) {
   const auto found = facts.environment.find(name);
   return found == facts.environment.end() ? nullptr : &found->second;
+}
+
+bool asks_for_cpu(const DoctorFacts& facts) {
+  const std::string* device = variable(facts, "LMMS_DEVICE");
+  return (facts.run && facts.run->use_cpu) || (device != nullptr && *device == "cpu");
 }
 
 std::vector<Finding> examine(const DoctorFacts& facts) {

@@ -57,5 +57,7 @@ void examine_run(const DoctorFacts& facts, std::vector<Finding>& out);
 
 /// A variable of the environment; nullptr if it is not set.
 const std::string* variable(const DoctorFacts& facts, const char* name);
+/// Whether the config or the environment (LMMS_DEVICE=cpu) chooses the CPU.
+bool asks_for_cpu(const DoctorFacts& facts);
 
 }  // namespace lmms::inspect

@@ -17,7 +17,7 @@ std::string hardware_text(const DoctorFacts& facts) {
 /// No GPU for this process: is that what the run asks for, and if not, why is it so?
 Finding examine_no_device(const DoctorFacts& facts) {
   Finding line = finding("GPU", "GPU", hardware_text(facts));
-  if (facts.run && facts.run->use_cpu) return line;
+  if (asks_for_cpu(facts)) return line;
   kernels::GpuVisibility visibility;
   visibility.cuda_program = facts.cuda.built;
   visibility.runtime = facts.cuda.runtime;
@@ -28,9 +28,12 @@ Finding examine_no_device(const DoctorFacts& facts) {
     visibility.nvidia.cards = static_cast<int>(facts.nvml.gpus.size());
   if (const std::string* visible = variable(facts, "CUDA_VISIBLE_DEVICES"))
     visibility.visible_devices = *visible;
+  if (const std::string* trouble = variable(facts, "LMMS_CUDA_TROUBLE"))
+    visibility.cuda_trouble = *trouble;
   const auto found = kernels::why_no_gpu(visibility);
   if (found && found->refused) {
-    add_trouble(line, found->what + "; a run wants use_cpu: true here", found->cure);
+    add_trouble(line, found->what + "; a run wants use_cpu: true (or LMMS_DEVICE=cpu) here",
+                found->cure);
   } else if (found) {
     add_note(line, found->what, found->cure);
   }

@@ -21,7 +21,8 @@ Finding examine_device_memory(const DoctorFacts& facts) {
   const int64_t free = free_memory(facts), need = run.network.bytes();
   Finding line = finding(
       "run", "memory",
-      fmt::format("{}: weights {}{}, gradients {}, moments {}{}; activations come on top; {} free",
+      fmt::format("{}: weights {}{}, gradients {}, moments {}{}; activations come on top (lmms "
+                  "plan says how much); {} free",
                   size_text(need), size_text(run.network.weights),
                   run.network.masters > 0 ? ", fp32 masters " + size_text(run.network.masters) : "",
                   size_text(run.network.gradients), size_text(run.network.optimizer_states),

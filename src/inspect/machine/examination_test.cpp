@@ -20,10 +20,10 @@ using testing::Not;
 
 constexpr int64_t kGiB = int64_t{1} << 30;
 
-/// The CPU program on a quiet machine without a GPU.
+/// The CPU's library on a quiet machine without a GPU.
 DoctorFacts cpu_machine() {
   DoctorFacts facts;
-  facts.versions = {{"lmms", "0.1.0 (CPU program)"}, {"libtorch", "2.11.0+cu130"}};
+  facts.versions = {{"lmms", "0.1.0 (CPU library)"}, {"libtorch", "2.11.0+cu130"}};
   facts.torch_of_the_headers = facts.torch_as_loaded = "2.11.0";
   facts.host.cpu = facts.device = "AMD EPYC 9654";
   facts.host.machine_cores = facts.host.usable_cores = facts.host.math_threads = 16;
@@ -41,7 +41,7 @@ DoctorFacts cpu_machine() {
   return facts;
 }
 
-/// The CUDA program on a machine with two GPUs.
+/// CUDA's library on a machine with two GPUs.
 DoctorFacts gpu_machine() {
   DoctorFacts facts = cpu_machine();
   facts.cuda = {true, "13.0", "13.0", "9.19.0", "2.28.9", "", 2, {}};
@@ -221,18 +221,30 @@ TEST(Doctor, notes_low_limits) {
 
 // ---- GPU
 
-TEST(Doctor, points_from_the_cpu_program_to_the_one_for_the_gpu) {
+TEST(Doctor, notes_a_gpu_that_a_program_without_cuda_cannot_use) {
   DoctorFacts facts = cpu_machine();
   facts.nvidia.device_files = 1;
-  expect_only(facts, Severity::note, "GPU", "CPU program", "bin/cuda/lmms");
+  expect_only(facts, Severity::note, "GPU", "built without CUDA", "nvcc");
   facts.nvidia = {"580.95.05", 0, 0};
-  expect_only(facts, Severity::note, "GPU", "CPU program", "bin/cuda/lmms");
+  expect_only(facts, Severity::note, "GPU", "built without CUDA", "nvcc");
   facts.run = small_run();
   facts.run->use_cpu = true;
   EXPECT_THAT(marked(facts), IsEmpty());
+  facts.run.reset();
+  facts.environment["LMMS_DEVICE"] = "cpu";
+  EXPECT_THAT(marked(facts), IsEmpty());
 }
 
-/// The CUDA program where the runtime finds no device.
+TEST(Doctor, tells_why_cuda_s_library_could_not_be_loaded) {
+  DoctorFacts facts = cpu_machine();
+  facts.nvidia = {"580.95.05", 1, 1};
+  facts.environment["LMMS_CUDA_TROUBLE"] = "libcudnn.so.9: cannot open shared object file: No such";
+  expect_only(facts, Severity::trouble, "GPU", "libcudnn.so.9: cannot open", "bootstrap.sh");
+  facts.environment["LMMS_DEVICE"] = "cpu";
+  EXPECT_THAT(marked(facts), IsEmpty());
+}
+
+/// CUDA's library where the runtime finds no device.
 DoctorFacts without_device() {
   DoctorFacts facts = gpu_machine();
   facts.cuda.gpus.clear();
@@ -241,7 +253,7 @@ DoctorFacts without_device() {
   return facts;
 }
 
-TEST(Doctor, tells_why_the_cuda_program_finds_no_gpu) {
+TEST(Doctor, tells_why_cuda_finds_no_gpu) {
   DoctorFacts facts = without_device();
   facts.cuda.supported = "";
   facts.nvidia.driver = "";

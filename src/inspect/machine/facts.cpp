@@ -72,7 +72,7 @@ NamedTexts versions() {
     if (!version.empty()) out.emplace_back(name, version);
   };
   const kernels::CudaFacts cuda = kernels::cuda_versions();
-  add("lmms", fmt::format("{} ({})", kVersion, cuda.built ? "CUDA program" : "CPU program"));
+  add("lmms", fmt::format("{} ({})", kVersion, cuda.built ? "CUDA library" : "CPU library"));
   const std::string torch = at::show_config();
   std::string flavour = build_setting(torch, "CUDA_VERSION");
   std::erase(flavour, '.');

@@ -14,7 +14,7 @@ namespace lmms::inspect {
 using NamedTexts = std::vector<std::pair<std::string, std::string>>;
 
 /// lmms and every library under it with its version as it is loaded now: libtorch, Arrow, Parquet,
-/// MKL, oneDNN, and in the CUDA program CUDA's runtime and driver, cuDNN, NCCL. In an order to
+/// MKL, oneDNN, and in CUDA's library CUDA's runtime and driver, cuDNN, NCCL. In an order to
 /// print. Never throws.
 NamedTexts versions();
 

@@ -90,7 +90,9 @@ std::vector<KernelChoice> kernel_choices(c10::Device device, c10::ScalarType dty
   });
   return {
       {"matrix products", numbers,
-       fmt::format("ATen, {:.3g} TFLOP/s at most", peak.flops_per_second / 1e12),
+       peak.flops_per_second < 1e12
+           ? fmt::format("ATen, {:.3g} GFLOP/s at most", peak.flops_per_second / 1e9)
+           : fmt::format("ATen, {:.3g} TFLOP/s at most", peak.flops_per_second / 1e12),
        peak.source + "; MFU is a share of it", products},
       {"attention", numbers, attention.kernel, attention.why,
        tried([&] { return try_attention(options); })},

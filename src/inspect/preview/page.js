@@ -219,7 +219,10 @@ function drawTokens(box, sample) {
   box.replaceChildren(parts);
 }
 
+let paper = false;  // the page is being printed
+
 const near = new IntersectionObserver(entries => {
+  if (paper) return;
   for (const { target: box, isIntersecting } of entries) {
     const sample = data.samples[box.dataset.sample];
     if (isIntersecting && !box.firstChild) {
@@ -231,6 +234,40 @@ const near = new IntersectionObserver(entries => {
     }
   }
 }, { rootMargin: '1500px 0px' });
+
+const kMostPrinted = 100000;  // tokens: some hundred pages; more would choke browser and printer
+
+/** Paper shows the tokens of every sample that is shown, none of which may have been near the screen yet. */
+function print(on) {
+  if (on === paper) return;
+  paper = on;
+  if (on) hideTip();
+  let left = kMostPrinted;
+  for (const box of page.querySelectorAll('.tokens')) {
+    if (!on) {  // the observer tells anew which are near
+      near.unobserve(box);
+      near.observe(box);
+      if (box.dataset.cut) box.replaceChildren();
+      delete box.dataset.cut;
+      continue;
+    }
+    const { sample, begin, end } = box.dataset, tokens = end - begin;
+    if (box.closest('[hidden]')) continue;
+    left -= tokens;
+    if (left >= 0) {
+      if (!box.firstChild) drawTokens(box, data.samples[sample]);
+      box.style.minHeight = '';
+    } else {
+      box.dataset.cut = true;
+      box.replaceChildren(make('span', { class: 'note' }, left + tokens > 0 || begin === '0'
+        ? `Not printed from here on: a print holds ${count(kMostPrinted)} tokens. Choose a sample first.` : ''));
+    }
+  }
+  for (const image of page.querySelectorAll('.picture img')) image.loading = on ? 'eager' : 'lazy';
+}
+addEventListener('beforeprint', () => print(true));
+addEventListener('afterprint', () => print(false));
+matchMedia('print').addEventListener('change', event => print(event.matches));
 
 /** About how high the tokens will be, so that the page scrolls evenly before they are drawn. */
 function guessHeight(sample, begin, end) {
@@ -277,7 +314,7 @@ function sampleCard(index, colour) {
     ? make('div', { class: 'turns' }, 'The last position is trained to predict what was cut off: ',
         make('b', {}, nameOf(sample.targets[n - 1]))) : null;
   const card = make('article', { class: 'card sample', id: `sample-${index + 1}`, style: colour ? `--of-sample: ${colour}` : null },
-    make('header', {}, make('h3', {}, `${index + 1} · ${visible(sample.origin)}`),
+    make('header', {}, make('h3', {}, `${index + 1} · `, breakable(visible(sample.origin))),
       n ? make('span', {}, `${plural(n, 'token')}, ${count(sample.trained)} trained (${percent(sample.trained, n)})`) : null,
       sample.row !== null ? make('span', {}, `positions ${placeAt(sample, 0)} to ${placeAt(sample, n - 1)}`) : null),
     turnsLine(sample), verdictLine(sample), mediaStrip(index), blocks, beyond);
@@ -307,38 +344,44 @@ function rowSection(row, r) {
   return make('section', { class: 'row' }, make('h2', {}, `Row ${r + 1}`, make('small', {}, title)), fill, cards);
 }
 
+/** A path that may be broken behind its marks, so that no word of it need be. */
+const breakable = text => text.replace(/[./_-]+(?=[^\s\d./_-])/g, '$&\u0000').split('\u0000')
+  .flatMap((part, i) => i === 0 ? [part] : [make('wbr'), part]);
+
 function sourcesTable() {
   const weighted = data.sources.some(source => source.weight !== 1);
   const looked = source => source.looked_at !== null && source.looked_at < source.bytes ? `${bytesText(source.looked_at)} of ` : '';
   const body = data.sources.map((source, s) => make('tr', {},
-    make('td', {}, `${s + 1} · ${visible(source.path)}`),
+    make('td', {}, `${s + 1} · `, breakable(visible(source.path))),
     make('td', {}, source.format + (source.files > 1 ? `, ${count(source.files)} files` : '')),
     weighted ? make('td', { class: 'num' }, source.weight) : null,
     make('td', { class: 'num' }, looked(source) + bytesText(source.bytes)),
     make('td', {}, data.named ? `${plural(source.shown, 'named row')}`
       : `${source.to_the_end ? 'its' : 'its first'} ${plural(source.shown, 'row')}`)));
-  return make('div', { class: 'card scroll' }, make('table', { class: 'sources' },
-    make('thead', {}, make('tr', {}, make('th', {}, 'Source'), make('th', {}, 'Format'), weighted ? make('th', { class: 'num' }, 'Weight') : null,
-      make('th', { class: 'num' }, 'Looked at'), make('th', {}, 'Shown'))),
+  const heads = ['Source', 'Format', ...(weighted ? ['Weight'] : []), 'Looked at', 'Shown'];
+  for (const row of body) [...row.children].forEach((cell, i) => cell.setAttribute('data-label', heads[i]));
+  const numbers = ['Weight', 'Looked at'];
+  return make('div', { class: 'card' }, make('table', { class: 'sources stack' },
+    make('thead', {}, make('tr', {}, heads.map(head => make('th', { class: numbers.includes(head) ? 'num' : null }, head)))),
     make('tbody', {}, body)));
 }
 
 function tile(name, value, note) {
-  return make('div', {}, make('dt', {}, name), make('dd', {}, value, note ? make('small', {}, ` ${note}`) : null));
+  return make('div', {}, make('dt', {}, name), make('dd', {}, value, note ? [' ', make('small', {}, note)] : null));
 }
 
 function head() {
   const inRows = data.samples.filter(sample => sample.row !== null);
   const tokens = sum(inRows, sample => sample.ids.length), trained = sum(inRows, sample => sample.trained);
   const out = data.samples.length - inRows.length;
-  const note = [`Processor ${data.processor}, tokenizer ${visible(data.tokenizer)} (${count(data.vocabulary_size)} tokens).`];
+  const note = [`Processor ${data.processor}, tokenizer `, breakable(visible(data.tokenizer)), ` (${count(data.vocabulary_size)} tokens).`];
   if (data.packing) {
     note.push(` Rows hold the samples shown, in the order shown. Training ${data.shuffle ? 'shuffles' : 'goes through all records'}` +
       `${data.open_rows > 1 ? ` and fills ${data.open_rows} rows at once` : ''}: its rows are fuller and mixed otherwise.`);
   }
   if (data.sources_left_out) note.push(` ${count(data.sources_left_out)} more sources are not shown; lmms preview -n 1 shows all.`);
   return [
-    make('header', { class: 'top' }, make('h1', {}, visible(data.config) || 'config'),
+    make('header', { class: 'top' }, make('h1', {}, breakable(visible(data.config) || 'config')),
       make('span', { class: 'chip' }, data.evaluation ? 'evaluation data' : 'training data'),
       make('span', { class: 'chip' }, data.packing ? `packed by ${data.packing}` : 'a sample is a row')),
     make('dl', { class: 'tiles' }, tile('Samples', count(inRows.length), out ? `and ${count(out)} not trained` : ''),
@@ -355,7 +398,7 @@ function legend() {
     entry('t', 'text', 'only read'), entry('t special', '<|im_end|>', 'special token'),
     entry('at zero', '0', 'position, from 0 in every sample'), entry('t part', '·', 'part of the next character'),
     data.samples.some(sample => sample.media.length) ? entry('t special pads', '<|image_pad|> × 64', 'the tokens of an image') : null,
-    make('span', {}, 'Hover or tap a token for id, target and bytes; ← → go on from there.'));
+    make('span', { class: 'no-print' }, 'Hover or tap a token for id, target and bytes; ← → go on from there.'));
 }
 
 const sections = [];  // of rows and of what is not trained: {element, samples}

@@ -253,7 +253,8 @@ void finish(Sample& sample, Tokens tokens, const Input& input) {
   sample.tokens = std::move(tokens);
   sample.trained_tokens = std::count_if(sample.tokens.weights.begin(), sample.tokens.weights.end(),
                                         [](float weight) { return weight > 0; });
-  if (const auto turn = input.processor->turn_tokens())
+  // The template of a checkpoint may open turns by no token of its own.
+  if (const auto turn = input.processor->turn_tokens(); turn && turn->start >= 0)
     sample.turns = turns_of(sample.tokens, input.tokenizer, turn->start);
 }
 

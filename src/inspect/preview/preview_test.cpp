@@ -4,12 +4,14 @@
 #include <gtest/gtest.h>
 
 #include <functional>
+#include <sstream>
 
 #include "core/format.h"
 #include "data/data_testing.h"
 #include "inspect/preview/page.h"
 #include "inspect/preview/preview_testing.h"
 #include "inspect/preview/terminal.h"
+#include "inspect/preview/token_text.h"
 #include "models/processor_entry.h"
 
 namespace lmms::inspect::preview {
@@ -46,21 +48,11 @@ Change both(const Change& first, const Change& second) {
   };
 }
 
-/// Chats of many lengths; line 3 is broken, 5 has no answer, 7 has no message. Bad samples are
-/// skipped.
+/// chats_of_many_lengths(), bad samples skipped.
 class Previewed : public testing::Test {
  protected:
   Previewed() {
-    std::string lines;
-    for (int i = 1; i <= 40; ++i) {
-      std::string answer;
-      for (int k = 0; k < i * 37 % 29; ++k) answer += fmt::format(" word {}", k);
-      lines += i == 3   ? "{\"messages\": oops}\n"
-               : i == 5 ? "{\"messages\": [{\"role\": \"user\", \"content\": \"Hi\"}]}\n"
-               : i == 7 ? "{\"messages\": []}\n"
-                        : chat(fmt::format("Question {}? \xE2\x98\x83\n\ttab", i), "So:" + answer);
-    }
-    folder_.write("train.jsonl", lines);
+    folder_.write("train.jsonl", chats_of_many_lengths());
     folder_.write("other.jsonl", chat("One?", "Two.") + "broken\n" + chat("Three?", "Four."));
   }
 
@@ -208,6 +200,42 @@ TEST_F(Previewed, lets_no_sample_steer_the_terminal) {
   }
   EXPECT_THAT(text, HasSubstr("␛[2J␇ \\u{202E} right to left"));
   EXPECT_THAT(text, HasSubstr("\\u{009B}31m ␡"));
+}
+
+/// The lines of a text without its colours.
+std::vector<std::string> plain_lines(std::string text) {
+  for (size_t at = 0; (at = text.find('\x1b', at)) != text.npos;)
+    text.erase(at, text.find('m', at) + 1 - at);
+  std::vector<std::string> lines;
+  std::istringstream in(text);
+  for (std::string line; std::getline(in, line);) lines.push_back(line);
+  return lines;
+}
+
+TEST_F(Previewed, fits_any_screen_from_forty_columns_on) {
+  const std::string name = "a_folder_with_a_long_name_0123456789_0123456789.jsonl";
+  folder_.write(name,
+                chat("What does https://example.org/a/very/long/path?with=a&question=in it say?",
+                     std::string(300, '-') + " 漢字かな漢字かな漢字かな漢字かな漢字かな漢字 " +
+                         std::string(60, ' ') + "\n\tthe end") +
+                    chat("Short?", "Yes.") + "{\"messages\": oops}\n");
+  const Change change = both(packed(1000), of_sources({name, "train.jsonl"}));
+  for (const int width : {40, 57, 80, 200}) {
+    for (const bool colour : {false, true}) {
+      for (const bool ids : {false, true}) {
+        const std::string text = render_terminal(preview(change, {.rows_per_source = 9}),
+                                                 {.colour = colour, .width = width}, {.ids = ids});
+        for (const std::string& line : plain_lines(text)) EXPECT_LE(width_of(line), width) << line;
+      }
+    }
+  }
+}
+
+TEST_F(Previewed, breaks_lines_of_a_narrow_screen_at_words) {
+  const std::string text =
+      render_terminal(preview({}, {.named_rows = {"2"}}), {.colour = false, .width = 40}, {});
+  EXPECT_THAT(text, HasSubstr("<|im_start|>assistant↵\n⟦So: word 0 word 1 word 2 word 3 word 4\n"
+                              "word 5"));
 }
 
 TEST_F(Previewed, page_holds_every_token_as_it_is_trained) {

@@ -14,6 +14,21 @@ inline std::string chat(const std::string& question, const std::string& answer) 
          "\n";
 }
 
+/// 40 lines of chats of many lengths; line 3 is broken, 5 has no answer, 7 has no message.
+inline std::string chats_of_many_lengths() {
+  std::string lines;
+  for (int i = 1; i <= 40; ++i) {
+    std::string answer;
+    for (int k = 0; k < i * 37 % 29; ++k) answer += " word " + std::to_string(k);
+    lines += i == 3   ? "{\"messages\": oops}\n"
+             : i == 5 ? "{\"messages\": [{\"role\": \"user\", \"content\": \"Hi\"}]}\n"
+             : i == 7
+                 ? "{\"messages\": []}\n"
+                 : chat("Question " + std::to_string(i) + "? \xE2\x98\x83\n\ttab", "So:" + answer);
+  }
+  return lines;
+}
+
 /// The data that a page carries.
 inline nlohmann::json page_data(const std::string& page) {
   const std::string open = "<script type=\"application/json\" id=\"page-data\">";

@@ -2,9 +2,11 @@
 
 #include <algorithm>
 #include <span>
+#include <utility>
 
 #include "core/format.h"
 #include "core/units.h"
+#include "inspect/preview/flow.h"
 #include "inspect/preview/token_text.h"
 
 namespace lmms::inspect::preview {
@@ -32,15 +34,24 @@ class Painter {
   explicit Painter(bool colour) : colour_(colour) {}
   bool colour() const { return colour_; }
 
+  /// One piece of a line.
   std::string operator()(Style style, std::string_view text) const {
-    if (text.empty() || style == Style::plain) return std::string(text);
-    if (colour_) return fmt::format("{}{}\x1b[0m", code(style), text);
-    const bool trained = style == Style::trained || style == Style::trained_special;
-    return trained ? fmt::format("⟦{}⟧", text) : std::string(text);
+    if (text.empty() || code(style).empty()) return marked(style, text);
+    return fmt::format("{}{}\x1b[0m", code(style), text);
+  }
+  /// Text that flows over lines.
+  void add(Flow& flow, Style style, std::string_view text) const {
+    flow.add(code(style), marked(style, text));
   }
 
  private:
-  static const char* code(Style style) {
+  std::string marked(Style style, std::string_view text) const {
+    const bool trained = style == Style::trained || style == Style::trained_special;
+    return trained && !colour_ && !text.empty() ? fmt::format("⟦{}⟧", text) : std::string(text);
+  }
+
+  std::string_view code(Style style) const {
+    if (!colour_) return "";
     switch (style) {
       case Style::plain:
         return "";
@@ -110,24 +121,11 @@ class Renderer {
     out_ += '\n';
   }
 
-  /// A line that is broken at spaces where the screen ends.
+  /// A sentence.
   void wrapped(Style style, std::string_view text, std::string_view indent = "") {
-    std::string row(indent);
-    bool empty = true;
-    while (!text.empty()) {
-      const size_t space = std::min(text.find(' '), text.size());
-      const auto word = text.substr(0, space);
-      if (!empty && width_of(row) + 1 + width_of(word) > width_) {
-        line(paint_(style, row));
-        row = indent;
-        empty = true;
-      }
-      if (!empty) row += ' ';
-      row += word;
-      empty = false;
-      text.remove_prefix(std::min(space + 1, text.size()));
-    }
-    if (!empty) line(paint_(style, row));
+    Flow flow(width_, indent);
+    paint_.add(flow, style, text);
+    out_ += flow.take();
   }
 
   void head() {
@@ -156,8 +154,12 @@ class Renderer {
               "target: the id that a position is trained to predict, · if none; on the left the "
               "position of the first");
     }
-    const auto colour = paint_(Style::trained, paint_.colour() ? "green" : "in brackets");
-    if (paint_.colour() || !options_.ids) line(colour + ": the model is trained to predict it");
+    if (paint_.colour() || !options_.ids) {
+      Flow flow(width_);
+      paint_.add(flow, Style::trained, paint_.colour() ? "green" : "in brackets");
+      paint_.add(flow, Style::plain, ": the model is trained to predict it");
+      out_ += flow.take();
+    }
     out_ += '\n';
   }
 
@@ -199,6 +201,10 @@ class Renderer {
 
   void title(size_t i, const Sample& sample) {
     const std::string name = fmt::format("── {} ── {} ", i + 1, shown_path(sample.origin));
+    if (width_of(name) >= width_) {
+      wrapped(Style::title, name);
+      return;
+    }
     std::string rule;
     for (int w = width_of(name); w < width_; ++w) rule += "─";
     line(paint_(Style::title, name) + paint_(Style::soft, rule));
@@ -323,9 +329,9 @@ class Renderer {
             static_cast<int64_t>(tail.front().begin - units[kHead].begin)};
   }
 
-  std::string left_out(const Extent& extent) const {
-    return paint_(Style::soft, fmt::format("[{} not shown; --full shows them]",
-                                           counted(extent.left_out, "token")));
+  void say_left_out(const Extent& extent) {
+    wrapped(Style::soft,
+            fmt::format("[{} not shown; --full shows them]", counted(extent.left_out, "token")));
   }
 
   /// The text of a unit: "<|image_pad|> x 216".
@@ -340,21 +346,13 @@ class Renderer {
     const auto texts = token_texts(tokens.ids, preview_.vocabulary);
     const auto units = units_of(sample);
     const auto extent = extent_of(units);
-    std::string run;
-    Style style = Style::plain;
-    const auto end_run = [&] {
-      // A colour must not run over a line's end: pagers and wide backgrounds show it.
-      const std::string shown = visible(run, Newline::kept);
-      for (size_t begin = 0; begin < shown.size();) {
-        const size_t end = std::min(shown.find('\n', begin), shown.size());
-        out_ += paint_.colour() ? paint_(style, shown.substr(begin, end - begin)) : "";
-        if (paint_.colour() && end < shown.size()) out_ += '\n';
-        begin = end + 1;
-      }
-      if (!paint_.colour()) out_ += paint_(style, shown);
-      run.clear();
-    };
     const auto show = [&](std::span<const Unit> span) {
+      Flow flow(screen_width_);
+      std::string run;
+      Style style = Style::plain;
+      const auto end_run = [&] {
+        paint_.add(flow, style, visible(std::exchange(run, {}), Newline::kept));
+      };
       for (const Unit& unit : span) {
         if (const Style next = style_of(tokens, unit.begin); next != style) {
           end_run();
@@ -363,14 +361,14 @@ class Renderer {
         run += text_of(unit, texts);
       }
       end_run();
+      out_ += flow.take();
     };
     show(extent.head);
     if (extent.left_out > 0) {
-      out_ += '\n' + left_out(extent) + '\n';
+      say_left_out(extent);
       show(extent.tail);
     }
     beyond_the_cut(tokens);
-    if (!out_.ends_with('\n')) out_ += '\n';
   }
 
   /// The last position of a sample that was cut has a target that is no token of it.
@@ -378,9 +376,10 @@ class Renderer {
     if (tokens.size() == 0 || tokens.weights.back() <= 0) return;
     const std::string next = visible(
         token_texts({&tokens.labels.back(), 1}, preview_.vocabulary).front(), Newline::marked);
-    if (!out_.ends_with('\n')) out_ += '\n';
-    line(paint_(Style::soft, "the last position is trained to predict what was cut off: ") +
-         paint_(Style::trained, next));
+    Flow flow(width_);
+    paint_.add(flow, Style::soft, "the last position is trained to predict what was cut off: ");
+    paint_.add(flow, Style::trained, next);
+    out_ += flow.take();
   }
 
   /// Columns of text, id and target, as many as fit, with the position of the first beside them.
@@ -390,7 +389,7 @@ class Renderer {
     const auto extent = extent_of(units);
     block(sample.tokens, texts, extent.head);
     if (extent.left_out > 0) {
-      line(left_out(extent));
+      say_left_out(extent);
       block(sample.tokens, texts, extent.tail);
     }
     beyond_the_cut(sample.tokens);
@@ -401,7 +400,9 @@ class Renderer {
     int width = 0;
   };
 
-  Cell cell(const Tokens& tokens, const std::vector<std::string>& texts, const Unit& unit) const {
+  /// At most `columns` wide.
+  Cell cell(const Tokens& tokens, const std::vector<std::string>& texts, const Unit& unit,
+            int columns) const {
     Cell cell;
     const size_t t = unit.begin;
     cell.text = visible(texts[t], Newline::marked);
@@ -410,6 +411,7 @@ class Renderer {
     for (size_t at = 0; (at = cell.text.find(' ', at)) != std::string::npos;)
       cell.text.replace(at, 1, "␣");
     if (unit.tokens() > 1) cell.text += " x " + grouped(unit.tokens());
+    cell.text = shortened(cell.text, columns);
     cell.id = std::to_string(tokens.ids[t]);
     if (tokens.weights[t] > 0) {
       cell.target = std::to_string(tokens.labels[t]);
@@ -425,18 +427,18 @@ class Renderer {
              std::span<const Unit> units) {
     constexpr int kLabels = 9;
     for (size_t u = 0; u < units.size();) {
-      const auto name = [&](std::string_view text) {
-        return paint_(Style::soft, fmt::format("{:<{}}", text, kLabels));
-      };
       const std::string first = tokens.heights.empty()
                                     ? fmt::format("{}", tokens.positions[units[u].begin])
                                     : position(tokens, units[u].begin);
-      std::string text = name(first + (first.size() >= kLabels ? " " : ""));
-      std::string ids = name("  id"), targets = name("  target");
-      for (int used = kLabels; u < units.size(); ++u) {
+      const int labels = std::max(kLabels, width_of(first) + 1);
+      const auto name = [&](std::string_view text) {
+        return paint_(Style::soft, fmt::format("{:<{}}", text, labels));
+      };
+      std::string text = name(first), ids = name("  id"), targets = name("  target");
+      for (int used = labels; u < units.size(); ++u) {
         const size_t t = units[u].begin;
-        const Cell next = cell(tokens, texts, units[u]);
-        if (used > kLabels && used + next.width > screen_width_) break;
+        const Cell next = cell(tokens, texts, units[u], screen_width_ - labels);
+        if (used > labels && used + next.width > screen_width_) break;
         used += next.width + 1;
         const auto pad = [&](std::string_view shown) {
           return std::string(static_cast<size_t>(next.width + 1 - width_of(shown)), ' ');
@@ -500,22 +502,32 @@ class Renderer {
 
   void row(size_t r) {
     const Row& row = preview_.rows[r];
-    constexpr int64_t kBar = 32;
+    const std::string name = fmt::format("row {:<3} ", r + 1);
+    const std::string full = fmt::format(" {:>4}", percent(row.tokens, preview_.row_length));
+    std::string holds = fmt::format("{} / {}  {}", grouped(row.tokens), patches_of(row),
+                                    row.samples.size() == 1 ? "sample" : "samples");
+    for (const int64_t sample : row.samples) holds += fmt::format(" {}", sample + 1);
+    const int room = width_ - width_of(name) - width_of(full);
+    const int widest = 32, narrowest = 16;
+    // Beside the bar if there is room for it, else in lines below.
+    const int beside = room - 2 - width_of(holds);
+    const bool below = beside < narrowest;
+    line(name + bar_of(row, std::min(below ? room : beside, widest)) + full +
+         (below ? "" : "  " + holds));
+    if (below) wrapped(Style::plain, holds, std::string(name.size(), ' '));
+  }
+
+  /// Its samples by their tokens, neighbours told apart, and what is free.
+  std::string bar_of(const Row& row, int64_t columns) const {
     std::string bar;
     int64_t drawn = 0, tokens = 0;
     for (size_t k = 0; k < row.samples.size(); ++k) {
       tokens += preview_.samples[static_cast<size_t>(row.samples[k])].tokens.size();
-      const int64_t until = (tokens * kBar + preview_.row_length / 2) / preview_.row_length;
+      const int64_t until = (tokens * columns + preview_.row_length / 2) / preview_.row_length;
       for (; drawn < until; ++drawn) bar += k % 2 == 0 ? "█" : "▓";
     }
-    for (; drawn < kBar; ++drawn) bar += "░";
-    std::string names;
-    for (const int64_t sample : row.samples) names += fmt::format(" {}", sample + 1);
-    const std::string text =
-        fmt::format("row {:<3} {} {:>4}  {} / {}  {}{}", r + 1, bar,
-                    percent(row.tokens, preview_.row_length), grouped(row.tokens), patches_of(row),
-                    row.samples.size() == 1 ? "sample" : "samples", names);
-    line(text);
+    for (; drawn < columns; ++drawn) bar += "░";
+    return bar;
   }
 
   const Preview& preview_;

@@ -121,19 +121,35 @@ std::string hex(std::string_view bytes) {
   return out;
 }
 
+int width_of(char32_t c) {
+  const auto category = unicode::category(c);
+  if (category == unicode::Category::Mn || category == unicode::Category::Me ||
+      category == unicode::Category::Cf) {
+    return 0;
+  }
+  return is_wide(c) ? 2 : 1;
+}
+
 int width_of(std::string_view text) {
   const std::string valid = unicode::replace_invalid(text);
   int width = 0;
-  for (const char *at = valid.data(), *const end = at + valid.size(); at < end;) {
-    const char32_t c = unicode::next(at);
-    const auto category = unicode::category(c);
-    if (category == unicode::Category::Mn || category == unicode::Category::Me ||
-        category == unicode::Category::Cf) {
-      continue;
-    }
-    width += is_wide(c) ? 2 : 1;
-  }
+  for (const char *at = valid.data(), *const end = at + valid.size(); at < end;)
+    width += width_of(unicode::next(at));
   return width;
+}
+
+std::string shortened(std::string_view text, int columns) {
+  if (width_of(text) <= columns) return std::string(text);
+  const std::string valid = unicode::replace_invalid(text);
+  int room = columns - 1;
+  const char* at = valid.data();
+  while (true) {
+    const char* after = at;
+    room -= width_of(unicode::next(after));
+    if (room < 0) break;
+    at = after;
+  }
+  return valid.substr(0, static_cast<size_t>(at - valid.data())) + "…";
 }
 
 }  // namespace lmms::inspect::preview

@@ -32,5 +32,8 @@ std::string hex(std::string_view bytes);
 /// Columns that a text takes in a terminal: two for wide East Asian characters and emoji, none for
 /// combining marks.
 int width_of(std::string_view text);
+int width_of(char32_t c);
+/// The text, or as much of its beginning as fits `columns` with an ellipsis behind it.
+std::string shortened(std::string_view text, int columns);
 
 }  // namespace lmms::inspect::preview

@@ -33,5 +33,12 @@ TEST(TokenText, measures_wide_and_combining_characters) {
   EXPECT_EQ(hex("\xE2\x98"), "e2 98");
 }
 
+TEST(TokenText, shortens_to_columns_not_to_bytes) {
+  EXPECT_EQ(shortened("abc", 3), "abc");
+  EXPECT_EQ(shortened("abcd", 3), "ab…");
+  EXPECT_EQ(shortened("漢字漢字", 5), "漢字…");
+  EXPECT_EQ(shortened("漢字漢字", 4), "漢…");
+}
+
 }  // namespace
 }  // namespace lmms::inspect::preview

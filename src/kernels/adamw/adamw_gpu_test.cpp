@@ -11,13 +11,15 @@
 #include "kernels/adamw/adamw.h"
 #include "kernels/device.h"
 #include "kernels/gpu_testing.h"
-#include "kernels/on_device.h"
 #include "kernels/op_testing.h"
+#include "kernels/rows_testing.h"
 
 namespace lmms::kernels {
 namespace {
 
 using testing::random;
+using testing::rows;
+using testing::uploaded;
 
 using AdamwCuda = testing::GpuTest;
 
@@ -61,19 +63,6 @@ std::vector<AdamwRange> ranges(const Problem& x, const std::vector<int64_t>& len
     at += length;
   }
   return out;
-}
-
-template <class T>
-at::Tensor uploaded(const std::vector<T>& rows) {
-  static_assert(std::is_trivially_copyable_v<T>);
-  std::vector<uint8_t> bytes(rows.size() * sizeof(T));
-  std::memcpy(bytes.data(), rows.data(), bytes.size());
-  return on_device(bytes, at::kByte, at::Device(at::kCUDA, 0));
-}
-
-template <class T>
-T* rows(const at::Tensor& bytes) {
-  return static_cast<T*>(bytes.mutable_data_ptr());
 }
 
 AdamwStep settings(double beta1 = 0.9, double beta2 = 0.999) {

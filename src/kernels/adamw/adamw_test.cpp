@@ -8,20 +8,12 @@
 #include <limits>
 #include <vector>
 
-#include "core/rng.h"
+#include "kernels/numbers_testing.h"
 
 namespace lmms::kernels {
 namespace {
 
-std::vector<float> numbers(size_t n, uint32_t stream) {
-  std::vector<float> out(n);
-  for (size_t i = 0; i < n; ++i) {
-    out[i] = static_cast<float>(
-        rng::normal_pair(rng::philox({static_cast<uint32_t>(i), stream, 0, 0}, {1, 2})[0],
-                         rng::philox({static_cast<uint32_t>(i), stream, 1, 0}, {1, 2})[0])[0]);
-  }
-  return out;
-}
+using testing::numbers;
 
 /// The control of a step whose gradients have this sum of squares, the `t`-th that is applied.
 StepControl decided(double sum_of_squares, double max_norm = 0, int64_t t = 1) {

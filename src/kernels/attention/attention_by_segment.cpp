@@ -4,15 +4,22 @@
 
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/cat.h>
+#include <ATen/ops/empty.h>
+#include <ATen/ops/empty_like.h>
 #include <ATen/ops/full.h>
 #include <ATen/ops/matmul.h>
 #include <ATen/ops/scaled_dot_product_attention.h>
 #include <ATen/ops/softmax.h>
 #include <ATen/ops/zeros.h>
+#include <torch/csrc/autograd/custom_function.h>
 
 #include <algorithm>
 #include <limits>
 #include <optional>
+
+#include "kernels/attention/attention_rule.h"
+#include "kernels/meta_device.h"
+#include "kernels/work.h"
 
 namespace lmms::kernels {
 namespace {
@@ -36,11 +43,46 @@ at::Tensor causal_mask(const at::TensorOptions& options, int64_t queries, int64_
   return window > 0 ? mask + hidden.tril(last - window) : mask;
 }
 
-// q [1, N, n, D]; k, v [1, N, M, D]. On the meta device ATen's own fails; this is what it would do.
+// What ATen's kernel on a CPU takes, where meta tensors stand for those of one: no scores are kept,
+// but a number a query. q [B, N, n, D]; k, v [B, N, M, D].
+struct CpuStandIn : torch::autograd::Function<CpuStandIn> {
+  static void record(const at::Tensor& q, bool causal, bool backward) {
+    if (work_listener == nullptr) return;
+    const std::vector<int64_t> lengths(static_cast<size_t>(q.size(0)), q.size(2));
+    AttentionWork work{.backend = AttentionBackend::by_segment, .lengths = lengths};
+    work.backward = backward;
+    work.causal = causal;
+    work.heads = work.kv_heads = q.size(1);
+    work.head_dim = q.size(3);
+    work_listener->attention(work);
+  }
+  static at::Tensor forward(torch::autograd::AutogradContext* ctx, const at::Tensor& q,
+                            const at::Tensor& k, const at::Tensor& v, bool causal) {
+    const at::Tensor out = at::empty_like(q);
+    const at::Tensor lse =
+        at::empty({q.size(0), q.size(1), q.size(2)}, q.options().dtype(at::kFloat));
+    record(q, causal, /*backward=*/false);
+    ctx->save_for_backward({q, k, v, out, lse});
+    ctx->saved_data["causal"] = causal;
+    return out;
+  }
+  static torch::autograd::tensor_list backward(torch::autograd::AutogradContext* ctx,
+                                               const torch::autograd::tensor_list&) {
+    const auto saved = ctx->get_saved_variables();
+    record(saved[0], ctx->saved_data["causal"].toBool(), /*backward=*/true);
+    return {at::empty_like(saved[0]), at::empty_like(saved[1]), at::empty_like(saved[2]), {}};
+  }
+};
+
+// q [B, N, n, D]; k, v [B, N, M, D].
 at::Tensor attend(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
-                  const std::optional<at::Tensor>& mask, double scale) {
-  if (q.is_meta()) return at::matmul(at::softmax(at::matmul(q, k.transpose(2, 3)), -1), v);
-  return at::scaled_dot_product_attention(q, k, v, mask, 0.0, /*is_causal=*/false, scale);
+                  const std::optional<at::Tensor>& mask, bool causal, double scale) {
+  if (q.is_meta() && computes_as_cpu(q.device()))
+    return CpuStandIn::apply(q, k, v, causal || mask.has_value());
+  // on the meta device ATen's own fails with a mask; this is what it would do
+  if (q.is_meta() && !causal)
+    return at::matmul(at::softmax(at::matmul(q, k.transpose(2, 3)), -1), v);
+  return at::scaled_dot_product_attention(q, k, v, mask, 0.0, causal, scale);
 }
 
 // n queries behind M - n older keys, causal from the end on: query i sees the keys up to i + M - n,
@@ -57,7 +99,7 @@ at::Tensor causal_by_block(const at::Tensor& q, const at::Tensor& k, const at::T
     const at::Tensor mask =
         causal_mask(q.options(), end - begin, keys, older + begin - first, window);
     blocks.push_back(attend(q.narrow(2, begin, end - begin), k.narrow(2, first, keys),
-                            v.narrow(2, first, keys), mask, shape.scale));
+                            v.narrow(2, first, keys), mask, /*causal=*/false, shape.scale));
   }
   return at::cat(blocks, 2);
 }
@@ -67,7 +109,7 @@ at::Tensor causal(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
                   const AttentionShape& shape) {
   if (shape.window > 0 && q.size(2) > shape.window)
     return causal_by_block(q, k, v, shape, shape.window);
-  return at::scaled_dot_product_attention(q, k, v, {}, 0.0, /*is_causal=*/true, shape.scale);
+  return attend(q, k, v, {}, /*causal=*/true, shape.scale);
 }
 
 at::Tensor causal_segments(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
@@ -112,9 +154,8 @@ at::Tensor full_segments(const at::Tensor& q, const at::Tensor& k, const at::Ten
   out.reserve(qs.size());
   for (size_t r = 0; r < qs.size(); ++r) {
     const int64_t n = length[r];
-    const at::Tensor o = at::scaled_dot_product_attention(
-        segments_first(qs[r], n, 1), segments_first(ks[r], n, repeat),
-        segments_first(vs[r], n, repeat), {}, 0.0, /*is_causal=*/false, scale);
+    const at::Tensor o = attend(segments_first(qs[r], n, 1), segments_first(ks[r], n, repeat),
+                                segments_first(vs[r], n, repeat), {}, /*causal=*/false, scale);
     out.push_back(o.transpose(1, 2).reshape({tokens[r], q.size(1), q.size(2)}));
   }
   return at::cat(out, 0);
@@ -127,8 +168,8 @@ at::Tensor one_segment(const at::Tensor& q, const at::Tensor& k, const at::Tenso
   if (k.size(0) == 0) return at::zeros(q.sizes(), q.options());
   const int64_t repeat = q.size(1) / k.size(1);
   const at::Tensor qh = heads_first(q, 1), kh = heads_first(k, repeat), vh = heads_first(v, repeat);
-  const at::Tensor o =
-      causal ? causal_by_block(qh, kh, vh, shape, kMaskRows) : attend(qh, kh, vh, {}, shape.scale);
+  const at::Tensor o = causal ? causal_by_block(qh, kh, vh, shape, kMaskRows)
+                              : attend(qh, kh, vh, {}, /*causal=*/false, shape.scale);
   return o.squeeze(0).transpose(0, 1);
 }
 

@@ -5,7 +5,8 @@ namespace lmms::kernels {
 namespace {
 
 [[noreturn]] void absent() {
-  throw Error("", "this build has no cuDNN", "build the CUDA program", Exit::failed);
+  throw Error("", "this build has no cuDNN", "build it where the CUDA toolkit's nvcc is (make)",
+              Exit::failed);
 }
 
 }  // namespace

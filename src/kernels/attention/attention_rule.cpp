@@ -8,12 +8,12 @@
 #include "kernels/attention/attention_cudnn.h"
 #include "kernels/attention/attention_hopper_cuda.h"
 #include "kernels/attention/attention_short_cuda.h"
+#include "kernels/meta_device.h"
 
 namespace lmms::kernels {
 namespace {
 
 constexpr int kAmpere = 8, kHopper = 9, kBlackwell = 10;
-thread_local int major_of_meta = kHopper;
 constexpr int64_t kTestedCudnn = 91900;  // what torch 2.11 brings; older ones lack parts of it
 constexpr int64_t kLargestHead = 256, kLargestHeadOfBlackwell = 128;
 // Equal lengths of this grain come by design (a cut-off length), so that few graphs are built for
@@ -52,14 +52,10 @@ const char* short_name(AttentionBackend backend) {
 }
 
 AttentionDevice attention_device(at::Device device) {
-  if (device.is_meta()) return {major_of_meta, kTestedCudnn, false};
-  if (!device.is_cuda()) return {};
+  if (computes_as_cpu(device)) return {};
+  if (device.is_meta()) return {meta_stands_for, kTestedCudnn, false};
   return {compute_major(device.index()), cudnn_attention_version(),
           at::globalContext().deterministicAlgorithms()};
-}
-
-void stand_for(int compute_major) {
-  major_of_meta = compute_major;
 }
 
 AttentionBackend attention_backend(const AttentionDevice& device, const AttentionProblem& x) {

@@ -21,15 +21,13 @@ enum class AttentionBackend {
 const char* short_name(AttentionBackend backend);  ///< as the enumerator
 
 /// What the rule asks of a device. A meta tensor stands for a Hopper GPU with all that a build has,
-/// or for the device that stand_for names.
+/// or for another device (kernels/meta_device.h).
 struct AttentionDevice {
   int compute_major = 0;       ///< 9: Hopper; 0: no GPU
   int64_t cudnn_version = 0;   ///< 91900: 9.19.0; 0 where it is absent
   bool deterministic = false;  ///< ATen is asked for deterministic algorithms
 };
 AttentionDevice attention_device(at::Device device);
-/// From here on meta tensors of this thread stand for those of a GPU with this compute capability.
-void stand_for(int compute_major);
 
 /// What it asks of a call.
 struct AttentionProblem {

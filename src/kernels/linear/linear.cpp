@@ -14,6 +14,7 @@
 #include "kernels/device.h"
 #include "kernels/linear/column_sum_cuda.h"
 #include "kernels/linear/linear_node.h"
+#include "kernels/meta_device.h"
 #include "kernels/partial_sums/partial_sums.h"
 #include "kernels/work.h"
 
@@ -101,12 +102,12 @@ at::Tensor weight_gradient(const at::Tensor& dy, const at::Tensor& x, const at::
   at::Tensor into = slot;
   if (slot.scalar_type() == x.scalar_type()) {
     into.addmm_(dy.t(), x);
-  } else if (x.is_cuda()) {  // the product is summed in fp32 anyway
-    at::addmm_out(into, into, dy.t(), x, slot.scalar_type());
+  } else if (computes_as_cpu(x.device())) {
+    into.add_(at::mm(dy.t(), x));
   } else if (x.is_meta()) {
     record_product({dy.size(1), x.size(1), x.size(0)});
-  } else {
-    into.add_(at::mm(dy.t(), x));
+  } else {  // the product is summed in fp32 anyway
+    at::addmm_out(into, into, dy.t(), x, slot.scalar_type());
   }
   return {};
 }

@@ -16,6 +16,7 @@
 #include "kernels/device.h"
 #include "kernels/dims.h"
 #include "kernels/linear_loss/softmax_gradient.h"
+#include "kernels/meta_device.h"
 #include "kernels/recompute.h"
 #include "kernels/step_control/step_control.h"
 #include "kernels/work.h"
@@ -332,7 +333,8 @@ at::Tensor by_path(const at::Tensor& h, const at::Tensor& W, const at::Tensor& t
 
 bool linear_loss_is_fused(at::Device device, at::ScalarType dtype, int64_t V) {
   if (dtype != at::kBFloat16 || V > kSoftmaxGradientWidth) return false;
-  return device.is_meta() || (device.is_cuda() && softmax_gradient_runs_here());
+  if (device.is_meta()) return !computes_as_cpu(device);
+  return device.is_cuda() && softmax_gradient_runs_here();
 }
 
 at::Tensor linear_loss(const at::Tensor& h, const at::Tensor& W, const at::Tensor& targets,

@@ -8,27 +8,16 @@
 
 #include "kernels/device.h"
 #include "kernels/gpu_testing.h"
-#include "kernels/on_device.h"
 #include "kernels/op_testing.h"
+#include "kernels/rows_testing.h"
 #include "kernels/step_control/step_control.h"
 
 namespace lmms::kernels {
 namespace {
 
+using testing::rows;
+using testing::uploaded;
 using StepControlCuda = testing::GpuTest;
-
-template <class T>
-at::Tensor uploaded(const std::vector<T>& rows) {
-  static_assert(std::is_trivially_copyable_v<T>);
-  std::vector<uint8_t> bytes(rows.size() * sizeof(T));
-  std::memcpy(bytes.data(), rows.data(), bytes.size());
-  return on_device(bytes, at::kByte, at::Device(at::kCUDA, 0));
-}
-
-template <class T>
-T* rows(const at::Tensor& bytes) {
-  return static_cast<T*>(bytes.mutable_data_ptr());
-}
 
 TEST_F(StepControlCuda, finds_the_norm_of_many_buckets_with_the_same_bits_each_time) {
   const std::vector<int64_t> counts{1, 16384, 5000001, 300};

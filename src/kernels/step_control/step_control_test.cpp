@@ -9,20 +9,12 @@
 #include <utility>
 #include <vector>
 
-#include "core/rng.h"
+#include "kernels/numbers_testing.h"
 
 namespace lmms::kernels {
 namespace {
 
-std::vector<float> numbers(size_t n, uint32_t stream) {
-  std::vector<float> out(n);
-  for (size_t i = 0; i < n; ++i) {
-    out[i] = static_cast<float>(
-        rng::normal_pair(rng::philox({static_cast<uint32_t>(i), stream, 0, 0}, {1, 2})[0],
-                         rng::philox({static_cast<uint32_t>(i), stream, 1, 0}, {1, 2})[0])[0]);
-  }
-  return out;
-}
+using testing::numbers;
 
 double norm_squared(const std::vector<float>& g, std::vector<double>& partials) {
   partials.assign(static_cast<size_t>(norm_blocks(static_cast<int64_t>(g.size()))), -1);

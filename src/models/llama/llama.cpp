@@ -37,6 +37,7 @@ nn::DecoderConfig read_config(const ConfigReader& config) {
   c.initializer_range = config.number("initializer_range", 0.02);
   c.pad_token_id = config.integer("pad_token_id", -1, -1, c.vocab_size - 1);
   c.rope = read_rope(config, 10000.0, config.integer("max_position_embeddings", 2048));
+  check_rope(config, c.rope, c.head_dim);
   return c;
 }
 

@@ -13,7 +13,7 @@ const ProcessorEntry& processor();
 
 /// <|begin_of_text|>, then <|start_header_id|>ROLE<|end_header_id|>\n\nTEXT<|eot_id|> for each
 /// turn, texts without the white space around them. What varies is as the checkpoint's own template
-/// has it, which is read and never run: those of 3.1 and later open with a system turn that names
+/// has it, told by its marks: those of 3.1 and later open with a system turn that names
 /// two dates ("Cutting Knowledge Date", "Today Date"), whether the conversation has one or not.
 /// Where the template asks a clock for the latter, it is the date that it falls back to. An empty
 /// template: 3.0's, without such a turn.

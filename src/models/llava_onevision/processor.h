@@ -9,7 +9,7 @@ namespace lmms::models::llava_onevision {
 
 const ProcessorEntry& processor();
 
-/// The layout of turns as the checkpoint's own template has it, which is read and never run: some
+/// The layout of turns as the checkpoint's own template has it, told by its marks: some
 /// write `<|im_start|>user <image>\ntext<|im_end|>`, some break lines behind the role and the turn.
 /// A template without `<image>` is none of theirs: the former.
 text::TurnLayout turn_layout(std::string_view jinja);

@@ -17,30 +17,10 @@ using media::Image;
 using nlohmann::json;
 using ::testing::HasSubstr;
 
-Image image_of(const json& c) {
-  const std::string text = stored::file(c["file"]);
-  return media::decode(stored::bytes(text)).take();
-}
-
-void expect_equal(std::span<const float> found, const json& c) {
-  if (c.contains("first")) {
-    for (size_t i = 0; i < c["first"].size(); ++i)
-      EXPECT_EQ(found[i], c["first"][i].get<float>()) << i;
-  }
-  EXPECT_EQ(stored::crc({reinterpret_cast<const uint8_t*>(found.data()), found.size_bytes()}),
-            c["crc"].get<uint32_t>());
-}
-
-int64_t count(const json& shape) {
-  int64_t values = 1;
-  for (const json& n : shape) values *= n.get<int64_t>();
-  return values;
-}
-
-const json& cases(const char* kind) {
-  EXPECT_FALSE(stored::cases().at(kind).empty());
-  return stored::cases().at(kind);
-}
+using stored::cases;
+using stored::count;
+using stored::expect_equal;
+using stored::image_of;
 
 void expect_tiles(const Image& image, const json& c) {
   TileOptions options{.tile = c["tile"]};

@@ -73,6 +73,7 @@ nn::DecoderConfig read_config(const ConfigReader& config, Generation generation)
   c.pad_token_id = config.integer("pad_token_id", -1, -1, c.vocab_size - 1);
   c.layers = read_layers(config, layers);
   c.rope = read_rope(config, 10000.0, config.integer("max_position_embeddings", 32768));
+  check_rope(config, c.rope, c.head_dim);
   return c;
 }
 

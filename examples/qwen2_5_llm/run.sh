@@ -1,0 +1,13 @@
+#!/usr/bin/env bash
+# Fine-tunes Qwen2.5 on chats as example_config.yaml says; here a tiny Qwen2 on chats about counting, in ten seconds on two cores.
+# usage: examples/qwen2_5_llm/run.sh [LMMS] [KEY=VALUE ...]
+source "$(dirname "$0")/../tiny/tiny.sh"
+
+"$lmms" train examples/qwen2_5_llm/example_config.yaml \
+  "model_config.load_from_pretrained_path=$checkpoint" \
+  "dataset_config.processor_config.processor_name=$checkpoint" \
+  trainer_args.output_dir=out/qwen2_5_llm \
+  trainer_args.per_device_train_batch_size=16 \
+  "${chats[@]}" "${words[@]}"
+
+what_came_of_it "Which number comes after 37?"

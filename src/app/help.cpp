@@ -1,0 +1,42 @@
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "app/commands.h"
+#include "app/usage.h"
+#include "core/terminal.h"
+#include "train/config_help.h"
+
+namespace lmms::app {
+
+void add_help(CLI::App& app, Outcome&) {
+  CLI::App* command =
+      app.add_subcommand("help", "Explain a command, a key of the config, or a name it takes");
+  auto words = std::make_shared<std::vector<std::string>>();
+  auto all = std::make_shared<bool>(false);
+  command
+      ->add_option("words", *words,
+                   "train, packing_strategy, trainer_args.learning_rate, cosine, ...")
+      ->type_name("[COMMAND or KEY ...]");
+  command->add_flag("--all", *all, "Every key of the config, a line each");
+  command->callback([words, all, &app] {
+    const int width = terminal_columns(STDOUT_FILENO, 100);
+    std::string text = *all ? train::list_keys(width) : "";
+    const std::vector<std::string> commands = command_names(app);
+    for (const std::string& word : *words) {
+      if (!text.empty()) text += "\n";
+      const bool is_command = std::find(commands.begin(), commands.end(), word) != commands.end();
+      text += is_command ? app.get_subcommand(word)->help("lmms")
+                         : train::explain_word(word, commands, width);
+    }
+    if (text.empty())
+      text = app.get_formatter()->make_help(&app, "lmms", CLI::AppFormatMode::Normal);
+    std::fwrite(text.data(), 1, text.size(), stdout);
+  });
+}
+
+}  // namespace lmms::app
