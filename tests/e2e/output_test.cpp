@@ -128,12 +128,12 @@ TEST(Run, names_at_the_start_what_has_no_effect) {
 TEST(Run, fills_the_output_folder_as_promised) {
   const Project project;
   project.train_to_the_end();
-  EXPECT_THAT(names_in(project / "out"),
-              UnorderedElementsAre("checkpoint-5", "checkpoint-10", "checkpoint-15",
-                                   "checkpoint-20", "config.json", "config.resolved.yaml",
-                                   "finished.json", "journal.jsonl", "metrics.jsonl", "report.html",
-                                   "model.safetensors", "tokenizer.json", "tokenizer_config.json",
-                                   "train.log"));
+  EXPECT_THAT(
+      names_in(project / "out"),
+      UnorderedElementsAre("checkpoint-5", "checkpoint-10", "checkpoint-15", "checkpoint-20",
+                           "config.json", "config.resolved.yaml", "finished.json", "journal.jsonl",
+                           "metrics.jsonl", "report.html", "model.safetensors", "tokenizer.json",
+                           "tokenizer_config.json", "train.log"));
   EXPECT_THAT(names_in(project / "out/checkpoint-10"),
               UnorderedElementsAre("config.json", "model.safetensors", "resume", "tokenizer.json",
                                    "tokenizer_config.json"));
