@@ -59,9 +59,12 @@ help:  ## this list
 bootstrap:
 	@scripts/bootstrap.sh
 
-# Ninja runs CMake again by itself when a CMake file changes; a changed preset is what it cannot see.
+# Ninja runs CMake again by itself when a CMake file changes. What it cannot see: a changed preset, and parts of CUDA that have come
+# since a configuration missed them beside an nvcc.
 .PHONY: configure
 configure: bootstrap
 	@if [ CMakePresets.json -nt $(BUILD)/build.ninja ] || [ .deps/site/stamp -nt $(BUILD)/build.ninja ] || \
-	    [ .deps/site/stamp-gpu -nt $(BUILD)/build.ninja ]; then \
+	    [ .deps/site/stamp-gpu -nt $(BUILD)/build.ninja ] || \
+	    { grep -qs '^LMMS_NO_CUDA:INTERNAL=there is no' $(BUILD)/CMakeCache.txt && \
+	      { command -v nvcc >/dev/null || [ -x /usr/local/cuda/bin/nvcc ]; }; }; then \
 	  cmake --preset $(PRESET); fi

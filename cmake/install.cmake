@@ -30,8 +30,8 @@ if(NOT LMMS_SANITIZE)
   set(completion "${CMAKE_BINARY_DIR}/completion")
   add_custom_command(OUTPUT "${completion}/lmms" "${completion}/_lmms" DEPENDS lmms lmms_library VERBATIM
     COMMAND ${CMAKE_COMMAND} -E make_directory "${completion}"
-    COMMAND sh -c "\"$<TARGET_FILE:lmms>\" completion bash >\"${completion}/lmms\""
-    COMMAND sh -c "\"$<TARGET_FILE:lmms>\" completion zsh >\"${completion}/_lmms\"")
+    COMMAND ${CMAKE_COMMAND} -E env LMMS_DEVICE=cpu sh -c "\"$<TARGET_FILE:lmms>\" completion bash >\"${completion}/lmms\""
+    COMMAND ${CMAKE_COMMAND} -E env LMMS_DEVICE=cpu sh -c "\"$<TARGET_FILE:lmms>\" completion zsh >\"${completion}/_lmms\"")
   add_custom_target(completion ALL DEPENDS "${completion}/lmms" "${completion}/_lmms")
   list(APPEND programs completion)
   install(FILES "${completion}/lmms" DESTINATION share/bash-completion/completions COMPONENT common)

@@ -56,9 +56,19 @@ install_packages() {
   }
 }
 
+# An nvcc of CUDA 13 or later, as cmake/deps.cmake asks for.
+nvcc_13() {
+  local nvcc release
+  for nvcc in /usr/local/cuda/bin/nvcc nvcc; do
+    release=$("$nvcc" --version 2>/dev/null | sed -n 's/.*release \([0-9]*\)\..*/\1/p') || continue
+    [ "${release:-0}" -lt 13 ] || return 0
+  done
+  return 1
+}
+
 # libtorch's CUDA half is unpacked only where nvcc can use it: 1.2 GB that a CPU build never opens.
 flavour() {
-  if command -v nvcc >/dev/null || [ -x /usr/local/cuda/bin/nvcc ]; then echo cuda; else echo cpu; fi
+  if nvcc_13; then echo cuda; else echo cpu; fi
 }
 
 # NVIDIA's driver is loaded here, or lent to this container or by Windows (WSL 2).
@@ -169,7 +179,7 @@ case "${LMMS_GPU_LIBRARIES:-auto}" in
     if nvidia_gpu && [ "$(flavour)" = cuda ]; then
       install_gpu_wheels
     elif nvidia_gpu; then
-      say "note: an NVIDIA GPU, but no nvcc: the program will train on the CPU alone (docs/guide/gpu-server.md)"
+      say "note: an NVIDIA GPU, but no nvcc 13.0 or later: the program will train on the CPU alone (docs/guide/gpu-server.md)"
     fi ;;
   *) fail "LMMS_GPU_LIBRARIES='$LMMS_GPU_LIBRARIES'" "fix: say on, off or auto" ;;
 esac

@@ -45,6 +45,7 @@ fi
 
 small=(
   "~trainer_args.num_train_epochs"  # max_steps decides
+  trainer_args.resume_from_checkpoint=false  # anew, whatever an earlier call left
   trainer_args.use_cpu=true trainer_args.bf16=false
   trainer_args.dataloader_num_workers=1
   trainer_args.eval_strategy=steps trainer_args.eval_on_start=true
@@ -70,10 +71,11 @@ digits=(
 
 # The values of a field in the run's metrics, a line each.
 values() { sed -n "s/.*\"$1\":[ ]*\([0-9.eE+-]*\).*/\1/p" "$output/metrics.jsonl"; }
-# The first answer of every evaluation, a line each.
+# The first answer of every evaluation, a line each; what is no printable character is a `?`.
 answers() {
   sed -n 's/^{"kind":"generation".*"answers":\[{"answer":"\(\([^"\\]\|\\.\)*\)".*/\1/p' "$output/journal.jsonl" |
-    sed 's/\\[nrt]/ /g; s/\\u[0-9a-f]\{4\}/./g; s/^ *$/(nothing)/' | cut -c 1-100
+    sed 's/\\[nrt]/ /g; s/\\u[0-9a-f]\{4\}/?/g; s/\\\(["\\]\)/\1/g' |
+    LC_ALL=C sed "s/$(printf '\357\277\275')/?/g; s/^ *\$/(nothing)/" | cut -c 1-100
 }
 
 # Says what came of the run, where to look, and the same with a real checkpoint. Words: the question that answers() shows; arguments of chat.

@@ -100,7 +100,8 @@ class Chat {
                 model_.sees() ? " sees images and videos (/image FILE)" : "");
   }
 
-  void run() {
+  /// bad_input: lines of a pipe could not be obeyed or answered. A person has read so.
+  Exit run() {
     std::optional<std::string> line;
     do {
       line = input_.next(prompt());
@@ -108,6 +109,7 @@ class Chat {
     if (!line && input_.person()) std::printf("\n");  // behind Ctrl-D
     std::fflush(stdout);
     if (ended_by_ != 0) std::raise(ended_by_);
+    return failed_ && !input_.person() ? Exit::bad_input : Exit::done;
   }
 
  private:
@@ -145,7 +147,7 @@ class Chat {
       case Kind::again:
         return answer_anew();
       case Kind::unknown:
-        return refuse(read.rest + " is no command");
+        return refuse(read.rest);
       case Kind::text:
         break;
     }
@@ -153,19 +155,27 @@ class Chat {
     return ended_by_ == 0;
   }
 
-  static bool refuse(const std::string& why) {
-    std::printf("%s; /help lists what there is.\n", shown(why).c_str());
+  /// What is wrong: said to the person, or beside the answers, which a program may read.
+  void complain(const std::string& text) {
+    failed_ = true;
+    std::fflush(stdout);
+    const bool seen = input_.person() && ::isatty(STDOUT_FILENO) != 0;
+    std::fprintf(seen ? stdout : stderr, "%s\n", text.c_str());
+  }
+
+  bool refuse(const std::string& why) {
+    complain(shown(why) + "; /help lists what there is.");
     return true;
   }
 
   // What is wrong with an image or a turn ends that turn, not the conversation.
   template <class F>
-  static bool try_to(F f) {
+  bool try_to(F f) {
     try {
       f();
       return true;
     } catch (const Error& e) {
-      std::printf("%s\n", shown(e.what()).c_str());
+      complain(shown(e.what()));
       return false;
     }
   }
@@ -191,7 +201,7 @@ class Chat {
   bool answer_anew() {
     auto& messages = conversation_.messages;
     if (messages.empty() || messages.back().role != "assistant") {
-      std::printf("There is no answer yet.\n");
+      complain("There is no answer yet.");
       return true;
     }
     std::vector<data::Message> before = messages;
@@ -250,13 +260,14 @@ class Chat {
   generate::Conversation conversation_;
   std::vector<data::Part> media_;  // of the next message
   generate::KeptPrefix kept_;
-  int ended_by_ = 0;  // a signal that ends programs
+  int ended_by_ = 0;     // a signal that ends programs
+  bool failed_ = false;  // a line could not be obeyed or answered
   ChatInput input_;
 };
 
 }  // namespace
 
-void add_chat(CLI::App& app, const train::Registries& registries, Outcome&) {
+void add_chat(CLI::App& app, const train::Registries& registries, Outcome& outcome) {
   CLI::App* command = app.add_subcommand("chat", "Talk with a model in the terminal");
   auto flags = std::make_shared<AnswerFlags>();
   auto images = std::make_shared<std::vector<std::string>>();
@@ -269,14 +280,14 @@ void add_chat(CLI::App& app, const train::Registries& registries, Outcome&) {
   command->add_option("--video", *videos, "A video that it is about; may be given again")
       ->type_name("FILE")
       ->allow_extra_args(false);
-  command->callback([flags, images, videos, &registries] {
+  command->callback([flags, images, videos, &registries, &outcome] {
     const generate::InferenceModel model =
         flags->open(registries.models, generate::PromptForm::chat);
     Chat chat(model, flags->generation(model), flags->system);
     chat.greet();
     for (const std::string& image : *images) chat.show(data::Part::Kind::image, image);
     for (const std::string& video : *videos) chat.show(data::Part::Kind::video, video);
-    chat.run();
+    outcome.exit = chat.run();
   });
 }
 

@@ -3,10 +3,12 @@
 #include <algorithm>
 #include <array>
 #include <filesystem>
+#include <optional>
 
 #include "core/error.h"
 #include "core/format.h"
 #include "core/home.h"
+#include "core/nearest.h"
 #include "core/shell_words.h"
 
 namespace lmms::app {
@@ -36,6 +38,16 @@ std::string_view trimmed(std::string_view text) {
   const size_t begin = text.find_first_not_of(kBlanks);
   if (begin == std::string_view::npos) return {};
   return text.substr(begin, text.find_last_not_of(kBlanks) + 1 - begin);
+}
+
+/// The command that a word is a slip of: as long, give or take a letter.
+std::optional<std::string> nearest_command(std::string_view word) {
+  std::vector<std::string> names;
+  for (const Command& command : kCommands) {
+    const std::string_view name = command.name;
+    if (word.size() <= name.size() + 1 && name.size() <= word.size() + 1) names.emplace_back(name);
+  }
+  return nearest_name(word, names);
 }
 
 // The entries of a folder that may go on what was typed; folders end in /.
@@ -68,8 +80,10 @@ ChatLine read_chat_line(const std::string& line) {
   for (const Command& command : kCommands)
     if (word == command.name) return {command.kind, rest};
   // one / alone begins a command, /usr/bin a path
-  const bool asks = word.starts_with('/') && rest.empty() && word.find('/', 1) == word.npos;
-  if (asks) return {Kind::unknown, std::string(word)};
+  if (!word.starts_with('/') || word.find('/', 1) != word.npos) return {Kind::text, line};
+  const auto near = nearest_command(word);
+  if (near) return {Kind::unknown, fmt::format("{} is no command; did you mean {}?", word, *near)};
+  if (rest.empty()) return {Kind::unknown, fmt::format("{} is no command", word)};
   return {Kind::text, line};
 }
 

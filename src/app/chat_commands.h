@@ -12,11 +12,13 @@ namespace lmms::app {
 struct ChatLine {
   enum class Kind { nothing, text, help, quit, reset, system, image, video, again, unknown };
   Kind kind = Kind::text;
-  std::string rest;  ///< the text; what stands behind a command, without blanks around it
+  /// The text; what stands behind a command, without blanks around it; of an unknown one what is
+  /// wrong.
+  std::string rest;
 };
 
 /// A line that begins with / and a word that is no command is a text, if more stands behind the
-/// word: "/usr/bin: what is in there?".
+/// word and no command is called nearly so: "/usr/bin: what is in there?", but not "/imgae a.jpg".
 ChatLine read_chat_line(const std::string& line);
 
 /// The commands, a line each.

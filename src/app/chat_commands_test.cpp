@@ -18,16 +18,20 @@ using testing::ElementsAre;
 using testing::IsEmpty;
 
 TEST(ChatLines, are_commands_or_texts) {
-  for (const auto& [line, kind, rest] : {std::tuple("  ", Kind::nothing, ""),
-                                         {"Hello", Kind::text, "Hello"},
-                                         {" /quit ", Kind::quit, ""},
-                                         {"/exit", Kind::quit, ""},
-                                         {"/image  a b.png ", Kind::image, "a b.png"},
-                                         {"/video", Kind::video, ""},
-                                         {"/system Be brief.", Kind::system, "Be brief."},
-                                         {"/what", Kind::unknown, "/what"},
-                                         {"/imagine a cat", Kind::text, "/imagine a cat"},
-                                         {"/usr/bin", Kind::text, "/usr/bin"}}) {
+  for (const auto& [line, kind, rest] :
+       {std::tuple("  ", Kind::nothing, ""),
+        {"Hello", Kind::text, "Hello"},
+        {" /quit ", Kind::quit, ""},
+        {"/exit", Kind::quit, ""},
+        {"/image  a b.png ", Kind::image, "a b.png"},
+        {"/video", Kind::video, ""},
+        {"/system Be brief.", Kind::system, "Be brief."},
+        {"/what", Kind::unknown, "/what is no command"},
+        {"/imgae cat.jpg", Kind::unknown, "/imgae is no command; did you mean /image?"},
+        {"/sytem", Kind::unknown, "/sytem is no command; did you mean /system?"},
+        {"/imgae/cat.jpg", Kind::text, "/imgae/cat.jpg"},
+        {"/imagine a cat", Kind::text, "/imagine a cat"},
+        {"/usr/bin", Kind::text, "/usr/bin"}}) {
     const ChatLine read = read_chat_line(line);
     EXPECT_EQ(read.kind, kind) << line;
     EXPECT_EQ(read.rest, rest) << line;

@@ -76,6 +76,34 @@ CompletedCommand command_of(const CLI::App& app) {
 
 }  // namespace
 
+const char* name_of(Word word) {
+  switch (word) {
+    case Word::nothing:
+      return "";
+    case Word::file:
+      return "file";
+    case Word::folder:
+      return "folder";
+    case Word::config:
+      return "config";
+    case Word::key:
+      return "key";
+    case Word::card:
+      return "card";
+    case Word::topic:
+      return "topic";
+    case Word::choice:
+      return "choice:";
+  }
+  return "";
+}
+
+std::string joined(const std::vector<std::string>& words, const char* between) {
+  std::string out;
+  for (const std::string& word : words) out += (out.empty() ? "" : between) + word;
+  return out;
+}
+
 Completion completion_of(const CLI::App& app, const std::vector<config::FieldText>& keys,
                          const std::vector<std::string>& cards) {
   Completion out;

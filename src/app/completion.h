@@ -43,6 +43,11 @@ struct Completion {
 Completion completion_of(const CLI::App& app, const std::vector<config::FieldText>& keys,
                          const std::vector<std::string>& cards);
 
+/// What the scripts call it: "file", "config"; "choice:", which the choices follow.
+const char* name_of(Word word);
+
+std::string joined(const std::vector<std::string>& words, const char* between = " ");
+
 /// Scripts that need no program to complete.
 std::string bash_completion(const Completion& completion);
 std::string zsh_completion(const Completion& completion);

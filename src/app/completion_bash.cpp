@@ -105,34 +105,6 @@ _lmms() {
 complete -F _lmms lmms
 )bash";
 
-const char* name_of(Word word) {
-  switch (word) {
-    case Word::nothing:
-      return "";
-    case Word::file:
-      return "file";
-    case Word::folder:
-      return "folder";
-    case Word::config:
-      return "config";
-    case Word::key:
-      return "key";
-    case Word::card:
-      return "card";
-    case Word::topic:
-      return "topic";
-    case Word::choice:
-      return "choice:";
-  }
-  return "";
-}
-
-std::string joined(const std::vector<std::string>& words) {
-  std::string out;
-  for (const std::string& word : words) out += (out.empty() ? "" : " ") + word;
-  return out;
-}
-
 std::string function(const char* name, const std::string& cases) {
   return fmt::format("{}() {{\n  case $1 in\n{}  esac\n}}\n", name, cases);
 }

@@ -73,12 +73,6 @@ _lmms() {
 if [[ $funcstack[1] == _lmms ]]; then _lmms "$@"; else compdef _lmms lmms; fi
 )zsh";
 
-const char* name_of(Word word) {
-  static constexpr const char* names[] = {"",    "file", "folder", "config",
-                                          "key", "card", "topic",  "choice:"};
-  return names[static_cast<size_t>(word)];
-}
-
 /// A word in single quotes, whatever it holds.
 std::string quoted(const std::string& text) {
   std::string out = "'";
@@ -91,12 +85,6 @@ std::string described(const std::string& name, const std::string& help) {
   std::string escaped;
   for (const char c : name) escaped += c == ':' ? std::string("\\:") : std::string(1, c);
   return escaped + ":" + help;
-}
-
-std::string joined(const std::vector<std::string>& words, const char* between) {
-  std::string out;
-  for (const std::string& word : words) out += (out.empty() ? "" : between) + word;
-  return out;
 }
 
 std::string list(const char* name, const std::vector<std::string>& words) {
@@ -132,13 +120,13 @@ std::string zsh_completion(const Completion& all) {
     }
     options.emplace_back(command.name, joined(lines, "\n"));
     if (command.first != Word::nothing)
-      first.emplace_back(command.name, name_of(command.first) + joined(command.choices, " "));
+      first.emplace_back(command.name, name_of(command.first) + joined(command.choices));
     if (command.later != Word::nothing) later.emplace_back(command.name, name_of(command.later));
   }
   for (const CompletedKey& key : all.keys) {
     keys.push_back(described(key.key, key.help));
     if (key.is_path) paths.push_back(key.key);
-    if (!key.values.empty()) values.emplace_back(key.key, joined(key.values, " "));
+    if (!key.values.empty()) values.emplace_back(key.key, joined(key.values));
   }
   return kHead + list("_lmms_commands", commands) + list("_lmms_cards", all.cards) +
          list("_lmms_paths", paths) + list("_lmms_keys", keys) + table("_lmms_options", options) +

@@ -10,9 +10,10 @@
 #include "app/environment.h"
 #include "app/usage.h"
 #include "core/files.h"
+#include "core/shell_words.h"
 #include "core/terminal.h"
 #include "core/text_table.h"
-#include "kernels/device.h"
+#include "kernels/open_device.h"
 #include "train/init_config.h"
 #include "train/plan_setup.h"
 
@@ -51,10 +52,10 @@ void check_output(const InitWords& words) {
 
 /// The command line as it was typed, for the comment on top.
 std::string command_line(const InitWords& words) {
-  std::string line = "lmms init " + words.request.model;
-  for (const std::string& data : words.request.data) line += " " + data;
-  if (!words.request.card.empty()) line += " --card " + words.request.card;
-  if (!words.media_folder.empty()) line += " --media " + words.media_folder;
+  std::string line = "lmms init " + shell_escaped(words.request.model);
+  for (const std::string& data : words.request.data) line += " " + shell_escaped(data);
+  if (!words.request.card.empty()) line += " --card " + shell_escaped(words.request.card);
+  if (!words.media_folder.empty()) line += " --media " + shell_escaped(words.media_folder);
   if (words.request.from_scratch) line += " --from-scratch";
   return line;
 }
@@ -66,8 +67,9 @@ void run(InitWords words, const train::Registries& registries) {
   request.command = command_line(words);
   request.output = words.output == "-" ? "config.yaml" : words.output;
   if (!words.media_folder.empty()) request.media_folder = words.media_folder;
-  const bool gpu = kernels::best_device(here.local_rank).is_cuda();
-  if (request.card.empty() && !gpu) request.card = "cpu";
+  // As training would choose: a GPU that is there and cannot be used is no reason for the CPU.
+  if (request.card.empty() && kernels::open_device(here.device(/*use_cpu=*/false)).is_cpu())
+    request.card = "cpu";
   const train::InitResult result = train::init_config(request, here, registries);
   if (words.output == "-") {
     std::fwrite(result.yaml.data(), 1, result.yaml.size(), stdout);

@@ -38,10 +38,8 @@ void add_plan(CLI::App& app, const train::Registries& registries, Outcome& outco
   auto words = std::make_shared<PlanWords>();
   add_config_words(*command, words->config, "dataset_config.packing_length=4096");
   command
-      ->add_option(
-          "--card", words->card,
-          train::planned_cards() +
-              ". Without it: this machine's GPU, or its CPU under use_cpu: true, else h100")
+      ->add_option("--card", words->card,
+                   train::planned_cards() + ". Without it: what lmms train takes here")
       ->type_name("CARD");
   command
       ->add_option("--steps", words->steps,

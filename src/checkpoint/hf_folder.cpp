@@ -192,6 +192,31 @@ Result<TensorIndex> open_weights(const fs::path& folder) {
   return weights ? map_weights(folder, *weights) : weights.fault();
 }
 
+namespace {
+
+/// Whether the first part of "models/x" is a folder of this machine rather than an owner of the
+/// hub.
+bool owner_is_folder(const std::string& name) {
+  static const std::set<std::string> usual = {"checkpoints", "checkpoint", "ckpts",   "ckpt",
+                                              "models",      "model",      "weights", "pretrained",
+                                              "out",         "outputs",    "output",  "runs"};
+  return usual.contains(name.substr(0, name.find('/')));
+}
+
+/// The fix for a folder that is not there.
+std::string download_into(const std::string& path) {
+  fs::path folder = path;
+  if (!folder.has_filename()) folder = folder.parent_path();  // "models/x/"
+  const std::string last = folder.filename().string();
+  if (last.empty() || last.front() == '~') return "give the folder of a checkpoint";
+  return fmt::format(
+      "nothing is downloaded: run `hf download OWNER/{} --local-dir {}` first, or give the folder "
+      "of a checkpoint",
+      last, folder.string());
+}
+
+}  // namespace
+
 Result<fs::path> locate_checkpoint(const std::string& name, const fs::path& hub_cache) {
   std::error_code ignored;
   if (fs::is_directory(name, ignored)) return fs::path(name);
@@ -200,7 +225,7 @@ Result<fs::path> locate_checkpoint(const std::string& name, const fs::path& hub_
   const auto near = nearest_path(name);
   if (near && fs::is_directory(*near, ignored))
     return Fault{name, "is no folder", fmt::format("did you mean '{}'?", *near)};
-  if (!is_hub_id) return Fault{name, "is no folder", "give the folder of a checkpoint"};
+  if (!is_hub_id) return Fault{name, "is no folder", download_into(name)};
   const fs::path repository = hub_cache / ("models--" + name.substr(0, name.find('/')) + "--" +
                                            name.substr(name.find('/') + 1));
   const auto main =
@@ -214,7 +239,10 @@ Result<fs::path> locate_checkpoint(const std::string& name, const fs::path& hub_
       hub_cache.empty()
           ? "is no folder"
           : fmt::format("is neither a folder nor in the hub's cache {}", hub_cache.string()),
-      fmt::format("nothing is downloaded: run `hf download {}` first, or give a folder", name)};
+      owner_is_folder(name)
+          ? download_into(name)
+          : fmt::format("nothing is downloaded: run `hf download {}` first, or give a folder",
+                        name)};
 }
 
 }  // namespace lmms::checkpoint

@@ -226,6 +226,11 @@ TEST(LocateCheckpoint, takes_a_folder_or_the_main_snapshot_of_the_hub_cache) {
             repository / "snapshots/0123abcd");
   EXPECT_THAT(locate_checkpoint("Qwen/Qwen3-8B", cache.path()).fault().text(),
               HasSubstr("hf download Qwen/Qwen3-8B"));
+  const auto fix = [&](const char* name) { return locate_checkpoint(name, "").fault().fix; };
+  for (const char* folder :
+       {"checkpoints/Qwen3-0.6B", "./models/Qwen3-0.6B", "/no/such/Qwen3-0.6B", "a/b/Qwen3-0.6B/"})
+    EXPECT_THAT(fix(folder), HasSubstr("hf download OWNER/Qwen3-0.6B --local-dir ")) << folder;
+  EXPECT_THAT(fix("checkpoints/Qwen3-0.6B"), HasSubstr("--local-dir checkpoints/Qwen3-0.6B`"));
   put(repository / "refs/main", "../..");
   EXPECT_FALSE(locate_checkpoint("Qwen/Qwen3-0.6B", cache.path()).ok());
   EXPECT_FALSE(locate_checkpoint("", cache.path()).ok());

@@ -1,10 +1,12 @@
 // Which files a path names, and which of them are for evaluation.
 #include <algorithm>
+#include <array>
 #include <cctype>
 #include <filesystem>
 #include <map>
 #include <set>
 #include <system_error>
+#include <utility>
 
 #include "core/format.h"
 #include "core/nearest.h"
@@ -43,13 +45,33 @@ Tokens tokens_of(const std::string& stem) {
   return out;
 }
 
+/// What evaluation splits are called, the likeliest first, with a rank: 0 is the likeliest.
+constexpr std::array<std::pair<const char*, int>, 8> kEvaluationNames = {{{"eval", 0},
+                                                                          {"evaluation", 0},
+                                                                          {"validation", 1},
+                                                                          {"val", 1},
+                                                                          {"valid", 1},
+                                                                          {"dev", 2},
+                                                                          {"heldout", 2},
+                                                                          {"test", 3}}};
+
 /// How likely a name is that of an evaluation split, 0 most; nullopt: it is none.
 std::optional<int> evaluation_rank(const std::string& token) {
-  static const std::map<std::string, int> ranks = {{"eval", 0},    {"evaluation", 0}, {"val", 1},
-                                                   {"valid", 1},   {"validation", 1}, {"dev", 2},
-                                                   {"heldout", 2}, {"test", 3}};
-  const auto found = ranks.find(token);
-  return found == ranks.end() ? std::nullopt : std::optional(found->second);
+  for (const auto& [name, rank] : kEvaluationNames)
+    if (token == name) return rank;
+  return std::nullopt;
+}
+
+/// Whether a file may hold rows by its name: not what describes a data set, a checkpoint or a
+/// project beside them.
+bool may_hold_rows(const fs::path& file) {
+  static const std::set<std::string> descriptions = {
+      "config.json",       "dataset_info.json",  "dataset_infos.json", "dataset_dict.json",
+      "state.json",        "trainer_state.json", "tokenizer.json",     "special_tokens_map.json",
+      "added_tokens.json", "vocab.json",         "package.json",       "package-lock.json"};
+  const std::string name = file.filename().string();
+  return infer_format(file.string()) && !descriptions.contains(name) &&
+         !name.ends_with("_config.json") && !name.ends_with(".index.json");
 }
 
 struct Named {
@@ -85,7 +107,7 @@ std::vector<fs::path> files_in(const fs::path& folder) {
   for (fs::directory_iterator at(folder, error), end; !error && at != end; at.increment(error)) {
     std::error_code none;
     if (out.size() >= kMostEntries) break;
-    if (at->is_regular_file(none) && infer_format(at->path().string())) out.push_back(at->path());
+    if (at->is_regular_file(none) && may_hold_rows(at->path())) out.push_back(at->path());
   }
   std::sort(out.begin(), out.end());
   return out;
@@ -116,7 +138,7 @@ std::optional<SourceConfig> evaluation_beside(const fs::path& file) {
     best_score = score;
   }
   if (!best && folder_of(file).filename() == "train") {  // train/x.jsonl, test/x.jsonl
-    for (const char* split : {"eval", "val", "validation", "valid", "dev", "test"}) {
+    for (const auto& [split, rank] : kEvaluationNames) {
       const fs::path other = folder_of(file).parent_path() / split / file.filename();
       std::error_code none;
       if (!fs::is_regular_file(other, none)) continue;
@@ -164,22 +186,105 @@ std::vector<fs::path> files_below(const fs::path& folder) {
     const bool hidden = at->path().filename().string().starts_with('.');
     if (at->is_directory(none) && (hidden || at.depth() >= kDeepest))
       at.disable_recursion_pending();
-    if (!hidden && at->is_regular_file(none) && infer_format(at->path().string()))
+    if (!hidden && at->is_regular_file(none) && may_hold_rows(at->path()))
       out.push_back(at->path());
   }
   std::sort(out.begin(), out.end());
   return out;
 }
 
+/// Why files are passed over: "a.csv, b.csv and 3 more (csv beside jsonl)".
+std::string passed_over(const std::vector<fs::path>& files, const std::string& why) {
+  constexpr size_t kFew = 3;
+  std::string out;
+  for (size_t i = 0; i < std::min(kFew, files.size()); ++i)
+    out += (i == 0 ? "" : ", ") + as_written(files[i]).string();
+  if (files.size() > kFew) out += fmt::format(" and {} more", files.size() - kFew);
+  return fmt::format("{} ({})", out, why);
+}
+
+/// Files of evaluation splits, by the rank of their names.
+using EvaluationFiles = std::map<std::pair<int, Format>, std::vector<fs::path>>;
+
+/// The likeliest split becomes the evaluation, if one path names its files.
+void take_evaluation(FoundData& found, const EvaluationFiles& evaluation) {
+  bool first = true;
+  for (const auto& [key, files] : evaluation) {
+    if (!std::exchange(first, false)) {
+      found.not_used.push_back(passed_over(files, "another split is evaluated"));
+      continue;
+    }
+    auto sources = sources_of_files(files, key.second);
+    if (sources.size() == 1) {
+      found.evaluation = std::move(sources.front());
+    } else {
+      found.without_evaluation =
+          passed_over(files,
+                      "not used: no one path names them; put them into a folder of their "
+                      "own, and set dataset_config.eval_dataset_path to it");
+    }
+  }
+}
+
 /// A folder that `datasets.save_to_disk` wrote.
 FoundData saved_folder(const fs::path& folder) {
-  FoundData found{{source(as_written(folder), Format::arrow)}, std::nullopt};
-  for (const char* split : {"eval", "evaluation", "validation", "val", "valid", "dev", "test"}) {
+  FoundData found{{source(as_written(folder), Format::arrow)}, std::nullopt, {}, {}};
+  for (const auto& [split, rank] : kEvaluationNames) {
     std::error_code none;
     if (!fs::exists(folder / split / "state.json", none)) continue;
-    found.evaluation = source(as_written(folder / split), Format::arrow);
-    break;
+    if (found.evaluation) {
+      found.not_used.push_back(passed_over({folder / split}, "another split is evaluated"));
+    } else {
+      found.evaluation = source(as_written(folder / split), Format::arrow);
+    }
   }
+  return found;
+}
+
+/// The files of one format in a folder, by what their names say.
+struct FolderFiles {
+  std::vector<fs::path> training, others;
+  std::map<int, std::vector<fs::path>> evaluation;
+
+  bool empty() const { return training.empty() && others.empty() && evaluation.empty(); }
+};
+
+FolderFiles files_of_format(const std::vector<fs::path>& all, const fs::path& folder,
+                            Format format) {
+  FolderFiles out;
+  for (const fs::path& file : all) {
+    if (infer_format(file.string()) != format) continue;
+    Named name = named(file.stem().string());
+    if (!name.evaluation && !name.training)  // test/0000.parquet
+      name = named(folder_of(file).lexically_relative(folder).string());
+    (name.training     ? out.training
+     : name.evaluation ? out.evaluation[*name.evaluation]
+                       : out.others)
+        .push_back(file);
+  }
+  return out;
+}
+
+/// What is trained and evaluated of a folder's files of one format.
+Result<FoundData> found_of(FolderFiles split, Format format) {
+  std::vector<fs::path>& files = split.training.empty() ? split.others : split.training;
+  if (files.empty()) {  // a folder of test.jsonl alone: someone wants just that
+    for (auto& [rank, these] : split.evaluation)
+      files.insert(files.end(), these.begin(), these.end());
+    split.evaluation.clear();
+  }
+  Format kind = format;
+  if (format == Format::json || format == Format::jsonl) {  // lines of objects may be called .json
+    const auto real = format_by_contents(files.front().string());
+    if (!real) return real.fault();
+    kind = *real;
+  }
+  FoundData found{sources_of_files(files, kind), std::nullopt, {}, {}};
+  if (!split.training.empty() && !split.others.empty())
+    found.not_used.push_back(passed_over(split.others, "beside files that are called train"));
+  EvaluationFiles evaluation;
+  for (auto& [rank, these] : split.evaluation) evaluation[{rank, kind}] = std::move(these);
+  take_evaluation(found, evaluation);
   return found;
 }
 
@@ -188,35 +293,19 @@ Result<FoundData> find_in_folder(const fs::path& folder) {
   const std::vector<fs::path> all = files_below(folder);
   for (const Format format :
        {Format::parquet, Format::jsonl, Format::json, Format::csv, Format::arrow}) {
-    std::vector<fs::path> training, others;
-    std::map<int, std::vector<fs::path>> evaluation;
+    FolderFiles split = files_of_format(all, folder, format);
+    if (split.empty()) continue;
+    auto found = found_of(std::move(split), format);
+    if (!found) return found.fault();
+    std::map<Format, std::vector<fs::path>> rest;
     for (const fs::path& file : all) {
-      if (infer_format(file.string()) != format) continue;
-      Named name = named(file.stem().string());
-      if (!name.evaluation && !name.training)  // test/0000.parquet
-        name = named(folder_of(file).lexically_relative(folder).string());
-      (name.training     ? training
-       : name.evaluation ? evaluation[*name.evaluation]
-                         : others)
-          .push_back(file);
+      const auto its = infer_format(file.string());
+      if (its && *its != format) rest[*its].push_back(file);
     }
-    std::vector<fs::path>& files = training.empty() ? others : training;
-    if (files.empty() && evaluation.empty()) continue;
-    if (files.empty()) {  // a folder of test.jsonl alone: someone wants just that
-      for (auto& [rank, these] : evaluation) files.insert(files.end(), these.begin(), these.end());
-      evaluation.clear();
+    for (const auto& [other, files] : rest) {
+      found->not_used.push_back(
+          passed_over(files, fmt::format("{} beside {}", format_name(other), format_name(format))));
     }
-    Format kind = format;
-    if (format == Format::json ||
-        format == Format::jsonl) {  // lines of objects may be called .json
-      const auto real = format_by_contents(files.front().string());
-      if (!real) return real.fault();
-      kind = *real;
-    }
-    FoundData found{sources_of_files(files, kind), std::nullopt};
-    if (evaluation.empty()) return found;
-    auto sources = sources_of_files(evaluation.begin()->second, kind);
-    if (sources.size() == 1) found.evaluation = std::move(sources.front());
     return found;
   }
   return Fault{folder.string(), "the folder holds no parquet, jsonl, json, csv or arrow file",
@@ -231,7 +320,7 @@ Result<FoundData> find_data(const std::string& path) {
   if (fs::exists(path, none)) {
     const auto format = format_by_contents(path);
     if (!format) return format.fault();
-    return FoundData{{source(path, *format)}, evaluation_beside(path)};
+    return FoundData{{source(path, *format)}, evaluation_beside(path), {}, {}};
   }
   const auto files = files_of(path, Format::jsonl);
   if (!files) {
@@ -241,7 +330,7 @@ Result<FoundData> find_data(const std::string& path) {
   }
   const auto format = format_by_contents(files->front());
   if (!format) return format.fault();
-  return FoundData{{source(path, *format)}, std::nullopt};
+  return FoundData{{source(path, *format)}, std::nullopt, {}, {}};
 }
 
 Result<FoundData> find_data(std::span<const std::string> paths) {
@@ -249,14 +338,21 @@ Result<FoundData> find_data(std::span<const std::string> paths) {
   constexpr size_t kFew = 8;  // files that are listed one by one
   FoundData out;
   std::map<Format, std::vector<fs::path>> files;
-  std::map<std::pair<int, Format>, std::vector<fs::path>> evaluation;
+  EvaluationFiles evaluation;
   for (const std::string& path : paths) {
     std::error_code none;
     if (!fs::is_regular_file(path, none)) {
       auto found = find_data(path);
       if (!found) return found.fault();
       for (SourceConfig& one : found->training) out.training.push_back(std::move(one));
-      if (!out.evaluation) out.evaluation = std::move(found->evaluation);
+      for (std::string& one : found->not_used) out.not_used.push_back(std::move(one));
+      if (out.without_evaluation.empty()) out.without_evaluation = found->without_evaluation;
+      if (!out.evaluation) {
+        out.evaluation = std::move(found->evaluation);
+      } else if (found->evaluation) {
+        out.not_used.push_back(
+            passed_over({found->evaluation->path}, "another split is evaluated"));
+      }
       continue;
     }
     const auto format = format_by_contents(path);
@@ -281,11 +377,13 @@ Result<FoundData> find_data(std::span<const std::string> paths) {
         out.training.push_back(std::move(one));
     }
   }
-  if (!evaluation.empty()) {
-    const auto& [key, these] = *evaluation.begin();
-    auto sources = sources_of_files(these, key.second);
-    if (sources.size() == 1) out.evaluation = std::move(sources.front());
+  if (!evaluation.empty() && out.evaluation) {  // a file that is named counts more
+    out.not_used.push_back(passed_over({out.evaluation->path}, "another split is evaluated"));
+    out.evaluation.reset();
   }
+  take_evaluation(out, evaluation);
+  if (out.evaluation && !out.without_evaluation.empty())
+    out.not_used.push_back(std::exchange(out.without_evaluation, ""));
   return out;
 }
 

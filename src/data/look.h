@@ -24,6 +24,10 @@ struct FoundData {
   /// The evaluation split that lies among or beside them, by its name (eval.jsonl, chats_val.jsonl,
   /// validation-*.parquet, test/): with its data_type.
   std::optional<SourceConfig> evaluation;
+  /// Files of a folder that are neither, each group with the reason: "a.csv (csv beside jsonl)".
+  std::vector<std::string> not_used;
+  /// Evaluation splits that are there and that no one path names, with the fix; else empty.
+  std::string without_evaluation;
 };
 
 /// Looks at a file, a glob or a folder, also one as the hub lays data sets out. Faults: nothing

@@ -90,6 +90,42 @@ TEST(FindData, takes_a_folder_apart) {
   EXPECT_THAT(find_data(folder.path("none")).fault().what, HasSubstr("holds no parquet"));
 }
 
+TEST(FindData, says_what_of_a_folder_it_does_not_use) {
+  const TempFolder folder;
+  fs::create_directories(folder.path("set"));
+  for (const char* name : {"set/train.jsonl", "set/more.jsonl", "set/eval.jsonl", "set/test.jsonl"})
+    folder.write(name, kChat);
+  folder.write("set/notes.csv", "prompt,response\na,b\n");
+  for (const char* name :
+       {"set/dataset_infos.json", "set/config.json", "set/tokenizer_config.json"})
+    folder.write(name, "{}");
+  const FoundData found = find_data(folder.path("set")).take();
+  EXPECT_EQ(found.training.at(0).path, folder.path("set/train.jsonl"));
+  EXPECT_EQ(found.evaluation.value().path, folder.path("set/eval.jsonl"));
+  EXPECT_THAT(
+      found.not_used,
+      testing::ElementsAre(folder.path("set/more.jsonl") + " (beside files that are called train)",
+                           folder.path("set/test.jsonl") + " (another split is evaluated)",
+                           folder.path("set/notes.csv") + " (csv beside jsonl)"));
+
+  fs::create_directories(folder.path("table"));
+  folder.write("table/config.json", "{}");
+  folder.write("table/rows.csv", "prompt,response\na,b\n");
+  EXPECT_EQ(find_data(folder.path("table")).take().training.at(0).data_type, "csv");
+}
+
+TEST(FindData, says_why_evaluation_files_are_not_taken) {
+  const TempFolder folder;
+  for (const char* name : {"a", "b"}) fs::create_directories(folder.path(name));
+  folder.write("a/train.jsonl", kChat);
+  folder.write("a/eval.jsonl", kChat);
+  folder.write("b/eval.jsonl", kChat);
+  const FoundData found = find_data(folder.path(".")).take();
+  EXPECT_FALSE(found.evaluation.has_value());
+  EXPECT_THAT(found.without_evaluation, HasSubstr("a/eval.jsonl"));
+  EXPECT_THAT(found.without_evaluation, HasSubstr("no one path names them"));
+}
+
 TEST(FindData, keeps_a_named_split_out_of_what_is_trained) {
   const TempFolder folder;
   const std::vector<std::string> three{folder.write("a.jsonl", kChat),

@@ -56,7 +56,7 @@ std::optional<data::Message> short_form(const data::Json& prompt) {
 }
 
 Conversation conversation_of(const config::Value& prompt, int64_t number,
-                             const text::ToolLayout& layout) {
+                             const AnswerText& expected) {
   static const auto kOrigin = std::make_shared<const std::string>("prompt");
   Conversation out;
   out.origin = {kOrigin, number};
@@ -69,7 +69,7 @@ Conversation conversation_of(const config::Value& prompt, int64_t number,
     out.messages.push_back(*std::move(message));
     return out;
   }
-  return conversation_to_answer({out.origin, std::move(fields), nullptr}, layout).take();
+  return conversation_to_answer({out.origin, std::move(fields), nullptr}, expected).take();
 }
 
 std::vector<std::string> pictures_of(const Conversation& conversation) {
@@ -103,13 +103,18 @@ Questions::Questions(QuestionOptions options, Prompting prompting)
       options_.dataset ? std::min(options_.rows, options_.dataset->rows_per_epoch()) : 0;
   for (size_t i = 0; i < options_.prompts.size(); ++i) {
     try {
-      conversations_.push_back(conversation_of(
-          options_.prompts[i].value, static_cast<int64_t>(i) + 1, prompting_.tool_layout()));
+      conversations_.push_back(conversation_of(options_.prompts[i].value,
+                                               static_cast<int64_t>(i) + 1, expected_answers()));
     } catch (const Error& e) {
       throw of_prompt(i, e.fault());
     }
   }
   check();
+}
+
+AnswerText Questions::expected_answers() const {
+  return
+      [this](const data::Conversation& answered) { return prompting_.expected_answer(answered); };
 }
 
 Error Questions::of_prompt(size_t prompt, const Fault& fault) const {
@@ -150,7 +155,7 @@ Result<Questions::Question> Questions::question(int64_t index) const {
     const data::Dataset& dataset = *options_.dataset;
     const auto record = dataset.read(dataset.place(0, index - prompts));
     if (!record) return record.fault();
-    auto conversation = conversation_to_answer(*record, prompting_.tool_layout());
+    auto conversation = conversation_to_answer(*record, expected_answers());
     if (!conversation) return conversation.fault();
     out.conversation = *std::move(conversation);
   }

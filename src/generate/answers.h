@@ -77,6 +77,7 @@ class Questions {
   int64_t count() const { return static_cast<int64_t>(conversations_.size()) + options_.rows; }
   Result<Question> question(int64_t index) const;
   void check() const;
+  AnswerText expected_answers() const;
   Error of_prompt(size_t prompt, const Fault& fault) const;
   Result<data::Sample> sample(const Conversation& conversation) const;
 

@@ -98,22 +98,29 @@ data::Message user_message(std::string text, const std::vector<std::string>& ima
   return user_message(std::move(media), std::move(text));
 }
 
+std::string answer_text(const data::Conversation& conversation, const text::ToolLayout& layout) {
+  const data::Message& answer = conversation.messages.back();
+  text::ChatMessage written{answer.role, {}, answer.reasoning, answer.calls};
+  written.parts.push_back({.text = text_of(answer)});
+  return text::answer_text(written, layout);
+}
+
 Result<Conversation> conversation_to_answer(const data::Record& record,
-                                            const text::ToolLayout& layout) {
+                                            const AnswerText& expected) {
   if (!record.fields.is_object())
     return Fault{record.origin.text(), "expected an object with messages", ""};
   auto conversation = data::conversation_of(record);
   if (!conversation) return conversation.fault();
   Conversation out{*std::move(conversation)};
-  if (!out.messages.empty() && out.messages.back().role == "assistant") {
-    const data::Message& answer = out.messages.back();
-    text::ChatMessage written{answer.role, {}, answer.reasoning, answer.calls};
-    written.parts.push_back({.text = text_of(answer)});
-    out.expected = text::answer_text(written, layout);
+  const bool answered = !out.messages.empty() && out.messages.back().role == "assistant";
+  if (out.messages.size() <= (answered ? 1 : 0))
+    return Fault{record.origin.text(), "it has no turn to answer", "give it a user's turn"};
+  if (answered) {
+    auto text = expected ? expected(out) : Result<std::string>(answer_text(out));
+    if (!text) return text.fault();
+    out.expected = *std::move(text);
     out.messages.pop_back();
   }
-  if (out.messages.empty())
-    return Fault{record.origin.text(), "it has no turn to answer", "give it a user's turn"};
   return out;
 }
 

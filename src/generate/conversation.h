@@ -1,6 +1,7 @@
 #pragma once
 /// Conversations that wait for an answer: from a record, a file, or a text with images.
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -35,10 +36,17 @@ data::Message user_message(std::vector<data::Part> media, std::string text);
 data::Message user_message(std::string text, const std::vector<std::string>& images = {});
 data::Message text_message(std::string role, std::string text);
 
+/// The text of the answer that a conversation ends with, as a model is to write it.
+using AnswerText = std::function<Result<std::string>(const data::Conversation&)>;
+
+/// As a layout of tools writes it.
+std::string answer_text(const data::Conversation& conversation,
+                        const text::ToolLayout& layout = {});
+
 /// The conversation of a record (data::conversation_of), without an assistant's turn at its end,
-/// which is expected as `layout` writes it. A fault if nothing is left to answer.
+/// which is expected as `expected` has it. A fault if nothing is left to answer.
 Result<Conversation> conversation_to_answer(const data::Record& record,
-                                            const text::ToolLayout& layout = {});
+                                            const AnswerText& expected = {});
 
 /// The conversations of a file: JSONL or JSON with a record a line or entry, of any form that
 /// training reads, or one list of {role, content}. Throws Error naming file and row.

@@ -1,7 +1,10 @@
 #include "generate/prompting.h"
 
+#include <algorithm>
+
 #include "core/error.h"
 #include "core/format.h"
+#include "data/chat_processor.h"
 #include "text/chat_template.h"
 
 namespace lmms::generate {
@@ -65,6 +68,21 @@ data::Sample Prompting::prompt(const Conversation& conversation) const {
                 "leave --plain out, or give texts by --prompt");
   }
   return processor_->prompt(conversation).take();
+}
+
+Result<std::string> Prompting::expected_answer(const data::Conversation& conversation) const {
+  const text::ChatTemplate* layout = processor_->chat_template();
+  if (form_ == PromptForm::plain || layout == nullptr || layout->own() == nullptr)
+    return answer_text(conversation, tool_layout());
+  const auto some_pads = [](const data::Part&) { return std::vector<text::PadRun>(1); };
+  auto chat = data::chat_of(conversation, some_pads);
+  if (!chat) return chat.fault();
+  const auto learnt = layout->own()->learnt_answer(*std::move(chat));
+  if (!learnt) return data::of_record(conversation.origin, learnt.fault());
+  if (!*learnt) return answer_text(conversation, tool_layout());
+  std::vector<int32_t> ids = tokenizer_.encode(**learnt);
+  ids.erase(std::ranges::find_first_of(ids, stop_ids_), ids.end());
+  return tokenizer_.decode(ids, /*skip_special=*/true);
 }
 
 text::ToolLayout Prompting::tool_layout() const {

@@ -41,6 +41,9 @@ class Prompting {
   /// too.
   const std::vector<int32_t>& stop_ids() const { return stop_ids_; }
   const text::Tokenizer& tokenizer() const { return tokenizer_; }
+  /// The answer that a conversation of two messages or more ends with, as a model writes it that
+  /// has learnt it: decoded without special tokens, up to what ends it.
+  Result<std::string> expected_answer(const data::Conversation& conversation) const;
   /// How the processor writes tools, calls and reasoning; the default if it makes no chats.
   text::ToolLayout tool_layout() const;
   PromptForm form() const { return form_; }

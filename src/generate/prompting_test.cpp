@@ -3,9 +3,16 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <filesystem>
 #include <set>
 
 #include "core/error.h"
+#include "core/files.h"
+#include "data/chat_processor.h"
+#include "data/data_testing.h"
+#include "data/json_text.h"
+#include "generate/answers.h"
 #include "models/llama/processor.h"
 #include "models/processor_entry.h"
 
@@ -86,6 +93,62 @@ TEST(Prompts, of_llama_3_begin_with_its_token_and_stop_at_the_end_of_a_turn) {
   EXPECT_EQ(t.decode(plain.prompt("Hi").text.input_ids), "<|begin_of_text|>Hi");
   EXPECT_THAT(plain.stop_ids(), testing::ElementsAre(end_of_text, end_of_message, end_of_turn));
   EXPECT_EQ(plain.tool_layout().tools, text::ToolLayout::Form::none);
+}
+
+/// Whether the answer is right that a model gives which has learnt the record to the letter, and
+/// what is expected.
+std::pair<bool, std::string> learnt(const std::string& name, const std::string& fields) {
+  namespace fs = std::filesystem;
+  const fs::path data = fs::path(LMMS_SOURCE_DIR) / "tests/parity/data";
+  const data::TempFolder folder;
+  for (const char* file : {"tokenizer.json", "tokenizer_config.json"})
+    folder.write(file, read_file(data / "tokenizer/chat" / file).take());
+  folder.write("chat_template.jinja",
+               read_file(data / "chat_templates" / (name + ".jinja")).take());
+  const auto t = text::Tokenizer::load(folder.path("")).take();
+  const auto processor = std::make_shared<data::ChatProcessor>(
+      text::ChatTemplate::create(t, text::CheckpointTemplate::create(t).take(), {}));
+  const Prompting prompting(processor, t, {{"eos_token_id", *t.eos()}}, nullptr, PromptForm::chat);
+  data::Record record;
+  record.origin = {std::make_shared<const std::string>("a.jsonl"), 1};
+  record.fields = data::parse_json(fields).take();
+  const auto asked = conversation_to_answer(record, [&](const data::Conversation& whole) {
+                       return prompting.expected_answer(whole);
+                     }).take();
+  const data::TextPart sample = processor->process(record).take().text;
+  // the last run of targets
+  const auto is_target = [&](size_t t) { return t > 0 && sample.labels[t - 1] != data::kIgnore; };
+  size_t end = sample.input_ids.size();
+  while (!is_target(end - 1)) --end;
+  size_t begin = end;
+  while (is_target(begin - 1)) --begin;
+  std::vector<int32_t> ids(sample.input_ids.begin() + static_cast<ptrdiff_t>(begin),
+                           sample.input_ids.begin() + static_cast<ptrdiff_t>(end));
+  ids.erase(std::ranges::find_first_of(ids, prompting.stop_ids()), ids.end());
+  Answer answer{"", t.decode(ids, /*skip_special=*/true), 1, true};
+  answer.expected = asked.expected;
+  return {answer.right(), *asked.expected};
+}
+
+TEST(ExpectedAnswers, are_what_is_learnt_under_a_checkpoints_own_template) {
+  using testing::Pair;
+  const std::string text = R"({"messages": [{"role": "user", "content": "One?"},
+      {"role": "assistant", "content": "Uno."}, {"role": "user", "content": "Two?"},
+      {"role": "assistant", "content": "Dos."}]})";
+  EXPECT_THAT(learnt("qwen3_thinking", text), Pair(true, "<think>\n\n</think>\n\nDos."));
+  EXPECT_THAT(learnt("deepseek_r1", text), Pair(true, testing::StartsWith("Dos.")));
+  EXPECT_THAT(learnt("olmo2", text), Pair(true, "Dos.")) << "marked";
+  EXPECT_THAT(learnt("phi3", text), Pair(true, "Dos.<|end|>\n"));
+  const std::string call = R"({"tools": [{"type": "function", "function": {"name": "now"}}],
+      "messages": [{"role": "user", "content": "Late?"},
+      {"role": "assistant", "content": null, "tool_calls": [{"id": "abcdefgh1", "type": "function",
+       "function": {"name": "now", "arguments": {"zone": "UTC"}}}]}]})";
+  EXPECT_THAT(learnt("mistral_v3_tools", call),
+              Pair(true,
+                   "[TOOL_CALLS] [{\"name\": \"now\", \"arguments\": {\"zone\": \"UTC\"}, "
+                   "\"id\": \"abcdefgh1\"}]"));
+  EXPECT_THAT(learnt("llama3_1_tools", call), Pair(true, testing::HasSubstr("\"parameters\": {")));
+  EXPECT_THAT(learnt("qwen3_thinking", call), Pair(true, testing::HasSubstr("<tool_call>\n{")));
 }
 
 }  // namespace

@@ -93,8 +93,9 @@ std::optional<NoGpu> why_no_gpu(const GpuVisibility& visibility) {
   if (!visibility.cuda_program) {
     if (!visibility.nvidia.any()) return std::nullopt;
     return NoGpu{false, "this program was built without CUDA: it does not use the machine's GPU",
-                 "install the CUDA toolkit (nvcc) and build it again (make), or take the bundle of "
-                 "make gpu-bundle; or say that the CPU is meant: trainer_args.use_cpu: true"};
+                 "install the CUDA toolkit (nvcc 13.0 or later) and build it again (make), or take "
+                 "the bundle of make gpu-bundle (for H100 and H200; docs/guide/gpu-server.md says "
+                 "how others get one); or say that the CPU is meant: trainer_args.use_cpu: true"};
   }
   if (visibility.visible_gpus == 0) return why_no_device(visibility);
   if (visibility.local_rank < visibility.visible_gpus) return std::nullopt;

@@ -24,8 +24,8 @@ void account_for_cpu(const DeviceRequest& request) {
   throw Error(
       "", "no GPU for this run: " + found->what,
       found->cure +
-          "; or ask for the CPU: trainer_args.use_cpu: true (lmms generate, chat: --cpu), or "
-          "LMMS_DEVICE=cpu in the environment");
+          "; or ask for the CPU: trainer_args.use_cpu: true (lmms generate, chat: --cpu; init, "
+          "plan: --card cpu), or LMMS_DEVICE=cpu in the environment");
 }
 
 }  // namespace

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <filesystem>
+#include <nlohmann/json.hpp>
 
 #include "core/files.h"
 #include "core/format.h"
@@ -88,6 +89,33 @@ TEST_F(ChatTemplateChoice, is_the_layout_for_images_that_the_template_has_no_pla
   EXPECT_EQ(choice(family("qwen_vl"), "", {}, /*media=*/true), "own") << "no break behind an image";
   EXPECT_THAT(choice(family("zephyr"), "checkpoint", {}, /*media=*/true),
               HasSubstr("has no place '<|image_pad|>' for an image"));
+}
+
+TEST_F(ChatTemplateChoice, is_the_layout_where_no_template_is_called_default) {
+  fs::create_directories(folder_ / "additional_chat_templates");
+  write_atomically(folder_ / "additional_chat_templates/tool_use.jinja", family("qwen3_thinking"));
+  nlohmann::json config =
+      nlohmann::json::parse(read_file(folder_ / "tokenizer_config.json").take());
+  config.erase("chat_template");
+  write_atomically(folder_ / "tokenizer_config.json", config.dump());
+  const auto made = [&](const std::string& wanted) -> std::string {
+    config::Value::Map arguments;
+    if (!wanted.empty())
+      arguments.emplace_back(std::string(kChatTemplate), config::Value{std::string(wanted)});
+    try {
+      const auto chat = chat_template({.tokenizer = text::Tokenizer::load(folder_).take(),
+                                       .folder = folder_,
+                                       .extra_kwargs = config::Value{arguments},
+                                       .compat = {}},
+                                      {}, false);
+      return chat.own() != nullptr ? "own" : "builtin";
+    } catch (const Error& error) {
+      return error.what();
+    }
+  };
+  EXPECT_EQ(made(""), "builtin");
+  EXPECT_THAT(made("checkpoint"), testing::AllOf(HasSubstr("tool_use"), HasSubstr("'default'"),
+                                                 HasSubstr("chat_template: builtin")));
 }
 
 TEST_F(ChatTemplateChoice, refuses_what_is_not_read_of_the_template) {

@@ -103,9 +103,18 @@ std::optional<text::ChatTemplate> own_template(const ProcessorSetup& setup,
                             setup.folder.string()),
                 "put chat_template.jinja beside its tokenizer, or leave the argument out");
   }
+  if (!setup.tokenizer.chat_template() && choice == TemplateChoice::own_where_it_differs &&
+      built_in) {
+    log::notice(fmt::format(
+        "{}: its chat templates have other names than 'default': chats are written in the layout "
+        "of the processor_type",
+        setup.folder.string()));
+    return std::nullopt;
+  }
   auto own = text::CheckpointTemplate::create(setup.tokenizer, setup.system);
   if (!own) {
     Fault fault = own.fault();
+    if (fault.where.empty()) fault.where = setup.folder.string();
     if (fault.fix.empty())
       fault.fix = fmt::format(
           "rewrite the template, or take processor_config.extra_kwargs: "

@@ -175,9 +175,16 @@ Card card_named(const std::string& given) {
 }
 
 Card card_of(c10::Device device) {
-  const kernels::GpuFacts gpu = kernels::gpu_facts(device.index());
+  return card_of(kernels::gpu_facts(device.index()));
+}
+
+Card card_of(const kernels::GpuFacts& gpu) {
   Card card = card_of_entry(kEntries[0]);
-  card.measured = false;
+  card.measured = card.known = false;
+  if (gpu.major > 0) {  // which kernels a plan counts with
+    card.compute_major = gpu.major;
+    card.processors = gpu.processors;
+  }
   size_t longest = 0;
   for (const Entry& e : kEntries) {
     const std::string known = e.driver_name;

@@ -7,6 +7,10 @@
 #include <string>
 #include <vector>
 
+namespace lmms::kernels {
+struct GpuFacts;
+}
+
 namespace lmms::plan {
 
 struct Card {
@@ -22,6 +26,7 @@ struct Card {
   int processors = 0;                     ///< streaming multiprocessors; threads of a CPU
   int compute_major = 9;                  ///< of its compute capability; 0: the CPU
   bool measured = false;                  ///< false: from data sheets, times are a guess
+  bool known = true;                      ///< false: the rates are an H100's, times mean little
 
   bool is_cpu() const { return compute_major == 0; }
 };
@@ -38,6 +43,7 @@ Card card_named(const std::string& name);
 /// The card that a device is, with the memory that is free on it now; one that is not known has the
 /// rates of an H100.
 Card card_of(c10::Device device);
+Card card_of(const kernels::GpuFacts& gpu);
 
 /// This machine's CPU for a run in `dtype`: what its products and copies reach is measured, which
 /// takes some tenths of a second. `memory_bytes`: that this process can have in all.

@@ -12,6 +12,7 @@
 #include <nlohmann/json.hpp>
 
 #include "core/error.h"
+#include "kernels/device_facts.h"
 #include "models/registry_testing.h"
 #include "optim/adamw.h"
 #include "plan/memory_adviser.h"
@@ -93,6 +94,27 @@ TEST(Cards, by_data_sheet_say_so_and_have_sums_in_fp32) {
   EXPECT_EQ(card_named("RTX 4090").peak_flops_per_second, 165.2e12) << "half of fp16's";
   EXPECT_EQ(card_named("rtx-5090").compute_major, 12);
   EXPECT_EQ(card_named("l4").copy_bytes_per_second, 0.83 * 300e9);
+}
+
+TEST(Cards, that_the_driver_names_are_found_or_told_to_be_unknown) {
+  const int64_t free = int64_t{20} << 30;
+  kernels::GpuFacts gpu;
+  gpu.name = "NVIDIA GeForce RTX 3090";
+  gpu.major = 8;
+  gpu.processors = 82;
+  gpu.free_bytes = free;
+  const Card unknown = card_of(gpu);
+  EXPECT_FALSE(unknown.known);
+  EXPECT_FALSE(unknown.measured);
+  EXPECT_EQ(unknown.compute_major, 8) << "its own: kernels are chosen by it";
+  EXPECT_EQ(unknown.processors, 82);
+  EXPECT_EQ(unknown.memory_bytes, free);
+  EXPECT_EQ(unknown.peak_flops_per_second, card_named("h100").peak_flops_per_second);
+  gpu.name = "NVIDIA H200";
+  gpu.major = 9;
+  const Card h200 = card_of(gpu);
+  EXPECT_TRUE(h200.known && h200.measured);
+  EXPECT_EQ(h200.memory_bytes, free);
 }
 
 TEST(Cards, without_slices_and_mistyped_ones_are_refused_with_a_cure) {

@@ -86,7 +86,9 @@ std::string card_text(const Card& card) {
       "{}: {}, {:.0f} TFLOP/s in bf16, products reach {:.0f}, copying {:.2f} TB/s ({})", card.name,
       size_text(card.memory_bytes), card.peak_flops_per_second / 1e12,
       card.product_flops_per_second / 1e12, card.copy_bytes_per_second / 1e12,
-      card.measured ? "measured" : "not measured: by data sheet, times are a guess");
+      !card.known     ? "not known: rates of an H100, times mean little"
+      : card.measured ? "measured"
+                      : "not measured: by data sheet, times are a guess");
 }
 
 std::string limit_text(const Plan& plan) {
@@ -189,6 +191,7 @@ nlohmann::json plan_json(const Plan& plan) {
       {"device", plan.card.is_cpu() ? "cpu" : "gpu"},
       {"card", plan.card.name},
       {"card_measured", plan.card.measured},
+      {"card_known", plan.card.known},
       {"card_memory_bytes", plan.card.memory_bytes},
       {"reserved_memory_bytes", plan.card.reserved_bytes},
       {"usable_memory_bytes", plan.usable},

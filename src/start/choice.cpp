@@ -38,15 +38,17 @@ bool touches_no_device(std::span<const char* const> words) {
   const auto is_one_of = [](const auto& names, std::string_view word) {
     return std::find(names.begin(), names.end(), word) != names.end();
   };
+  // "lmms --help", "lmms train --help"; further on it may be a text: --prompt -h.
+  const auto first = words.first(std::min<size_t>(words.size(), 2));
   return words.empty() || is_one_of(kCommands, words[0]) ||
-         std::any_of(words.begin(), words.end(),
+         std::any_of(first.begin(), first.end(),
                      [&](std::string_view word) { return is_one_of(kFlags, word); });
 }
 
 bool takes_cuda(const Libraries& libraries, Asked asked, bool no_device, bool nvidia_gpu) {
   if (libraries.cpu.empty()) return true;
-  if (asked != Asked::nothing) return asked == Asked::cuda;
-  return !libraries.cuda.empty() && nvidia_gpu && !no_device;
+  if (no_device || asked == Asked::cpu) return false;
+  return asked == Asked::cuda || (!libraries.cuda.empty() && nvidia_gpu);
 }
 
 std::string cuda_cure(const std::string& trouble) {

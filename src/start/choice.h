@@ -21,11 +21,13 @@ enum class Asked { nothing, cpu, cuda };
 std::optional<Asked> device_asked(const char* value);
 
 /// Whether a command line (without the program's name) is one that touches no device: help, lists,
-/// preview, report. The CPU's library answers them sooner.
+/// preview, report. The CPU's library answers them sooner. Where --help is not among the first two
+/// words, either library answers.
 bool touches_no_device(std::span<const char* const> words);
 
-/// Whether to take CUDA's library: where it is asked for, or where it is there and the machine
-/// shows an NVIDIA GPU. Whether that GPU can be used is not asked here: CUDA's library says why
+/// Whether to take CUDA's library, for a command that touches a device: where it is asked for, or
+/// where it is there and the machine shows an NVIDIA GPU. For the others only where there is no
+/// other. Whether that GPU can be used is not asked here: CUDA's library says why
 /// not, and takes the CPU only where it is asked to.
 bool takes_cuda(const Libraries& libraries, Asked asked, bool no_device, bool nvidia_gpu);
 

@@ -89,7 +89,8 @@ TEST(Choice, takes_the_gpu_where_there_is_one) {
 TEST(Choice, does_as_the_environment_asks) {
   const Libraries both{"liblmms.so", "cuda/liblmms.so"};
   EXPECT_FALSE(takes_cuda(both, Asked::cpu, false, true));
-  EXPECT_TRUE(takes_cuda(both, Asked::cuda, true, false));
+  EXPECT_TRUE(takes_cuda(both, Asked::cuda, false, false));
+  EXPECT_FALSE(takes_cuda(both, Asked::cuda, true, true)) << "lmms list needs none";
   EXPECT_TRUE(takes_cuda({"liblmms.so", ""}, Asked::cuda, false, false)) << "refused, not ignored";
 
   EXPECT_EQ(device_asked(nullptr), Asked::nothing);
@@ -103,10 +104,11 @@ TEST(Choice, knows_the_commands_that_touch_no_device) {
   using Words = std::vector<const char*>;
   for (const Words& words : {Words{}, Words{"--version"}, Words{"help", "train"}, Words{"list"},
                              Words{"preview", "a.yaml"}, Words{"report", "out"},
-                             Words{"train", "a.yaml", "--help"}, Words{"chat", "-h"}})
+                             Words{"train", "--help"}, Words{"chat", "-h"}})
     EXPECT_TRUE(touches_no_device(words));
-  for (const Words& words : {Words{"train", "preview"}, Words{"doctor"}, Words{"plan", "a.yaml"},
-                             Words{"chat", "out"}, Words{"trian"}})
+  for (const Words& words :
+       {Words{"train", "preview"}, Words{"doctor"}, Words{"plan", "a.yaml"}, Words{"chat", "out"},
+        Words{"trian"}, Words{"generate", "out", "--prompt", "-h"}})
     EXPECT_FALSE(touches_no_device(words)) << words[0];
 }
 

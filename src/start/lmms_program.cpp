@@ -76,7 +76,7 @@ int main(int argc, char** argv) {
     if (const Entry entry = open(libraries.cuda, trouble)) entry(argc, argv);
     if (*asked == Asked::cuda || libraries.cpu.empty()) {
       return refuse("CUDA's part of the program cannot be loaded: " + trouble,
-                    lmms::start::cuda_cure(trouble), kFailed);
+                    lmms::start::cuda_cure(trouble), kBadInput);
     }
     // The CPU's library answers: it runs what asks for the CPU, says this where a GPU was wanted,
     // and explains it in `lmms doctor` (app/environment.h). It never trains on the CPU unasked.

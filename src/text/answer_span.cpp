@@ -64,16 +64,22 @@ std::optional<size_t> end_of_rewritten(std::string_view text, std::string_view w
     return end_of(text.substr(0, last), begin, tokenizer);
   if (thinks(answer)) return std::nullopt;
   const std::string_view mark = written.substr(begin + token->begin, token->end - token->begin);
-  const size_t found = text.find(mark, begin);
-  if (found == text.npos) return std::nullopt;
-  const size_t end = found + mark.size();
-  const std::string_view stands = text.substr(begin, end - begin);
-  const bool is_whole = written.substr(begin, token->end).ends_with(stands) &&
-                        stands.find(trimmed(text_of(answer))) != std::string_view::npos &&
-                        std::ranges::all_of(answer.calls, [&](const ToolCall& call) {
-                          return stands.find(call.name) != std::string_view::npos;
-                        });
-  return is_whole ? std::optional(end) : std::nullopt;
+  const std::string text_of_answer = text_of(answer);
+  const auto is_whole = [&](std::string_view stands) {
+    return written.substr(begin, token->end).ends_with(stands) &&
+           stands.find(trimmed(text_of_answer)) != stands.npos &&
+           std::ranges::all_of(answer.calls, [&](const ToolCall& call) {
+             return stands.find(call.name) != stands.npos;
+           });
+  };
+  // The first may be one that the answer quotes.
+  for (size_t found = text.find(mark, begin); found != text.npos;
+       found = text.find(mark, found + 1)) {
+    const size_t end = found + mark.size();
+    if (end - begin > token->end) break;
+    if (is_whole(text.substr(begin, end - begin))) return end;
+  }
+  return std::nullopt;
 }
 
 }  // namespace

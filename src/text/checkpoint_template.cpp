@@ -2,6 +2,9 @@
 
 #include <algorithm>
 #include <array>
+#include <map>
+#include <mutex>
+#include <tuple>
 
 #include "core/format.h"
 #include "text/jinja/template.h"
@@ -16,6 +19,8 @@ using jinja::NamedValue;
 using jinja::Value;
 
 constexpr std::string_view kSomeQuestion = "Qk3questionZ9";
+/// Of a turn whose role is tried.
+constexpr std::string_view kSomeTurn = "Qk3turnZ9";
 
 /// Under which names templates look for the thoughts of an answer.
 constexpr std::array<std::string_view, 4> kReasoningNames = {"reasoning_content", "thinking",
@@ -48,6 +53,21 @@ bool has_plainly(const std::string& text) {
   return !is_quoted(question, kSomeQuestion.size()) && !is_quoted(answer, kSomeAnswer.size());
 }
 
+bool is_blank(const ChatMessage& message) {
+  return std::ranges::all_of(message.parts, [](const ChatPart& part) {
+    return part.text.find_first_not_of(" \t\r\n") == std::string::npos;
+  });
+}
+
+/// What was found of turns of a role, as the first of a chat or behind others, with tools or
+/// without.
+struct RoleTrials {
+  using Key = std::tuple<std::string, bool, bool>;
+
+  std::mutex mutex;
+  std::map<Key, bool> drops;
+};
+
 }  // namespace
 
 struct CheckpointTemplate::Parts {
@@ -61,6 +81,7 @@ struct CheckpointTemplate::Parts {
   std::string_view reasoning{};  ///< the name it looks for thoughts under
   int32_t end = -1, start = -1;
   std::vector<std::string> notices{};
+  std::unique_ptr<RoleTrials> roles = std::make_unique<RoleTrials>();
 
   const jinja::Template& of(const Chat& chat) const {
     return for_tools && !chat.tools.empty() ? *for_tools : standard;
@@ -69,6 +90,9 @@ struct CheckpointTemplate::Parts {
   std::optional<Fault> try_out();
   /// What a template would leave out of a chat in silence.
   std::optional<Fault> lost(const Chat& chat) const;
+  /// Whether it writes chats with turns of a role, and nothing of their texts.
+  bool drops(const std::string& role, bool first, bool with_tools) const;
+  bool try_role(const std::string& role, bool first, bool with_tools) const;
 };
 
 /// One chat as the values that a template sees.
@@ -80,7 +104,8 @@ class CheckpointTemplate::Writing {
       messages_.push_back(message({"system", {ChatPart{PartKind::text, *parts.system}}}));
     for (const ChatMessage& one : chat.messages) messages_.push_back(message(one));
     std::vector<Value> tools;
-    for (const std::string& tool : chat.tools) tools.push_back(jinja::parse_json(tool, arena_));
+    for (const std::string& tool : chat.tools)
+      tools.push_back(json(tool, fmt::format("tools[{}]", tools.size())));
     variables_ = {{"tools", tools.empty() ? Value::none() : Value::of(arena_.list(tools))},
                   {"documents", Value::none()}};
     for (const auto& [name, token] : parts.tokenizer.named_tokens())
@@ -116,6 +141,7 @@ class CheckpointTemplate::Writing {
   }
 
   Result<jinja::Rendering> render(std::span<const Value> messages, bool with_header) {
+    if (fault_) return *fault_;
     variables_[variables_.size() - 2].value = Value::of(arena_.list(messages));
     variables_.back().value = Value::of(with_header);
     return jinja_.render(variables_, parts_.rendering);
@@ -125,6 +151,14 @@ class CheckpointTemplate::Writing {
   Value text(const std::string& text) {
     if (unicode::valid_prefix(text) == text.size()) return Value::of(std::string_view(text));
     return arena_.string(unicode::replace_invalid(text));
+  }
+
+  /// Of a JSON text of the chat; the first that cannot be read is the fault of all writing.
+  Value json(const std::string& text, const std::string& where) {
+    auto value = jinja::parse_json(text, arena_);
+    if (value) return *value;
+    if (!fault_) fault_ = Fault{where, value.fault().what, value.fault().fix};
+    return Value::none();
   }
 
   Value dict(std::initializer_list<Entry> entries) {
@@ -177,9 +211,10 @@ class CheckpointTemplate::Writing {
   }
 
   Value call(const ToolCall& call) {
-    const Value arguments = call.written && parts_.arguments_as_written
-                                ? text(*call.written)
-                                : jinja::parse_json(call.arguments, arena_);
+    const Value arguments =
+        call.written && parts_.arguments_as_written
+            ? text(*call.written)
+            : json(call.arguments, fmt::format("the arguments of a call of '{}'", call.name));
     std::vector<Entry> entries;
     if (call.id) entries.push_back(entry("id", text(*call.id)));
     entries.push_back(entry("type", Value::of(std::string_view("function"))));
@@ -192,6 +227,7 @@ class CheckpointTemplate::Writing {
   const jinja::Template& jinja_;
   bool has_system_;
   jinja::Arena arena_;
+  std::optional<Fault> fault_{};
   std::vector<Value> messages_;
   std::vector<NamedValue> variables_;
 };
@@ -236,8 +272,11 @@ Result<CheckpointTemplate> CheckpointTemplate::create(const Tokenizer& tokenizer
   auto for_tools = named(tokenizer, "tool_use");
   if (!for_tools) return for_tools.fault();
   if (!*standard) {
-    return Fault{"", "the checkpoint has no chat template that is called 'default'",
-                 "write it into chat_template.jinja beside the tokenizer"};
+    const auto& all = tokenizer.chat_templates();
+    return Fault{all.empty() ? "" : all[0].where,
+                 "the checkpoint has no chat template that is called 'default'",
+                 "write it into chat_template.jinja beside the tokenizer, or take "
+                 "processor_config.extra_kwargs: {chat_template: builtin}"};
   }
   auto parts = std::make_shared<Parts>(
       Parts{.tokenizer = tokenizer, .system = std::move(system), .standard = **standard});
@@ -341,6 +380,51 @@ std::optional<Fault> CheckpointTemplate::Parts::try_out() {
       "mend the template, or take processor_config.extra_kwargs: {chat_template: builtin}"};
 }
 
+bool CheckpointTemplate::Parts::drops(const std::string& role, bool first, bool with_tools) const {
+  const RoleTrials::Key key{role, first, with_tools};
+  std::lock_guard lock(roles->mutex);
+  const auto known = roles->drops.find(key);
+  if (known != roles->drops.end()) return known->second;
+  // As many as a data set has roles, unless they are no roles.
+  if (roles->drops.size() == 1000) roles->drops.clear();
+  return roles->drops[key] = try_role(role, first, with_tools);
+}
+
+bool CheckpointTemplate::Parts::try_role(const std::string& role, bool first,
+                                         bool with_tools) const {
+  const auto message = [](std::string of, std::string_view text) {
+    return ChatMessage{.role = std::move(of),
+                       .parts = {ChatPart{PartKind::text, std::string(text)}}};
+  };
+  const ChatMessage question = message("user", kSomeQuestion);
+  const ChatMessage answer = message("assistant", kSomeAnswer);
+  ChatMessage calls = message("assistant", "");
+  calls.calls.push_back({"f", "{}", std::nullopt, "Qk3callZ9"});  // ids of nine letters: Mistral's
+  ChatMessage turn = message(role, kSomeTurn);
+  ChatMessage result = turn;
+  result.name = "f";
+  result.call_id = "Qk3callZ9";
+  std::vector<std::vector<ChatMessage>> tries;
+  if (first) {
+    tries = {{turn, question, answer}, {turn, answer}};
+  } else {
+    tries = {{question, answer, turn, answer},
+             {question, turn, answer},
+             {question, calls, result, answer},
+             {question, answer, question, turn, answer}};
+  }
+  bool dropped = false;
+  for (std::vector<ChatMessage>& messages : tries) {
+    Chat chat = some_chat(ContentForm::text, with_tools);
+    chat.messages = std::move(messages);
+    const auto text = Writing(*this, chat).beginning(chat.messages.size(), false);
+    if (!text) continue;  // refused aloud
+    if (text->find(kSomeTurn) != std::string::npos) return false;
+    dropped = true;
+  }
+  return dropped;
+}
+
 std::optional<Fault> CheckpointTemplate::Parts::lost(const Chat& chat) const {
   const jinja::Template& jinja = of(chat);
   const auto fault = [&](std::string_view what) {
@@ -357,8 +441,35 @@ std::optional<Fault> CheckpointTemplate::Parts::lost(const Chat& chat) const {
     if (message.reasoning && !message.reasoning->empty() && reasoning.empty())
       return fault("has reasoning_content");
   }
+  const bool with_tools = !chat.tools.empty();
+  const bool adds_system =
+      system && !system->empty() && (chat.messages.empty() || chat.messages[0].role != "system");
+  if (adds_system && drops("system", /*first=*/true, with_tools))
+    return fault("is to get a system turn");
+  for (size_t i = 0; i < chat.messages.size(); ++i) {
+    const ChatMessage& message = chat.messages[i];
+    if (message.role == "assistant" || is_blank(message)) continue;
+    if (!drops(message.role, i == 0, with_tools)) continue;
+    return fault(fmt::format(
+        "messages[{}] is a turn of role '{}'{}", i, message.role,
+        i > 0 && !drops(message.role, true, with_tools) ? " that is not the first" : ""));
+  }
   return std::nullopt;
 }
+
+namespace {
+
+Fault untold(size_t answer, const std::string& jinja) {
+  return {fmt::format("messages[{}]", answer),
+          fmt::format("an answer that is not to be trained (train, weight), and the checkpoint's "
+                      "chat template ({}) refuses the chat up to an answer of it, so that its "
+                      "marks cannot be told from those of the others",
+                      jinja),
+          "make a record of each answer that is to be trained, or take "
+          "processor_config.extra_kwargs: {chat_template: builtin}"};
+}
+
+}  // namespace
 
 Result<CheckpointTemplate::Text> CheckpointTemplate::write(const Chat& chat) const {
   if (auto fault = parts_->lost(chat)) return *std::move(fault);
@@ -374,13 +485,22 @@ Result<CheckpointTemplate::Text> CheckpointTemplate::write(const Chat& chat) con
   const bool all_trained = std::ranges::all_of(
       chat.messages, [&](const ChatMessage& m) { return !is_answer(m) || m.trained; });
   size_t marks = 0;  // of the messages before
+  // Whether among those that the next message takes are marks of a trained answer before it.
+  bool takes_trained = false;
   for (size_t i = 0; i < chat.messages.size(); ++i) {
     const ChatMessage& message = chat.messages[i];
     if (out.marked) {
       size_t until = whole->answers.size();
       if (!all_trained && i + 1 < chat.messages.size()) {
         const auto begun = writing.write(i + 1, false);
-        if (begun) until = std::clamp(begun->answers.size(), marks, until);
+        const bool tells = begun.ok();
+        if (is_answer(message) && !message.trained && (!tells || takes_trained))
+          return untold(i, parts_->of(chat).where());
+        takes_trained = !tells && (takes_trained || is_answer(message));
+        if (!tells) continue;
+        until = std::clamp(begun->answers.size(), marks, until);
+      } else if (is_answer(message) && !message.trained && takes_trained) {
+        return untold(i, parts_->of(chat).where());
       }
       const bool trained = !is_answer(message) || message.trained;
       for (; marks < until; ++marks)
@@ -396,6 +516,27 @@ Result<CheckpointTemplate::Text> CheckpointTemplate::write(const Chat& chat) con
     }
   }
   return out;
+}
+
+Result<std::optional<std::string>> CheckpointTemplate::learnt_answer(Chat chat) const {
+  for (ChatMessage& message : chat.messages) message.trained = true;
+  const auto whole = write(chat);
+  if (!whole) return whole.fault();
+  chat.messages.pop_back();
+  const auto prompt = write_prompt(chat);
+  if (!prompt) return prompt.fault();
+  const std::string& text = whole->text;
+  const auto differ = std::ranges::mismatch(text, *prompt).in1;
+  const auto common = static_cast<size_t>(differ - text.begin());
+  // Marks may begin before the end of a prompt, which has their beginning already.
+  const size_t least = text.starts_with(*prompt) ? prompt->size() : 0;
+  const auto& targets = whole->targets;
+  const auto first = std::ranges::find_if(
+      targets.end() - (whole->marked ? std::ssize(targets) : std::min(std::ssize(targets), 1L)),
+      targets.end(), [&](const TextSpan& target) { return target.end > common; });
+  if (first == targets.end()) return std::optional<std::string>();
+  const size_t begin = std::max(first->begin, least);
+  return std::optional(text.substr(begin, targets.back().end - begin));
 }
 
 Result<std::string> CheckpointTemplate::write_prompt(const Chat& chat) const {

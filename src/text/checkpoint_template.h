@@ -34,6 +34,10 @@ class CheckpointTemplate {
   Result<Text> write(const Chat& chat) const;
   /// With the header of an answer behind it.
   Result<std::string> write_prompt(const Chat& chat) const;
+  /// Of a chat of two messages or more that ends with an answer: what a model that has learnt this
+  /// answer goes on with behind write_prompt() of those before it, to its end. nullopt: it is no
+  /// target.
+  Result<std::optional<std::string>> learnt_answer(Chat chat) const;
 
   /// The file that it stands in.
   const std::string& where() const;

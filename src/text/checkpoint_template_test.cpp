@@ -144,7 +144,7 @@ TEST(CheckpointTemplate, makes_the_ids_and_the_mask_of_transformers) {
       EXPECT_EQ(fnv(made->trained), wanted[i][1].get<std::string>());
       ++checked;
     }
-    EXPECT_GE(checked, name == "llava" ? 1 : 25) << name;
+    EXPECT_GE(checked, name == "llava" ? 1 : 24) << name;
   }
 }
 
@@ -231,6 +231,75 @@ TEST(CheckpointTemplate, leaves_out_answers_that_are_not_to_be_trained) {
   chat.messages[1].trained = true;
   chat.messages[3].trained = false;
   EXPECT_EQ(learnt("olmo2", chat), "Uno.<|im_end|>");
+}
+
+TEST(CheckpointTemplate, tells_marks_apart_where_it_refuses_beginnings_of_a_chat) {
+  const std::string marks =
+      "{% for m in messages %}{% if m.role == 'assistant' %}{% generation %}{{ m.content }}"
+      "{% endgeneration %}{% else %}{{ m.content }}{% endif %}{% endfor %}";
+  Chat chat = two_questions();
+  chat.messages.insert(chat.messages.begin(), message("system", "Brief."));
+  chat.messages[2].trained = false;
+  Checkpoint checkpoint;
+  checkpoint.put(
+      "chat_template.jinja",
+      "{% if messages | length == 1 %}{{ raise_exception('no user') }}{% endif %}" + marks);
+  EXPECT_THAT(learnt(checkpoint.chats(), chat), testing::EndsWith("Dos."));
+  EXPECT_THAT(learnt(checkpoint.chats(), chat), testing::Not(HasSubstr("Uno")));
+  checkpoint.put(
+      "chat_template.jinja",
+      "{% if messages | length == 3 %}{{ raise_exception('three') }}{% endif %}" + marks);
+  EXPECT_THAT(learnt(checkpoint.chats(), chat),
+              testing::AllOf(HasSubstr("messages[2]: an answer that is not to be trained"),
+                             HasSubstr("make a record of each answer")));
+  chat.messages[2].trained = true;
+  chat.messages[4].trained = false;
+  EXPECT_THAT(learnt(checkpoint.chats(), chat), HasSubstr("Uno."));
+  EXPECT_THAT(learnt(checkpoint.chats(), chat), testing::Not(HasSubstr("Dos")));
+}
+
+TEST(CheckpointTemplate, learns_an_earlier_answer_that_quotes_the_token_of_its_end) {
+  Chat chat = two_questions();
+  chat.messages[1].parts[0].text = "It is <|im_end|> there.";
+  EXPECT_EQ(learnt("qwen3_thinking", chat),
+            "It is <|im_end|> there.<|im_end|>|<think>\n\n</think>\n\nDos.<|im_end|>");
+}
+
+TEST(CheckpointTemplate, refuses_turns_of_a_role_that_it_does_not_write) {
+  Chat chat = two_questions();
+  chat.messages.insert(chat.messages.begin() + 1,
+                       {message("assistant", "Let me see."), message("tool", "1")});
+  for (const char* name : {"zephyr", "olmo2", "phi3"}) {
+    EXPECT_THAT(learnt(name, chat), HasSubstr("messages[2] is a turn of role 'tool', which the "
+                                              "checkpoint's chat template"))
+        << name;
+  }
+  EXPECT_THAT(learnt("chatml", chat), HasSubstr("Dos."));
+  chat.messages[2].parts[0].text = " \n";
+  EXPECT_THAT(learnt("zephyr", chat), HasSubstr("Dos.")) << "nothing is lost";
+  Checkpoint checkpoint;
+  checkpoint.put("chat_template.jinja",
+                 "{% for m in messages %}{% if m.role != 'system' or loop.first %}"
+                 "{{ m.content | trim | upper if m.role == 'user' and 'Z9' not in m.content "
+                 "else m.content }}{% endif %}{% endfor %}");
+  Chat system = two_questions();
+  system.messages.insert(system.messages.begin(), message("system", "Brief."));
+  EXPECT_THAT(learnt(checkpoint.chats(), system), HasSubstr("Dos.")) << "texts may be altered";
+  system.messages.insert(system.messages.begin() + 3, message("system", "Briefer."));
+  EXPECT_THAT(learnt(checkpoint.chats(), system),
+              HasSubstr("messages[3] is a turn of role 'system' that is not the first, which"));
+}
+
+TEST(CheckpointTemplate, refuses_numbers_that_it_would_be_given_otherwise) {
+  Chat chat = two_questions();
+  chat.messages[1].calls.push_back({"f", R"({"id": 18446744073709551615})"});
+  EXPECT_THAT(learnt("qwen3_thinking", chat),
+              HasSubstr("the arguments of a call of 'f': the whole number 18446744073709551615"));
+  chat.messages[1].calls[0].arguments = R"({"id": 184467440737095516150})";
+  EXPECT_THAT(learnt("qwen3_thinking", chat), HasSubstr("a whole one that is beyond 64 bits"));
+  chat.messages[1].calls.clear();
+  chat.tools = {R"({"id": 9223372036854775808})"};
+  EXPECT_THAT(learnt("qwen3_thinking", chat), HasSubstr("tools[0]: the whole number 92233720"));
 }
 
 TEST(CheckpointTemplate, begins_with_an_answer_where_the_chat_does) {

@@ -19,7 +19,7 @@ using config::Meaning;
 using config::Name;
 
 /// The longest front of a key counts.
-constexpr std::array<std::pair<std::string_view, std::string_view>, 25> kPages = {{
+constexpr std::array<std::pair<std::string_view, std::string_view>, 27> kPages = {{
     {"", "docs/guide/config.md"},
     {"compat", "docs/guide/config.md#where-we-differ-from-the-python-project"},
     {"dataset_config", "docs/guide/data.md"},
@@ -27,6 +27,7 @@ constexpr std::array<std::pair<std::string_view, std::string_view>, 25> kPages =
     {"dataset_config.shuffle", "docs/guide/data.md#order"},
     {"dataset_config.packing", "docs/guide/data.md#packing"},
     {"dataset_config.on_", "docs/guide/data.md#what-is-skipped-and-what-is-not"},
+    {"dataset_config.on_changed_data", "docs/guide/checkpoints.md#going-on"},
     {"dataset_config.video", "docs/guide/media.md"},
     {"dataset_config.fps", "docs/guide/media.md"},
     {"dataset_config.frame_num", "docs/guide/media.md"},
@@ -37,10 +38,11 @@ constexpr std::array<std::pair<std::string_view, std::string_view>, 25> kPages =
     {"trainer_args.resume_from_checkpoint", "docs/guide/checkpoints.md"},
     {"trainer_args.output_dir", "docs/guide/checkpoints.md"},
     {"trainer_args.gradient_checkpointing", "docs/guide/planning.md#gradient_checkpointing"},
-    {"trainer_args.master_weights", "docs/guide/planning.md"},
+    {"trainer_args.master_weights", "docs/guide/training.md#batches-and-memory"},
     {"trainer_args.enable_profiler", "docs/guide/planning.md#where-the-time-goes"},
     {"trainer_args.profiler_config", "docs/guide/planning.md#where-the-time-goes"},
-    {"trainer_args.eval_generate", "docs/guide/report.md"},
+    {"trainer_args.eval_generate", "docs/guide/generation.md#answers-during-training"},
+    {"trainer_args.deepspeed", "docs/guide/config.md#deepspeed"},
     {"trainer_args.report_to", "docs/guide/report.md"},
     {"trainer_args.run_name", "docs/guide/report.md"},
     {"trainer_args.dataloader_", "docs/guide/data.md#speed"},

@@ -84,6 +84,12 @@ TEST(ConfigHelp, names_pages_and_places_that_are_there) {
     const std::string file = root + "/" + page.substr(0, hash);
     const auto text = read_file(file);
     ASSERT_TRUE(text.ok()) << key.key << ": " << file;
+    const size_t dot = key.key.rfind('.');
+    const bool of_its_own = key.meaning == config::Meaning::plain && dot != std::string::npos &&
+                            page != guide_page(key.key.substr(0, dot));
+    if (of_its_own) {  // a page for this key says its name
+      EXPECT_THAT(*text, HasSubstr(key.key.substr(dot + 1))) << file;
+    }
     if (hash == std::string::npos) continue;
     bool found = false;  // a heading of that anchor
     std::istringstream lines(*text);

@@ -22,6 +22,7 @@ enum class Use {
   speed,    ///< chooses speed, layout or how files look: accepted
   idle,     ///< told to the user where it is switched on
   refused,  ///< where it is switched on
+  offload,  ///< refused where its `device` is one: DeepSpeed's default is none
 };
 
 struct Key {
@@ -101,8 +102,8 @@ constexpr Key kTop[] = {
 
 constexpr Key kZero[] = {
     {"stage", Use::read},
-    {"offload_optimizer", Use::refused, kOffload},
-    {"offload_param", Use::refused, kOffload},
+    {"offload_optimizer", Use::offload, kOffload},
+    {"offload_param", Use::offload, kOffload},
     {"cpu_offload", Use::refused, kOffload},
     {"cpu_offload_params", Use::refused, kOffload},
     {"cpu_offload_param", Use::refused, kOffload},
@@ -258,15 +259,20 @@ std::string text_of(const Value& value) {
   return text.size() <= kMostShown ? text : config::describe(node);
 }
 
-/// Whether a key asks for something: of a section its `enabled`, or its `device` (offload).
+/// Whether a key asks for something: of a section its `enabled`.
 bool is_on(const Value& value) {
   if (leaves_open(value)) return false;
   if (const Value* enabled = value.find("enabled")) return boolean_of(*enabled).value_or(false);
-  if (const Value* device = value.find("device"))
-    return !leaves_open(*device) && !(device->string() && *device->string() == "none");
   if (const auto boolean = boolean_of(value)) return *boolean;
   if (const auto number = number_of(value)) return *number != 0;
   return !config::asks_for_nothing(value);
+}
+
+/// The same of Use::offload.
+bool names_device(const Value& value) {
+  if (value.map() == nullptr) return is_on(value);
+  const Value* device = value.find("device");
+  return device && !leaves_open(*device) && !(device->string() && *device->string() == "none");
 }
 
 std::string lower(std::string text) {
@@ -330,11 +336,34 @@ class Reader {
       const auto near = nearest_name(name, names);
       fault(key, near ? fmt::format("unknown key of DeepSpeed; did you mean '{}'?", *near)
                       : "unknown key of DeepSpeed; docs/guide/config.md lists those that are read");
-    } else if (known->use == Use::refused && is_on(value)) {
+    } else if (known->use == Use::refused || known->use == Use::idle) {
+      check_enabled(key, value);
+      if (!is_on(value)) return;
+      if (known->use == Use::refused) not_built(key, value, known->why);
+      if (known->use == Use::idle) out_.idle.emplace_back(key, known->why);
+    } else if (known->use == Use::offload && names_device(value)) {
       not_built(key, value, known->why);
-    } else if (known->use == Use::idle && is_on(value)) {
-      out_.idle.emplace_back(key, known->why);
     }
+  }
+
+  void check_enabled(const std::string& key, const Value& section) {
+    const Value* enabled = section.find("enabled");
+    if (enabled && !leaves_open(*enabled) && !boolean_of(*enabled))
+      expected(key + ".enabled", *enabled, "true, false or auto");
+  }
+
+  /// For a key that must have one value.
+  void only(const std::string& key, const Value& value, double built, std::string_view otherwise) {
+    if (leaves_open(value)) return;
+    const auto number = number_of(value);
+    if (!number) return expected(key, value, "a number, or auto");
+    if (*number != built) not_built(key, value, otherwise);
+  }
+  void only(const std::string& key, const Value& value, bool built, std::string_view otherwise) {
+    if (leaves_open(value)) return;
+    const auto boolean = boolean_of(value);
+    if (!boolean) return expected(key, value, "true, false or auto");
+    if (*boolean != built) not_built(key, value, otherwise);
   }
 
   void same(const std::string& key, const Value& value, double ours, const char* our_name) {
@@ -379,11 +408,19 @@ class Reader {
       return same(key, value, args_.dataloader_drop_last, "dataloader_drop_last");
     if (name == "gradient_allreduce_op" && !leaves_open(value) && text_of(value) != "mean")
       return not_built(key, value, "a loss is a mean over all that is trained");
-    if (name == "tensor_parallel" && value.find("autotp_size") != nullptr &&
-        number_of(*value.find("autotp_size")).value_or(0) > 1)
-      return not_built(key, value, "ranks that share a layer");
-    if (name == "sequence_parallel_size" && number_of(value).value_or(1) != 1)
-      return not_built(key, value, "ranks that share a sequence");
+    if (name == "tensor_parallel") return read_tensor_parallel(key, value);
+    if (name == "sequence_parallel_size")
+      return only(key, value, 1.0, "ranks that share a sequence");
+  }
+
+  void read_tensor_parallel(const std::string& key, const Value& value) {
+    if (leaves_open(value)) return;
+    if (value.map() == nullptr) return expected(key, value, "a map");
+    const Value* ranks = value.find("autotp_size");
+    if (ranks == nullptr || leaves_open(*ranks)) return;
+    const auto number = number_of(*ranks);
+    if (!number) return expected(key + ".autotp_size", *ranks, "a number, or auto");
+    if (*number > 1) not_built(key, value, "ranks that share a layer");
   }
 
   void read_zero(const std::string& key, const Value& value) {
@@ -420,7 +457,9 @@ class Reader {
   }
 
   void read_fp16(const std::string& key, const Value& value) {
-    if (section(key, value, kFp16) == nullptr || !is_on(value)) return;
+    if (section(key, value, kFp16) == nullptr) return;
+    check_enabled(key, value);
+    if (value.find("enabled") == nullptr || !is_on(value)) return;
     not_built(key + ".enabled", *value.find("enabled"),
               "half precision with loss scaling; trainer_args.bf16: true needs none");
   }
@@ -445,6 +484,8 @@ class Reader {
     if (section(key, value, kOptimizer) == nullptr) return;
     const Value* type = value.find("type");
     const std::string name = type && type->string() ? lower(*type->string()) : "adamw";
+    if (type && !type->string() && !type->is_null())
+      expected(key + ".type", *type, "a name of an optimiser");
     if (name != "adamw" && name != "adam" && name != "auto")
       not_built(key + ".type", *type, "another optimiser than AdamW");
     const Value* params = value.find("params");
@@ -460,10 +501,10 @@ class Reader {
       if (param == "max_grad_norm")
         same(inside + param, given, ours.max_grad_norm, "max_grad_norm");
       if (param == "betas") read_betas(inside + param, given);
-      if (param == "adam_w_mode" && name == "adam" && boolean_of(given) == false)
-        not_built(inside + param, given, "weight decay inside the gradient");
-      if (param == "bias_correction" && boolean_of(given) == false)
-        not_built(inside + param, given, "moments without correction");
+      if (param == "adam_w_mode" && name == "adam")
+        only(inside + param, given, true, "weight decay inside the gradient");
+      if (param == "bias_correction")
+        only(inside + param, given, true, "moments without correction");
     }
   }
 
@@ -479,7 +520,8 @@ class Reader {
     if (section(key, value, kScheduler) == nullptr) return;
     const Value* type = value.find("type");
     if (type == nullptr || leaves_open(*type)) return;
-    const std::string name = type->string() ? *type->string() : "";
+    if (type->string() == nullptr) return expected(key + ".type", *type, "a name of a schedule");
+    const std::string& name = *type->string();
     const auto known = std::find_if(std::begin(kSchedules), std::end(kSchedules),
                                     [&](const auto& one) { return one.first == name; });
     if (known == std::end(kSchedules)) {
@@ -514,8 +556,8 @@ class Reader {
   void read_schedule_param(const std::string& key, const std::string& param, const Value& given) {
     if (leaves_open(given)) return;
     const optim::ScheduleConfig& schedule = args_.schedule;
-    if (param == "warmup_min_lr" && number_of(given) != 0.0)
-      not_built(key, given, "a warm-up that does not begin at 0");
+    if (param == "warmup_min_lr" || param == "warmup_min_ratio")
+      only(key, given, 0.0, "a warm-up that does not begin at 0");
     if (param == "warmup_max_lr") same(key, given, args_.optimizer.learning_rate, "learning_rate");
     if (param == "warmup_num_steps") {
       if (schedule.warmup_ratio > 0 || (schedule.warmup_steps > 0 && schedule.warmup_steps < 1)) {
@@ -533,11 +575,9 @@ class Reader {
     }
     if (param == "warmup_type" && text_of(given) != "linear")
       not_built(key, given, "warm-ups are linear");
-    if (param == "warmup_min_ratio" && number_of(given) != 0.0)
-      not_built(key, given, "a warm-up that does not begin at 0");
-    if (param == "cos_min_ratio" && number_of(given) != 0.0) {
-      not_built(
-          key, given,
+    if (param == "cos_min_ratio") {
+      only(
+          key, given, 0.0,
           "a cosine that does not end at 0; trainer_args.lr_scheduler_type: cosine_with_min_lr has "
           "one, without a scheduler here");
     }

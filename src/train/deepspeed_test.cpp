@@ -82,10 +82,12 @@ TEST_F(DeepSpeed, that_moves_things_to_the_host_is_refused_by_name) {
         R"({"tensor_parallel": {"autotp_size": 2}})", R"({"gradient_allreduce_op": "sum"})"}) {
     EXPECT_THAT(faults_of(json), HasSubstr("not built yet: trainer_args.deepspeed.")) << json;
   }
-  for (const char* json :
-       {R"({"elasticity": {"enabled": false}, "sparse_gradients": false})",
-        R"({"zero_optimization": {"offload_param": null}})",
-        R"({"tensor_parallel": {"autotp_size": 1}, "sequence_parallel_size": 1})"})
+  for (
+      const char* json :
+      {R"({"elasticity": {"enabled": false}, "sparse_gradients": false})",
+       R"({"zero_optimization": {"offload_param": null}})", R"({"fp16": {"loss_scale": 0}})",
+       R"({"zero_optimization": {"offload_optimizer": {"pin_memory": true}, "offload_param": {}}})",
+       R"({"tensor_parallel": {"autotp_size": 1}, "sequence_parallel_size": 1})"})
     EXPECT_EQ(faults_of(json), "") << json;
 }
 
@@ -130,6 +132,29 @@ TEST_F(DeepSpeed, with_a_key_of_no_meaning_is_refused_at_its_place) {
   EXPECT_THAT(faults(right("{deepspeed: {zero_optimisation: {stage: 3}}}")),
               HasSubstr("a.yaml:1:28: trainer_args.deepspeed.zero_optimisation: unknown key"));
   EXPECT_THAT(faults(right("{deepspeed: no.json}")), HasSubstr("'no.json'"));
+}
+
+TEST_F(DeepSpeed, with_a_value_of_another_type_is_refused_at_its_place) {
+  const std::pair<const char*, const char*> cases[] = {
+      {R"({"tensor_parallel": 4})", "tensor_parallel: got 4; expected a map"},
+      {R"({"tensor_parallel": {"autotp_size": "abc"}})",
+       "tensor_parallel.autotp_size: got abc; expected a number, or auto"},
+      {R"({"sequence_parallel_size": "abc"})",
+       "sequence_parallel_size: got abc; expected a number, or auto"},
+      {R"({"optimizer": {"type": 3}})", "optimizer.type: got 3; expected a name of an optimiser"},
+      {R"({"optimizer": {"params": {"bias_correction": "abc"}}})",
+       "optimizer.params.bias_correction: got abc; expected true, false or auto"},
+      {R"({"scheduler": {"type": 3}})", "scheduler.type: got 3; expected a name of a schedule"},
+      {R"({"fp16": {"enabled": "abc"}})", "fp16.enabled: got abc; expected true, false or auto"},
+      {R"({"amp": {"enabled": "abc"}})", "amp.enabled: got abc; expected true, false or auto"}};
+  for (const auto& [json, fault] : cases)
+    EXPECT_THAT(faults_of(json), HasSubstr(std::string("trainer_args.deepspeed.") + fault));
+  EXPECT_THAT(
+      faults_of(R"({"scheduler": {"type": "WarmupDecayLR", "params": {"warmup_min_lr": "abc"}}})"),
+      HasSubstr("scheduler.params.warmup_min_lr: got abc; expected a number, or auto"));
+  EXPECT_THAT(
+      faults_of(R"({"scheduler": {"type": "WarmupDecayLR", "params": {"warmup_min_lr": 1e-6}}})"),
+      HasSubstr("not built yet: trainer_args.deepspeed.scheduler.params.warmup_min_lr="));
 }
 
 TEST_F(DeepSpeed, names_what_it_does_not_do) {

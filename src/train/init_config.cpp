@@ -36,7 +36,8 @@ struct FoundSources {
   std::optional<data::SourceConfig> evaluation;
   data::RecordForm form = data::RecordForm::chats;
   std::string layout;
-  std::string without_evaluation;  ///< why what lies beside is not taken; empty: nothing does
+  std::string without_evaluation;     ///< why what lies beside is not taken; empty: nothing does
+  std::vector<std::string> not_used;  ///< files of a folder, with the reason
 };
 
 std::string without_slash(std::string path) {
@@ -117,6 +118,8 @@ FoundSources find_sources(const InitRequest& request) {
   data::FoundData files = data::find_data(words).take();
   out.training = std::move(files.training);
   out.evaluation = std::move(files.evaluation);
+  out.without_evaluation = std::move(files.without_evaluation);
+  out.not_used = std::move(files.not_used);
   for (data::SourceConfig& source : out.training) {
     const data::RowsLook rows = data::look_at_rows(source).take();
     const bool plain = rows.form == data::RecordForm::plain_text;
@@ -400,6 +403,13 @@ InitResult init_config(const InitRequest& request, const Place& place,
                    cadence.epochs == 1 ? "epoch" : "epochs", grouped(cadence.steps),
                    memory.time_text(lengths.tokens() * static_cast<double>(cadence.epochs)))},
       {"into", final.config.trainer.output_dir}};
+  std::string not_used;
+  for (const std::string& files : found.not_used)
+    not_used += (not_used.empty() ? "" : "; ") + files;
+  if (!not_used.empty()) {
+    result.found.emplace_back("not used",
+                              not_used + "; name a file as data of its own to train on it");
+  }
   if (samples.broken > 0)
     result.found.emplace_back("broken rows", fmt::format("{}, the first: {}", samples.broken,
                                                          samples.first_broken.text()));

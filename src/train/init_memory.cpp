@@ -38,10 +38,13 @@ std::string duration_text(double seconds) {
 }
 
 Error nothing_fits(const plan::Plan& plan) {
+  const char* elsewhere = plan.card.is_cpu() ? "; or, where the config is for another machine, "
+                                               "name its card: --card h100"
+                                             : "; or name a larger card: --card NAME";
   return {plan.card.name,
           fmt::format("this model does not fit: a step takes {}, and tensors can have {}",
                       size_text(plan.fit.cost.peak_bytes), size_text(plan.usable)),
-          plan::advice_text(plan.alternatives, plan.fit.cost, plan.card), Exit::failed};
+          plan::advice_text(plan.alternatives, plan.fit.cost, plan.card) + elsewhere, Exit::failed};
 }
 
 MemoryChoice chosen(const RowChoice& rows, const MemorySetting& setting, const plan::Plan& plan) {

@@ -3,7 +3,6 @@
 #include "core/format.h"
 #include "core/memory_watch.h"
 #include "inspect/machine/facts.h"
-#include "kernels/device.h"
 #include "kernels/open_device.h"
 #include "step/cost_model.h"
 #include "step/device_batch.h"
@@ -42,15 +41,21 @@ plan::Card cpu_for(const LoadedConfig& loaded, const Place& place) {
                         inspect::host_facts().free_bytes + own_memory_bytes());
 }
 
-plan::Card card_for(const std::string& name, const Place& place,
+/// What is planned: the card of this name, or what `lmms train` takes here. Throws Error where that
+/// refuses the machine.
+plan::Card card_for(const std::string& name, const LoadedConfig& loaded, const Place& place,
                     std::vector<std::string>& notices) {
+  if (name == "cpu") return cpu_for(loaded, place);
   if (!name.empty()) return plan::card_named(name);
-  const c10::Device device = kernels::best_device(place.local_rank);
+  const kernels::DeviceRequest request = place.device(loaded.config.trainer.use_cpu);
+  const c10::Device device = kernels::open_device(request);
   if (device.is_cuda()) return plan::card_of(device);
-  notices.emplace_back(
-      "planned for an H100, as this program sees no GPU here: --card names another, and --card cpu "
-      "plans this machine");
-  return plan::card_named("h100");
+  if (!request.use_cpu) {
+    notices.emplace_back(
+        "planned for this machine's CPU, which lmms train takes here, as this program sees no GPU: "
+        "--card h100 plans such a card");
+  }
+  return cpu_for(loaded, place);
 }
 
 }  // namespace
@@ -92,9 +97,8 @@ plan::PlannedRun planned_run(const LoadedConfig& loaded, const models::Model& mo
 plan::Plan make_plan(const LoadedConfig& asked, const Place& place, const std::string& name,
                      int64_t steps) {
   std::vector<std::string> notices;
-  const bool on_cpu =
-      name == "cpu" || (name.empty() && place.device(asked.config.trainer.use_cpu).use_cpu);
-  const plan::Card card = on_cpu ? cpu_for(asked, place) : card_for(name, place, notices);
+  const plan::Card card = card_for(name, asked, place, notices);
+  const bool on_cpu = card.is_cpu();
   const LoadedConfig loaded = on_cpu ? asked : as_on_a_card(asked, card.name, notices);
   OpenedRun opened = open_run(loaded, place);
   const inspect::RunNeeds needs = run_needs(loaded, place);

@@ -17,10 +17,9 @@ nn::RunContext run_context(const LoadedConfig& loaded);
 /// Names of --card, for help texts.
 std::string planned_cards();
 
-/// `lmms plan`: on this machine's CPU, for `card` cpu or where the config says use_cpu and no card
-/// is named; else in bf16 on `card`, whatever the config says of device and numbers. An empty
-/// `card`: this machine's GPU, an H100 if there is none. Checks config, model, tokenizer and data
-/// as `lmms train` does, reads no weights. Throws Error.
+/// `lmms plan`: on this machine's CPU for `card` cpu; else in bf16 on `card`, whatever the config
+/// says of device and numbers. An empty `card`: what `lmms train` takes here. Checks machine,
+/// config, model, tokenizer and data as `lmms train` does, reads no weights. Throws Error.
 plan::Plan make_plan(const LoadedConfig& loaded, const Place& place, const std::string& card,
                      int64_t steps);
 

@@ -84,6 +84,7 @@ class Loop {
       if ((!batch || seen_enough()) &&
           checkpoint::finished_steps(args_.output_dir) == state_.step &&
           holds_final_model(args_, state_)) {
+        tell_of_unknown_best();
         log::write_always(log::Level::notice,
                           fmt::format("{} holds the model of all {} steps: the run is finished",
                                       args_.output_dir, state_.step));
@@ -566,6 +567,16 @@ class Loop {
     recorder_.checkpoint(saved.checkpoint.path, seconds_between(from, Clock::now()));
     for (const int64_t step : saved.deleted) recorder_.deleted(step);
     record_best();
+  }
+
+  /// Of a run that is over, whose config asks for its best model only now.
+  void tell_of_unknown_best() const {
+    if (!args_.best.load_best_model_at_end || state_.best->last) return;
+    log::warning(
+        fmt::format("trainer_args.load_best_model_at_end: no evaluation of this run is known by "
+                    "{}; the model stays that of the last step. "
+                    "trainer_args.resume_from_checkpoint=false trains anew",
+                    state_.best->metric.field));
   }
 
   /// Tells of a best checkpoint once it is there.

@@ -145,5 +145,23 @@ TEST(BestModel, that_nobody_asked_for_changes_nothing) {
   EXPECT_THAT(*read_file(project / "out/finished.json"), Not(HasSubstr("model_step")));
 }
 
+TEST(BestModel, that_a_finished_run_is_asked_for_too_late_is_the_last_one) {
+  const Project project;
+  const Words words = {"dataset_config.eval_dataset_path=eval.jsonl",
+                       "trainer_args.eval_strategy=steps",
+                       "trainer_args.eval_steps=2",
+                       "trainer_args.save_strategy=steps",
+                       "trainer_args.save_steps=2",
+                       "trainer_args.max_steps=2"};
+  project.train_to_the_end(words);
+  const auto before = contents(project / "out");
+  Words late = words;
+  late.push_back("trainer_args.load_best_model_at_end=true");
+  EXPECT_THAT(project.train_to_the_end(late).err,
+              HasSubstr("no evaluation of this run is known by eval_loss; the model stays that of "
+                        "the last step"));
+  EXPECT_EQ(contents(project / "out"), before);
+}
+
 }  // namespace
 }  // namespace lmms::e2e

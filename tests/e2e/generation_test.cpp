@@ -180,7 +180,7 @@ TEST(Chat, keeps_its_conversation_and_obeys) {
   surroundings.input = project / "lines";
   const Ended ended = run(
       {"chat", pretrained().string(), "--cpu", "--greedy", "--max-new-tokens", "4"}, surroundings);
-  EXPECT_EQ(ended.exit, 0) << ended.err;
+  EXPECT_EQ(ended.exit, 2) << ended.err;
   std::vector<std::string> answers;
   for (size_t begin = 0; begin < ended.out.size();) {
     const size_t end = std::min(ended.out.find('\n', begin), ended.out.size());
@@ -205,7 +205,7 @@ TEST(Chat, keeps_its_conversation_and_obeys) {
   EXPECT_EQ(answers[1], generated("second.json") + " [cut after 4 tokens: --max-new-tokens]");
   EXPECT_EQ(answers[2], answers[0]);
   EXPECT_EQ(answers[3], answers[0]);  // greedy: drawn anew, it is the same
-  EXPECT_THAT(ended.out, HasSubstr("/what is no command"));
+  EXPECT_THAT(ended.err, HasSubstr("/what is no command"));
 }
 
 // What training said of its last step, and `lmms eval` of the model that it left.

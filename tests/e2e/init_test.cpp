@@ -48,6 +48,18 @@ TEST_F(Init, writes_a_config_that_trains_as_it_is) {
   EXPECT_THAT(trained.err, Not(HasSubstr("warning"))) << trained.err;
 }
 
+TEST_F(Init, says_what_of_a_folder_it_does_not_use) {
+  fs::create_directory(project / "set");
+  project.write("set/chats.jsonl", chat_line("One?", "Two.") + chat_line("Two?", "Three."));
+  project.write("set/notes.csv", "prompt,response\na,b\n");
+  project.write("set/dataset_infos.json", "{}");
+  const Ended ended = init({"set", "--card", "cpu"});
+  ASSERT_EQ(ended.exit, 0) << ended.err;
+  EXPECT_THAT(ended.out, HasSubstr("not used"));
+  EXPECT_THAT(ended.out, HasSubstr("set/notes.csv (csv beside jsonl)"));
+  EXPECT_THAT(ended.out, Not(HasSubstr("dataset_infos")));
+}
+
 TEST_F(Init, overwrites_nothing_unasked) {
   project.write("config.yaml", "mine");
   const Ended refused = init({"train.jsonl"});

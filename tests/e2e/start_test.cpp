@@ -38,15 +38,16 @@ TEST_F(Start, refuses_a_device_that_does_not_exist) {
 }
 
 TEST_F(Start, says_why_the_cuda_library_that_was_asked_for_cannot_be_loaded) {
-  const Ended ended = start({"list"}, {{"LMMS_DEVICE", "cuda"}});
-  EXPECT_EQ(ended.exit, 1);
+  const Ended ended = start({"doctor"}, {{"LMMS_DEVICE", "cuda"}});
+  EXPECT_EQ(ended.exit, 2);
   EXPECT_EQ(ended.out, "");
   EXPECT_THAT(ended.err,
               HasSubstr("cannot be loaded: " + (project / "bin/cuda/liblmms.so").string()));
   EXPECT_THAT(ended.err, HasSubstr("\n    fix: "));
+  EXPECT_EQ(start({"list"}, {{"LMMS_DEVICE", "cuda"}}).exit, 0) << "computes on no device";
 
   fs::remove(project / "bin/cuda/liblmms.so");
-  const Ended without = start({"list"}, {{"LMMS_DEVICE", "cuda"}});
+  const Ended without = start({"doctor"}, {{"LMMS_DEVICE", "cuda"}});
   EXPECT_EQ(without.exit, 2);
   EXPECT_THAT(without.err, HasSubstr("built without CUDA"));
 }
@@ -72,6 +73,15 @@ TEST_F(Start, never_takes_the_cpu_because_cuda_is_broken) {
                                      missing + ")"));
   EXPECT_THAT(refused.err, HasSubstr("use_cpu"));
   EXPECT_FALSE(fs::exists(project / "out/metrics.jsonl"));
+
+  for (const Words& words : {Words{"init", pretrained().string(), "train.jsonl", "-o", "new.yaml"},
+                             Words{"plan", "config.yaml", "trainer_args.use_cpu=false"}}) {
+    const Ended other = start(words, {{"LMMS_DEVICE", ""}, {"LMMS_CUDA_TROUBLE", missing}});
+    EXPECT_EQ(other.exit, 2) << words[0];
+    EXPECT_THAT(other.err, HasSubstr(missing));
+    EXPECT_THAT(other.err, HasSubstr("--card cpu"));
+  }
+  EXPECT_FALSE(fs::exists(project / "new.yaml"));
 
   const Ended doctor =
       start({"doctor", "--no-disk-speed"}, {{"LMMS_DEVICE", ""}, {"LMMS_CUDA_TROUBLE", missing}});

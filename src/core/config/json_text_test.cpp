@@ -22,10 +22,20 @@ TEST(JsonText, keeps_its_places_without_tabs_and_comments) {
   EXPECT_EQ(root.find("c")->value.text, "http://d");
 }
 
+TEST(JsonText, takes_no_part_of_a_word_for_a_comment) {
+  for (const char* text :
+       {R"({"a": http://x, b: file:///y})", R"({a: s3://x/*, b: 1})", R"({a: don't, b: 'x // y'})",
+        R"({a: 'it''s // one /* two */', b: '\', "c": " // 'd"})"})
+    EXPECT_EQ(json_as_yaml(text), text);
+  EXPECT_EQ(json_as_yaml("{\"a\":/* b */1, 'c'://d\n2} //e"), "{\"a\":       1, 'c':   \n2}    ");
+  EXPECT_EQ(json_as_yaml("{a: don't, // isn't\n b: http: // c\n}"),
+            "{a: don't,         \n b: http:     \n}");
+}
+
 TEST(JsonText, leaves_yaml_alone_and_ends_with_any_text) {
   EXPECT_EQ(json_as_yaml("a: 1\t// b"), "a: 1\t// b");
   EXPECT_EQ(json_as_yaml(""), "");
-  for (const char* torn : {"{\"a", "{\"a\\", "{/", "{ /*", "{ //", "{/*/"})
+  for (const char* torn : {"{\"a", "{'a", "{'a''", "{\"a\\", "{/", "{ /*", "{ //", "{/*/"})
     EXPECT_EQ(json_as_yaml(torn).size(), std::string_view(torn).size());
 }
 

@@ -40,7 +40,7 @@ Result<Rendering> render(const Template& jinja, const json& chat, bool with_head
   std::vector<NamedValue> variables = {{"add_generation_prompt", Value::of(with_header)}};
   const auto add = [&](const json& members) {
     for (const auto& [name, value] : members.items())
-      variables.push_back({arena.copy(name), parse_json(value.dump(), arena)});
+      variables.push_back({arena.copy(name), parse_json(value.dump(), arena).take()});
   };
   add(stored()["tokens"]);
   add(chat);

@@ -9,8 +9,9 @@ namespace lmms::text::jinja {
 Renderer::Deeper::Deeper(Renderer& renderer) : renderer(renderer) {
   renderer.work(1);
   if (++renderer.depth_ > renderer.limits_.depth)
-    renderer.fail("macros and expressions stand in each other without an end",
-                  "a macro may call itself");
+    renderer.fail(
+        fmt::format("macros and expressions are nested deeper than {}", renderer.limits_.depth),
+        "a macro may call itself; split an expression of many terms by set");
 }
 
 Value* Space::find(std::string_view name) {

@@ -410,6 +410,11 @@ void append_repr(const Value& value, std::string& out, int depth) {
 
 namespace {
 
+/// A whole number that a Value cannot hold.
+struct TooLarge {
+  uint64_t number;
+};
+
 Value value_of(simdjson::dom::element element, Arena& arena, int depth) {
   using Type = simdjson::dom::element_type;
   if (depth > kDeepest) throw TooMuch();
@@ -430,7 +435,7 @@ Value value_of(simdjson::dom::element element, Arena& arena, int depth) {
     case Type::INT64:
       return Value::of(element.get_int64().value_unsafe());
     case Type::UINT64:
-      return Value::of(static_cast<double>(element.get_uint64().value_unsafe()));
+      throw TooLarge{element.get_uint64().value_unsafe()};
     case Type::DOUBLE:
       return Value::of(element.get_double().value_unsafe());
     case Type::STRING:
@@ -446,11 +451,26 @@ Value value_of(simdjson::dom::element element, Arena& arena, int depth) {
 
 }  // namespace
 
-Value parse_json(std::string_view text, Arena& arena) {
+Result<Value> parse_json(std::string_view text, Arena& arena) {
+  constexpr const char* kFix = "write the number as a string";
   thread_local simdjson::dom::parser parser;  // its buffers are worth keeping
   simdjson::dom::element root;
-  if (parser.parse(text.data(), text.size()).get(root) != simdjson::SUCCESS) return {};
-  return value_of(root, arena, 0);
+  const simdjson::error_code error = parser.parse(text.data(), text.size()).get(root);
+  if (error == simdjson::NUMBER_ERROR)
+    return Fault{"", "a number that is none, or a whole one that is beyond 64 bits", kFix};
+  if (error != simdjson::SUCCESS)
+    return Fault{"", fmt::format("is no JSON: {}", simdjson::error_message(error)), ""};
+  try {
+    return value_of(root, arena, 0);
+  } catch (const TooLarge& large) {
+    return Fault{"",
+                 fmt::format("the whole number {} is beyond 2^63 - 1, the largest that chat "
+                             "templates are given",
+                             large.number),
+                 kFix};
+  } catch (const TooMuch&) {
+    return Fault{"", fmt::format("is nested more than {} deep", kDeepest), ""};
+  }
 }
 
 }  // namespace lmms::text::jinja

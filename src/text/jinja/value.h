@@ -8,6 +8,8 @@
 #include <string_view>
 #include <vector>
 
+#include "core/error.h"
+
 namespace lmms::text::jinja {
 
 enum class Kind : uint8_t {
@@ -162,8 +164,8 @@ struct NotJson {
 };
 void append_json(const Value& value, const JsonForm& form, std::string& out, int depth = 0);
 
-/// A JSON text as values, whose strings the arena keeps; undefined if it is none. Integers beyond
-/// 64 bits are reals.
-Value parse_json(std::string_view text, Arena& arena);
+/// A JSON text as values, whose strings the arena keeps. A fault if it is none, and for a whole
+/// number that is no int64_t: as a real it would be another one. `where` of faults is empty.
+Result<Value> parse_json(std::string_view text, Arena& arena);
 
 }  // namespace lmms::text::jinja
