@@ -58,6 +58,16 @@ TEST(Choices, are_the_same_on_a_rank_that_reads_them) {
   EXPECT_EQ(read.context.kernels, before.kernels) << "the rank's own";
 }
 
+/// What is said of a card that cannot be named so.
+std::string refusal(const std::string& name) {
+  try {
+    card_named(name);
+  } catch (const Error& e) {
+    return e.what();
+  }
+  return {};
+}
+
 TEST(Cards, are_found_by_name_and_cut_to_slices) {
   const Card whole = card_named("H100"), slice = card_named("h100:3g.40gb");
   EXPECT_EQ(whole.peak_flops_per_second, 989e12);
@@ -69,17 +79,9 @@ TEST(Cards, are_found_by_name_and_cut_to_slices) {
 }
 
 TEST(Cards, that_are_not_known_name_the_nearest) {
-  const auto message = [](const std::string& name) {
-    try {
-      card_named(name);
-    } catch (const Error& e) {
-      return std::string(e.what());
-    }
-    return std::string();
-  };
-  EXPECT_NE(message("h20o").find("did you mean 'h200'?"), std::string::npos);
-  EXPECT_NE(message("h100:5g.50gb").find("h100 has no slice of 5g.50gb"), std::string::npos);
-  EXPECT_NE(message("tpu").find("measured: h100, h200; by data sheet"), std::string::npos);
+  EXPECT_NE(refusal("h20o").find("did you mean 'h200'?"), std::string::npos);
+  EXPECT_NE(refusal("h100:5g.50gb").find("h100 has no slice of 5g.50gb"), std::string::npos);
+  EXPECT_NE(refusal("tpu").find("measured: h100, h200; by data sheet"), std::string::npos);
 }
 
 TEST(Cards, by_data_sheet_say_so_and_have_sums_in_fp32) {
@@ -118,17 +120,9 @@ TEST(Cards, that_the_driver_names_are_found_or_told_to_be_unknown) {
 }
 
 TEST(Cards, without_slices_and_mistyped_ones_are_refused_with_a_cure) {
-  const auto message = [](const std::string& name) {
-    try {
-      card_named(name);
-    } catch (const Error& e) {
-      return std::string(e.what());
-    }
-    return std::string();
-  };
-  EXPECT_NE(message("l40s:3g.24gb").find("l40s has no slices"), std::string::npos);
-  EXPECT_NE(message("4090").find("did you mean 'rtx-4090'?"), std::string::npos);
-  EXPECT_NE(message("nvidia-l4").find("did you mean 'l4'?"), std::string::npos);
+  EXPECT_NE(refusal("l40s:3g.24gb").find("l40s has no slices"), std::string::npos);
+  EXPECT_NE(refusal("4090").find("did you mean 'rtx-4090'?"), std::string::npos);
+  EXPECT_NE(refusal("nvidia-l4").find("did you mean 'l4'?"), std::string::npos);
 }
 
 TEST(Meter, counts_bytes_as_the_caching_allocator_rounds_them) {
