@@ -1,14 +1,11 @@
 #include "inspect/machine/doctor.h"
 
-#include <unistd.h>
-
 #include <cstdio>
 #include <memory>
 
 #include "app/commands.h"
 #include "app/environment.h"
 #include "app/usage.h"
-#include "core/terminal.h"
 #include "train/doctor_setup.h"
 
 namespace lmms::app {
@@ -37,8 +34,7 @@ void add_doctor(CLI::App& app, const train::Registries& registries, Outcome& out
     const inspect::Diagnosis diagnosis = inspect::diagnose(request);
     const std::string text =
         *json ? inspect::doctor_json(diagnosis)
-              : inspect::doctor_table(diagnosis,
-                                      {terminal_columns(STDOUT_FILENO, 0), wants_colour(stdout)});
+              : inspect::doctor_table(diagnosis, {columns_of(stdout, 0), wants_colour(stdout)});
     std::fputs(text.c_str(), stdout);
     outcome.exit = diagnosis.exit;
   });

@@ -1,5 +1,3 @@
-#include <unistd.h>
-
 #include <algorithm>
 #include <cstdio>
 #include <memory>
@@ -7,8 +5,8 @@
 #include <vector>
 
 #include "app/commands.h"
+#include "app/environment.h"
 #include "app/usage.h"
-#include "core/terminal.h"
 #include "train/config_help.h"
 
 namespace lmms::app {
@@ -24,7 +22,7 @@ void add_help(CLI::App& app, Outcome&) {
       ->type_name("[COMMAND or KEY ...]");
   command->add_flag("--all", *all, "Every key of the config, a line each");
   command->callback([words, all, &app] {
-    const int width = terminal_columns(STDOUT_FILENO, 100);
+    const int width = columns_of(stdout, 100);
     std::string text = *all ? train::list_keys(width) : "";
     const std::vector<std::string> commands = command_names(app);
     for (const std::string& word : *words) {

@@ -1,5 +1,3 @@
-#include <unistd.h>
-
 #include <cstdio>
 #include <filesystem>
 #include <memory>
@@ -11,7 +9,6 @@
 #include "app/usage.h"
 #include "core/files.h"
 #include "core/shell_words.h"
-#include "core/terminal.h"
 #include "core/text_table.h"
 #include "kernels/open_device.h"
 #include "train/init_config.h"
@@ -76,7 +73,7 @@ void run(InitWords words, const train::Registries& registries) {
     return;
   }
   write_atomically(words.output, result.yaml);
-  const std::string table = render_table(result.found, terminal_columns(STDOUT_FILENO, 100));
+  const std::string table = render_table(result.found, columns_of(stdout, 100));
   std::printf("%s\nwritten: %s\n\n  lmms preview %s\n  lmms train %s\n", table.c_str(),
               words.output.c_str(), words.output.c_str(), words.output.c_str());
 }
