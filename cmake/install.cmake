@@ -7,6 +7,7 @@
 #   torch      libtorch, pyarrow's libraries and those of CUDA that libtorch opens without a GPU too: 570 MB
 #   torch_gpu  CUDA's half of libtorch, 460 MB, and what scripts/bootstrap.sh fetched for it where there is a GPU (cuBLAS, cuDNN,
 #              NCCL and their kin: 2.3 GB); without these they are the machine's
+#   devel      headers, ours and those that they include, and find_package(lmms), for plugins: 60 MB
 set(LMMS_LIB lib/lmms)
 
 function(lmms_install library component folder)
@@ -37,7 +38,7 @@ if(NOT LMMS_SANITIZE)
   install(FILES "${completion}/lmms" DESTINATION share/bash-completion/completions COMPONENT common)
   install(FILES "${completion}/_lmms" DESTINATION share/zsh/site-functions COMPONENT common)
 endif()
-add_custom_target(programs DEPENDS ${programs})
+add_custom_target(programs DEPENDS ${programs} plugin_interface)
 install(TARGETS lmms RUNTIME DESTINATION bin COMPONENT common)
 install(TARGETS lmms_video LIBRARY DESTINATION ${LMMS_LIB} COMPONENT common)
 # Licences: ours, and of what is copied or compiled in: the wheels' texts, and those of Debian's packages where they are kept.
@@ -65,3 +66,28 @@ foreach(file ${files} ${cuda_runtime})
   endif()
   install(PROGRAMS "${SITE}/${file}" DESTINATION ${LMMS_LIB}/${folder} COMPONENT ${component})
 endforeach()
+
+# For plugins: the headers of all rooms, below include/lmms as they include each other, and those of others that they include. Of
+# libtorch's all but Python's and those of libraries that are compiled in.
+get_property(headers GLOBAL PROPERTY LMMS_PLUGIN_HEADERS)
+foreach(header ${headers})
+  file(RELATIVE_PATH name "${CMAKE_SOURCE_DIR}/src" "${header}")
+  get_filename_component(folder "${name}" DIRECTORY)
+  install(FILES "${header}" DESTINATION include/lmms/${folder} COMPONENT devel)
+endforeach()
+install(FILES "${CMAKE_BINARY_DIR}/generated/train/plugin_interface.h" DESTINATION include/lmms/train COMPONENT devel)
+foreach(folder ATen c10 torch caffe2)
+  install(DIRECTORY "${SITE}/torch/include/${folder}" DESTINATION include/lmms/third_party/torch COMPONENT devel FILES_MATCHING
+    PATTERN "*.h" PATTERN "*.hpp" PATTERN "*.cuh" PATTERN "*.inc" PATTERN "python" EXCLUDE)
+endforeach()
+install(DIRECTORY "${SITE}/torch/include/fmt" DESTINATION include/lmms/third_party COMPONENT devel)
+find_path(NLOHMANN_INCLUDES nlohmann/json.hpp REQUIRED)
+install(DIRECTORY "${NLOHMANN_INCLUDES}/nlohmann" DESTINATION include/lmms/third_party COMPONENT devel)
+include(CMakePackageConfigHelpers)
+string(REGEX MATCH "^[0-9]+" compiler "${CMAKE_CXX_COMPILER_VERSION}")
+set(LMMS_COMPILER "${CMAKE_CXX_COMPILER_ID} ${compiler}")
+get_target_property(LMMS_DEFINITIONS sdk::torch_cpu INTERFACE_COMPILE_DEFINITIONS)
+configure_file(cmake/lmmsConfig.cmake.in "${CMAKE_BINARY_DIR}/lmmsConfig.cmake" @ONLY)
+write_basic_package_version_file("${CMAKE_BINARY_DIR}/lmmsConfigVersion.cmake" COMPATIBILITY ExactVersion)
+install(FILES "${CMAKE_BINARY_DIR}/lmmsConfig.cmake" "${CMAKE_BINARY_DIR}/lmmsConfigVersion.cmake"
+  DESTINATION lib/cmake/lmms COMPONENT devel)

@@ -31,6 +31,9 @@ function(lmms_room name)
   file(GLOB_RECURSE sources CONFIGURE_DEPENDS "${dir}/*.cpp")
   file(GLOB_RECURSE headers CONFIGURE_DEPENDS "${dir}/*.h")
   file(GLOB_RECURSE kernels CONFIGURE_DEPENDS "${dir}/*.cu")
+  set(public ${headers})
+  list(FILTER public EXCLUDE REGEX "_(testing|cases|benching)\\.h$")
+  set_property(GLOBAL APPEND PROPERTY LMMS_PLUGIN_HEADERS ${public})
   set(tests ${sources})
   list(FILTER tests INCLUDE REGEX "_test\\.cpp$")
   set(gpu_tests ${tests})
@@ -140,6 +143,23 @@ function(lmms_embed out room file)
     COMMAND ${CMAKE_COMMAND} "-DINPUT=${file}" "-DOUTPUT=${made}" -DROOM=${room} -DNAME=${name}
       -P "${CMAKE_SOURCE_DIR}/cmake/embed.cmake")
   set(${out} "${made}" PARENT_SCOPE)
+endfunction()
+
+# train/plugin_interface.h: a number of all headers that a plugin may include, made again when one of them changes. A plugin that
+# was compiled with others is refused (train/plugins.h).
+function(lmms_plugin_interface)
+  get_property(headers GLOBAL PROPERTY LMMS_PLUGIN_HEADERS)
+  list(SORT headers)
+  list(JOIN headers "\n" names)
+  file(CONFIGURE OUTPUT "${CMAKE_BINARY_DIR}/plugin_headers.txt" CONTENT "${names}\n" @ONLY)
+  set(made "${CMAKE_BINARY_DIR}/generated/train/plugin_interface.h")
+  add_custom_command(OUTPUT "${made}.made" BYPRODUCTS "${made}" VERBATIM
+    DEPENDS ${headers} "${CMAKE_BINARY_DIR}/plugin_headers.txt" "${CMAKE_SOURCE_DIR}/cmake/plugin_interface.cmake"
+    COMMAND ${CMAKE_COMMAND} "-DHEADERS=${CMAKE_BINARY_DIR}/plugin_headers.txt" "-DOUTPUT=${made}"
+      -P "${CMAKE_SOURCE_DIR}/cmake/plugin_interface.cmake")
+  add_custom_target(plugin_interface DEPENDS "${made}.made")
+  add_dependencies(lmms_train plugin_interface)
+  target_include_directories(lmms_train PUBLIC "${CMAKE_BINARY_DIR}/generated")
 endfunction()
 
 # lmms_link_rooms(TARGET FLAVOUR ROOM...): links the objects of these rooms and of all that they may use, with what stands in

@@ -52,9 +52,18 @@
     const charts = all(".chart");
     const rows = Math.max(...data.runs.map((run) => run.train.rows));
     expect(document.querySelector("h1").textContent.length > 0, "no title");
-    expect(all("b, img, script", document.querySelector("main")).every((b) => b.closest(".tip, td, .seen")), "HTML came in from outside");
+    expect(all("b, img, script", document.querySelector("main")).every((b) => b.closest(".tip, td, .seen, .grid, .strip")), "HTML came in from outside");
     const images = all("img", document.querySelector("main"));
     expect(images.every((image) => /^data:image\/(png|jpeg);base64,/.test(image.getAttribute("src"))), "a picture from elsewhere");
+    const moments = all(".strip button");
+    if (moments.length > 1) {
+      expect(document.querySelector(".grid img") === null, "a picture that is none is shown");  // of the fixture's newest grid
+      moments[0].click();
+      const big = document.querySelector(".grid img");
+      expect(big.naturalWidth > 0 || await big.decode().then(() => true, () => false), "a grid of samples is not shown");
+      expect(big.alt.includes("</" + "script><b>")  /* whole, it would end this script */, "a grid has no text of its own");
+      expect(moments[0].getAttribute("aria-pressed") === "true" && document.querySelector(".grid figcaption").textContent.includes("was deleted"), "a deleted grid is not said to be");
+    }
     const cards = all(".seen");
     if (cards.length > 0) {
       await Promise.all(images.map((image) => image.decode().catch(() => {})));
@@ -120,7 +129,7 @@
         expect(ink(curves) > 500, `nothing is drawn over ${name}`);
       }
       expect(curves.toDataURL() === before, "the axis of steps does not come back");
-      const slider = document.querySelector("input[type=range]");
+      const slider = document.querySelector("input[aria-label=smoothing]");
       const old = slider.value;
       slider.value = 2.5;
       slider.dispatchEvent(new Event("input"));

@@ -16,7 +16,7 @@ from pathlib import Path
 
 CONFIGS = {"quickstart": "examples/quickstart/config.yaml", "chat_tiny": "examples/chat_tiny/config.yaml"}
 # What a clock or the allocator says.
-MEASURED = {"tokens_per_second", "tokens_per_second_per_device", "mfu", "mfu_lmms_engine", "step_ms", "data_wait_ms", "peak_memory_bytes",
+MEASURED = {"tokens_per_second", "samples_per_second", "tokens_per_second_per_device", "mfu", "mfu_lmms_engine", "step_ms", "data_wait_ms", "peak_memory_bytes",
             "eval_seconds"}
 
 

@@ -13,7 +13,7 @@ awk -v steps="$steps" -v seed="$seed" 'BEGIN {
   peak = 0.0002 * (0.5 + rand())
   each = int(steps / 10) > 0 ? int(steps / 10) : 1
   warm = steps / 50 + 1
-  printf "{\"step\":0,\"epoch\":0.0,\"eval_loss\":10.51,\"eval_supervised_tokens\":82110,\"eval_samples\":512,\"eval_skipped_samples\":0,\"eval_seconds\":8.1}\n"
+  printf "{\"step\":0,\"epoch\":0.0,\"eval_loss\":10.51,\"eval_perplexity\":36680.1,\"eval_supervised_tokens\":82110,\"eval_samples\":512,\"eval_skipped_samples\":0,\"eval_seconds\":8.1}\n"
   for (s = 1; s <= steps; s++) {
     t = s / steps
     loss = floor + 8.9 * exp(-40 * t) + 1.2 * exp(-4 * t) + 0.25 * (rand() + rand() - 1)
@@ -28,7 +28,7 @@ awk -v steps="$steps" -v seed="$seed" 'BEGIN {
       s, 2 * t, bad ? "null" : sprintf("%.6f", loss), loss - 0.02, 0.02 + 0.004 * rand(), bad ? "null" : sprintf("%.6f", norm), lr, tokens, tokens * 0.41, 180,
       tokens / ms * 1000, tokens / ms * 125, 0.47 * 1240 / ms, 0.61 * 1240 / ms, ms, wait, 61e9 + 5e9 * (t > 0.1), 37 * t, bad ? ",\"skipped\":true" : ""
     if (s % each == 0)
-      printf "{\"step\":%d,\"epoch\":%.6f,\"eval_loss\":%.6f,\"eval_supervised_tokens\":82110,\"eval_samples\":512,\"eval_skipped_samples\":0,\"eval_seconds\":8.%d,\"eval_exact\":%.6f,\"eval_answers\":64}\n", s, 2 * t, floor + 0.15 + 8.9 * exp(-40 * t) + 1.15 * exp(-4 * t) + 0.06 * t, s % 10, int(10 + 50 * t) / 64
+      printf "{\"step\":%d,\"epoch\":%.6f,\"eval_loss\":%.6f,\"eval_perplexity\":%.6f,\"eval_supervised_tokens\":82110,\"eval_samples\":512,\"eval_skipped_samples\":0,\"eval_seconds\":8.%d,\"eval_exact\":%.6f,\"eval_answers\":64}\n", s, 2 * t, mean = floor + 0.15 + 8.9 * exp(-40 * t) + 1.15 * exp(-4 * t) + 0.06 * t, exp(mean), s % 10, int(10 + 50 * t) / 64
   }
 }' > "$dir/metrics.jsonl"
 awk -v steps="$steps" '
@@ -51,6 +51,7 @@ BEGIN {
     at = now + 1.26 * s + 3000 * went
     printf "{\"kind\":\"checkpoint\",\"time\":%d,\"step\":%d,\"path\":\"checkpoint-%d\",\"bytes\":24088051712,\"seconds\":%.1f}\n", at, s, s, 31 + s % 7
     printf "{\"kind\":\"generation\",\"time\":%d,\"step\":%d,\"answers\":[{\"prompt\":\"What is the capital of France?\",\"answer\":\"The capital of France is Paris.\",\"tokens\":7,\"finished\":true},{\"prompt\":\"Write one sentence about the sea.\",\"answer\":\"At dusk the sea gives back the light that it kept all day, a little of it at a time, to whoever has stayed to watch.\",\"tokens\":29,\"finished\":true}%s],\"exact\":{\"right\":%d,\"asked\":64}}\n", at, s, seen(s), 10 + int(50 * s / steps)
+    printf "{\"kind\":\"samples\",\"time\":%d,\"step\":%d,\"path\":\"samples/step-%d.png\",\"preview\":\"%s\",\"labels\":[\"5\",\"</script><b>\"],\"per_class\":1,\"columns\":1,\"side\":8,\"how\":\"euler, 50 steps\",\"seconds\":2}\n", at, s, s, s == steps ? "https://example.org/x.png" : "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAgAAAAICAAAAADhZOFXAAAARElEQVR42iXB0QCAMBQAwPsYQChDGEIIGRTCEEIIYQhl8BBCmMHrozuWM3NWxbE/N4pXjICemQ3q1mL49QBrnxcYORY+U1EVg8zXofcAAAAASUVORK5CYII="
     printf "{\"kind\":\"data\",\"time\":%d,\"step\":%d,\"samples\":%d,\"tokens\":%d,\"supervised_tokens\":%d,\"length_edges\":[1,64,128,256,512,1024,2048,4096,8192,16385],\"length_counts\":[%d,%d,%d,%d,%d,%d,%d,%d,%d],\"skipped\":{\"overlong\":{\"count\":31,\"first_where\":\"data/chats.jsonl:93\",\"first_what\":\"21085 tokens, the limit is 16384\"},\"bad\":{\"count\":6,\"first_where\":\"data/chats.jsonl:18233\",\"first_what\":\"messages[2].content: expected a text or a list of parts, got null\"}}}\n",
       at, s, s * 180, s * 260144, s * 107000, s * 4, s * 12, s * 30, s * 45, s * 41, s * 28, s * 13, s * 5, s * 2
   }

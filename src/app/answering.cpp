@@ -10,6 +10,16 @@
 #include "models/patch.h"
 
 namespace lmms::app {
+namespace {
+
+std::vector<std::string> remasking_names() {
+  std::vector<std::string> names;
+  for (const auto& entry : generate::enum_names(generate::Remasking{}))
+    names.emplace_back(entry.name);
+  return names;
+}
+
+}  // namespace
 
 void AnswerFlags::add_to(CLI::App& command) {
   command
@@ -51,14 +61,73 @@ void AnswerFlags::add_to(CLI::App& command) {
       ->check(CLI::IsMember({"fused", "plain"}))
       ->capture_default_str();
   command.add_flag("--cpu", use_cpu, "The CPU even where there is a GPU");
+  unmasking.add_to(command);
+}
+
+void UnmaskingFlags::add_to(CLI::App& command) {
+  const std::string group = "Checkpoints that fill in masks (dllm_trainer)";
+  command
+      .add_option("--diffusion-steps", diffusion_steps,
+                  "Steps in which the masks of an answer become tokens; 0: one a token")
+      ->check(at_least(0))
+      ->group(group);
+  command
+      .add_option("--block-length", block_length,
+                  "An answer is filled in block after block of so many tokens; 0: at once, or in "
+                  "blocks as the model was trained")
+      ->check(at_least(0))
+      ->group(group);
+  command
+      .add_option("--remasking", remasking,
+                  "Which predictions of a step are masked again (default: low_confidence)")
+      ->check(CLI::IsMember(remasking_names()))
+      ->group(group);
+  command
+      .add_option("--confidence-threshold", confidence_threshold,
+                  "A step also settles every token of at least this probability")
+      ->check(CLI::Range(0.0, 1.0))
+      ->group(group);
+  command
+      .add_option("--guidance", guidance,
+                  "Above 1: away from what the model would write without the prompt; 1: not")
+      ->check(at_least(0))
+      ->group(group);
+}
+
+std::optional<generate::UnmaskingOptions> UnmaskingFlags::over(
+    const generate::InferenceModel& model) const {
+  auto options = model.unmasking;
+  if (!options) {
+    const char* given = diffusion_steps        ? "--diffusion-steps"
+                        : block_length         ? "--block-length"
+                        : remasking            ? "--remasking"
+                        : confidence_threshold ? "--confidence-threshold"
+                        : guidance             ? "--guidance"
+                                               : nullptr;
+    if (given == nullptr) return options;
+    throw Error(given,
+                fmt::format("the model in {} writes one token after another: its config.json has "
+                            "no mask_token_id",
+                            model.folder.string()),
+                "leave it out");
+  }
+  if (diffusion_steps) options->steps = *diffusion_steps;
+  if (block_length) generate::set_block_length(*options, *block_length, "--block-length");
+  if (guidance) options->guidance = *guidance;
+  if (confidence_threshold) options->confidence_threshold = confidence_threshold;
+  for (const auto& [value, name] : generate::enum_names(generate::Remasking{}))
+    if (name == remasking) options->remasking = value;
+  return options;
 }
 
 generate::InferenceModel AnswerFlags::open(const models::ModelRegistry& models,
-                                           generate::PromptForm form) const {
+                                           generate::PromptForm form,
+                                           const std::vector<std::string>& texts) const {
   generate::InferenceOptions options;
   if (dtype) options.dtype = *dtype == "bfloat16" ? at::kBFloat16 : at::kFloat;
   if (kernels == "plain") options.kernels = lmms::models::plain_kernels();
   options.prompting = {form, system};
+  options.texts = texts;
   const train::Place here = place();
   options.device = here.device(use_cpu);
   return generate::open_model(models, model, here.hub_cache, options);
@@ -75,6 +144,14 @@ generate::GenerationOptions AnswerFlags::generation(const generate::InferenceMod
   if (top_p) sampling.top_p = *top_p;
   if (repetition_penalty) sampling.repetition_penalty = *repetition_penalty;
   sampling.seed = seed;
+  options.unmasking = unmasking.over(model);
+  if (options.unmasking && sampling.repetition_penalty != 1) {
+    if (repetition_penalty) {
+      throw Error("--repetition-penalty", "the model fills in masks, many at a time",
+                  "leave it out");
+    }
+    sampling.repetition_penalty = 1;  // of generation_config.json
+  }
   return options;
 }
 

@@ -3,10 +3,22 @@
 #include <CLI/CLI.hpp>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "generate/inference.h"
 
 namespace lmms::app {
+
+/// Options about checkpoints that fill in masks (generate/unmasking.h).
+struct UnmaskingFlags {
+  std::optional<int64_t> diffusion_steps, block_length;
+  std::optional<std::string> remasking;
+  std::optional<double> confidence_threshold, guidance;
+
+  void add_to(CLI::App& command);
+  /// What they say over the checkpoint's. Throws Error for one that is given in vain.
+  std::optional<generate::UnmaskingOptions> over(const generate::InferenceModel& model) const;
+};
 
 /// Options of the command line about model and answers.
 struct AnswerFlags {
@@ -20,10 +32,12 @@ struct AnswerFlags {
   std::optional<std::string> dtype;
   bool use_cpu = false;
   std::string kernels = "fused";
+  UnmaskingFlags unmasking;
 
   void add_to(CLI::App& command);
-  generate::InferenceModel open(const models::ModelRegistry& models,
-                                generate::PromptForm form) const;
+  /// `texts`: all that will be asked, if that is known (InferenceOptions).
+  generate::InferenceModel open(const models::ModelRegistry& models, generate::PromptForm form,
+                                const std::vector<std::string>& texts = {}) const;
   /// The checkpoint's generation_config.json, and what the command line says over it.
   generate::GenerationOptions generation(const generate::InferenceModel& model) const;
 };

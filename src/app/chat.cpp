@@ -12,8 +12,10 @@
 #include "app/chat_commands.h"
 #include "app/chat_history.h"
 #include "app/commands.h"
+#include "app/draft_view.h"
 #include "app/environment.h"
 #include "app/line_editor.h"
+#include "app/usage.h"
 #include "core/error.h"
 #include "core/format.h"
 #include "core/signals.h"
@@ -151,8 +153,20 @@ class Chat {
       case Kind::text:
         break;
     }
-    if (answer_turn(generate::user_message(media_, read.rest)) == Came::answer) media_.clear();
+    if (media_.empty() && model_.prompting.fills_in(read.rest)) {
+      fill_in(read.rest);
+    } else if (answer_turn(generate::user_message(media_, read.rest)) == Came::answer) {
+      media_.clear();
+    }
     return ended_by_ == 0;
+  }
+
+  /// A text with masks in it is filled in and is no part of the talk.
+  void fill_in(const std::string& text) {
+    generate::Conversation talk = std::exchange(conversation_, {});
+    conversation_.origin = talk.origin;
+    (void)answer_turn(generate::user_message(text));
+    conversation_ = std::move(talk);
   }
 
   /// What is wrong: said to the person, or beside the answers, which a program may read.
@@ -232,6 +246,7 @@ class Chat {
   std::string answer(const StopSignals& signals) {
     const data::Sample prompt = generate::prompt_of(model_, conversation_);
     generate::warn_if_too_long(model_, prompt);
+    if (options_.unmasking && draws_in_place(stdout)) return draw_answer(prompt, signals);
     text::TextStream stream(model_.prompting.tokenizer());
     std::string text;
     const auto show = [&](const std::string& piece) {
@@ -245,13 +260,32 @@ class Chat {
     hooks.stop = [&] { return signals.received() != 0; };
     const auto out = generate::generate(model_.forward(), std::span(&prompt, 1), options_, hooks);
     show(stream.finish());
-    ++options_.sampling.seed;  // another answer draws anew
-    if (signals.received() != 0) return text;
-    std::printf("%s\n", out[0].finished ? ""
-                                        : fmt::format(" [cut after {} tokens: --max-new-tokens]",
-                                                      options_.max_new_tokens)
-                                              .c_str());
+    close_answer(out[0], signals);
     return text;
+  }
+
+  // The same of a model that fills in masks, drawn in place.
+  std::string draw_answer(const data::Sample& prompt, const StopSignals& signals) {
+    const text::Tokenizer& tokenizer = model_.prompting.tokenizer();
+    DraftView view(tokenizer, options_.unmasking->mask_id, options_.stop_ids, terminal_screen());
+    generate::GenerationHooks hooks;
+    hooks.draft = [&](size_t, std::span<const int32_t> ids) { view.show(ids); };
+    hooks.stop = [&] { return signals.received() != 0; };
+    const auto out = generate::generate(model_.forward(), std::span(&prompt, 1), options_, hooks);
+    view.clear();
+    std::string text = tokenizer.decode(out[0].ids, /*skip_special=*/true);
+    std::fputs(shown(text).c_str(), stdout);
+    close_answer(out[0], signals);
+    return text;
+  }
+
+  void close_answer(const generate::Generated& out, const StopSignals& signals) {
+    ++options_.sampling.seed;  // another answer draws anew
+    if (signals.received() != 0) return;
+    std::printf("%s\n", out.finished ? ""
+                                     : fmt::format(" [cut after {} tokens: --max-new-tokens]",
+                                                   options_.max_new_tokens)
+                                           .c_str());
   }
 
   const generate::InferenceModel& model_;
@@ -267,7 +301,7 @@ class Chat {
 
 }  // namespace
 
-void add_chat(CLI::App& app, const train::Registries& registries, Outcome& outcome) {
+void add_chat(CLI::App& app, train::Registries& registries, Outcome& outcome) {
   CLI::App* command = app.add_subcommand("chat", "Talk with a model in the terminal");
   auto flags = std::make_shared<AnswerFlags>();
   auto images = std::make_shared<std::vector<std::string>>();
@@ -280,6 +314,7 @@ void add_chat(CLI::App& app, const train::Registries& registries, Outcome& outco
   command->add_option("--video", *videos, "A video that it is about; may be given again")
       ->type_name("FILE")
       ->allow_extra_args(false);
+  add_plugin_option(*command, registries);
   command->callback([flags, images, videos, &registries, &outcome] {
     const generate::InferenceModel model =
         flags->open(registries.models, generate::PromptForm::chat);

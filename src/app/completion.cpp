@@ -4,6 +4,7 @@
 #include <memory>
 
 #include "app/commands.h"
+#include "app/usage.h"
 #include "core/error.h"
 #include "plan/card.h"
 #include "train/config_help.h"
@@ -122,7 +123,7 @@ Completion completion_of(const CLI::App& app, const std::vector<config::FieldTex
   return out;
 }
 
-void add_completion(CLI::App& app, Outcome&) {
+void add_completion(CLI::App& app, train::Registries& registries, Outcome&) {
   CLI::App* command =
       app.add_subcommand("completion", "Print what lets a shell complete words of lmms");
   auto shell = std::make_shared<std::string>();
@@ -136,12 +137,13 @@ void add_completion(CLI::App& app, Outcome&) {
       "In zsh, a folder of $fpath, named before compinit:\n"
       "                      lmms completion zsh > ~/.zfunc/_lmms\n"
       "make install puts both where the shells look.");
-  command->callback([shell, &app] {
+  add_plugin_option(*command, registries);
+  command->callback([shell, &app, &registries] {
     if (*shell != "bash" && *shell != "zsh") {
       throw Error("lmms completion", "got '" + *shell + "'; expected bash or zsh",
                   "lmms completion bash");
     }
-    const Completion all = completion_of(app, train::config_keys(), plan::known_cards());
+    const Completion all = completion_of(app, train::config_keys(registries), plan::known_cards());
     const std::string text = *shell == "bash" ? bash_completion(all) : zsh_completion(all);
     std::fwrite(text.data(), 1, text.size(), stdout);
   });

@@ -56,6 +56,10 @@ train::Place place() {
 bool wants_colour(std::FILE* stream) {
   const char* refused = std::getenv("NO_COLOR");  // no-color.org: set and not empty
   if (refused != nullptr && *refused != '\0') return false;
+  return draws_in_place(stream);
+}
+
+bool draws_in_place(std::FILE* stream) {
   const char* terminal = std::getenv("TERM");
   if (terminal == nullptr || std::string_view(terminal) == "dumb") return false;
   return ::isatty(::fileno(stream)) == 1;

@@ -30,6 +30,8 @@ train::Place place();
 /// Whether colours are welcome on a stream: it is a terminal that knows them, and NO_COLOR is not
 /// set.
 bool wants_colour(std::FILE* stream);
+/// Whether a stream is a terminal on which one can go back and write anew.
+bool draws_in_place(std::FILE* stream);
 /// Columns that text on a stream may take: COLUMNS if that is set, else those of the terminal;
 /// `otherwise` if there is none.
 int columns_of(std::FILE* stream, int otherwise);

@@ -40,6 +40,13 @@ std::optional<std::string> take_checkpoint(std::vector<std::string>& words) {
   return std::nullopt;
 }
 
+// "64 trained tokens of 8 samples"; "8 samples" where they have no text.
+std::string text_of_extent(const train::EvaluationResult& result) {
+  const std::string samples = grouped(result.samples) + " samples";
+  if (result.supervised_tokens == 0) return samples;
+  return fmt::format("{} trained tokens of {}", grouped(result.supervised_tokens), samples);
+}
+
 }  // namespace
 
 void add_eval(CLI::App& app, const train::Registries& registries, Outcome&) {
@@ -66,20 +73,22 @@ void add_eval(CLI::App& app, const train::Registries& registries, Outcome&) {
     const train::EvaluationResult result =
         train::evaluate_checkpoint(loaded, checkpoint.value_or(output_dir), place());
     if (flags->json) {
-      const nlohmann::ordered_json line = {{"eval_loss", result.loss},
-                                           {"eval_perplexity", result.perplexity()},
-                                           {"eval_tokens", result.tokens},
-                                           {"eval_supervised_tokens", result.supervised_tokens},
-                                           {"eval_samples", result.samples},
-                                           {"eval_seconds", result.seconds},
-                                           {"eval_skipped_samples", result.skipped_samples}};
+      nlohmann::ordered_json line = {{"eval_loss", result.loss}};
+      if (const auto perplexity = result.perplexity()) line["eval_perplexity"] = *perplexity;
+      for (const auto& [name, mean] : result.terms) line["eval_" + name] = mean;
+      line.update({{"eval_tokens", result.tokens},
+                   {"eval_supervised_tokens", result.supervised_tokens},
+                   {"eval_samples", result.samples},
+                   {"eval_seconds", result.seconds},
+                   {"eval_skipped_samples", result.skipped_samples}});
       std::printf("%s\n", line.dump().c_str());
       return;
     }
-    const std::string text = fmt::format(
-        "eval_loss   {:.6f}\nperplexity  {:.4f}\nover {} trained tokens of {} samples, {} skipped",
-        result.loss, result.perplexity(), grouped(result.supervised_tokens),
-        grouped(result.samples), grouped(result.skipped_samples));
+    std::string text = fmt::format("eval_loss   {:.6f}\n", result.loss);
+    if (const auto perplexity = result.perplexity())
+      text += fmt::format("perplexity  {:.4f}\n", *perplexity);
+    text +=
+        fmt::format("over {}, {} skipped", text_of_extent(result), grouped(result.skipped_samples));
     std::printf("%s\n", text.c_str());
   });
 }

@@ -1,6 +1,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <csignal>
 #include <cstdio>
 #include <iostream>
 #include <iterator>
@@ -9,10 +10,12 @@
 
 #include "app/answering.h"
 #include "app/commands.h"
+#include "app/draft_view.h"
 #include "app/environment.h"
 #include "app/usage.h"
 #include "core/error.h"
 #include "core/format.h"
+#include "core/signals.h"
 #include "core/terminal.h"
 #include "media/thumbnail.h"
 #include "text/text_stream.h"
@@ -60,7 +63,7 @@ std::vector<Prompt> read_prompts(const GenerateFlags& flags,
   const auto origin = std::make_shared<const std::string>("--prompt");
   for (std::string text : flags.prompts) {
     if (text == "-") text.assign(std::istreambuf_iterator<char>(std::cin), {});
-    if (flags.plain) {
+    if (flags.plain || (model.prompting.fills_in(text) && flags.images.empty())) {
       out.push_back({text, "", model.prompting.prompt(text)});
       continue;
     }
@@ -85,12 +88,36 @@ std::vector<Prompt> read_prompts(const GenerateFlags& flags,
 }
 
 void print_json(const Prompt& prompt, const std::string& answer, const generate::Generated& out) {
-  const nlohmann::ordered_json line = {{"prompt", prompt.text},
-                                       {"answer", answer},
-                                       {"prompt_ids", prompt.sample.text.input_ids},
-                                       {"ids", out.ids},
-                                       {"finished", out.finished}};
+  nlohmann::ordered_json line = {{"prompt", prompt.text},
+                                 {"answer", answer},
+                                 {"prompt_ids", prompt.sample.text.input_ids},
+                                 {"ids", out.ids},
+                                 {"finished", out.finished}};
+  if (out.steps > 0) line["steps"] = out.steps;
   std::printf("%s\n", line.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace).c_str());
+}
+
+// A single prompt of a model that fills in masks, drawn in place. An interrupt leaves what is
+// settled from the front.
+void draw_answer(const Prompt& prompt, const generate::InferenceModel& model,
+                 const generate::GenerationOptions& options) {
+  const text::Tokenizer& tokenizer = model.prompting.tokenizer();
+  DraftView view(tokenizer, options.unmasking->mask_id, options.stop_ids, terminal_screen());
+  generate::GenerationHooks hooks;
+  hooks.draft = [&](size_t, std::span<const int32_t> ids) { view.show(ids); };
+  int ended_by = 0;
+  {
+    const StopSignals signals;
+    hooks.stop = [&] { return signals.received() != 0; };
+    const auto out =
+        generate::generate(model.forward(), std::span(&prompt.sample, 1), options, hooks);
+    view.clear();
+    ended_by = signals.received();
+    std::printf("%s%s\n", shown(tokenizer.decode(out[0].ids, /*skip_special=*/true)).c_str(),
+                ended_by != 0 ? " [stopped]" : "");
+    std::fflush(stdout);
+  }
+  if (ended_by != 0) std::raise(ended_by);
 }
 
 // One batch; a single prompt's answer is shown while it is written.
@@ -105,6 +132,7 @@ void answer(std::span<const Prompt> prompts, bool heads, const GenerateFlags& fl
   if (streams) {
     std::fputs(prompts[0].pictures.c_str(), stdout);
     if (heads) std::printf("> %s\n", shown(prompts[0].text).c_str());
+    if (options.unmasking && draws_in_place(stdout)) return draw_answer(prompts[0], model, options);
     hooks.token = [&](size_t, int32_t id) {
       std::fputs(shown(stream.add(id)).c_str(), stdout);
       std::fflush(stdout);
@@ -127,13 +155,14 @@ void answer(std::span<const Prompt> prompts, bool heads, const GenerateFlags& fl
 
 }  // namespace
 
-void add_generate(CLI::App& app, const train::Registries& registries, Outcome&) {
+void add_generate(CLI::App& app, train::Registries& registries, Outcome&) {
   CLI::App* command = app.add_subcommand("generate", "Let a model answer prompts");
   auto flags = std::make_shared<GenerateFlags>();
   flags->answers.add_to(*command);
   command
       ->add_option("--prompt", flags->prompts,
-                   "A text to answer; - reads it from the standard input; may be given again")
+                   "A text to answer; - reads it from the standard input; may be given again. A "
+                   "model that fills in masks does so where the text has some")
       ->type_name("TEXT")
       ->allow_extra_args(false);
   command
@@ -161,6 +190,7 @@ void add_generate(CLI::App& app, const train::Registries& registries, Outcome&) 
       ->check(at_least(1))
       ->capture_default_str();
   command->add_flag("--json", flags->json, "An object a prompt: texts, ids, whether it finished");
+  add_plugin_option(*command, registries);
   command->callback([flags, &registries] {
     const bool seen = !flags->images.empty() || !flags->videos.empty();
     if (flags->prompts.empty() && (flags->files.empty() || seen)) {
@@ -169,7 +199,9 @@ void add_generate(CLI::App& app, const train::Registries& registries, Outcome&) 
                        : "give --prompt TEXT or --messages FILE");
     }
     const auto form = flags->plain ? generate::PromptForm::plain : generate::PromptForm::chat;
-    const generate::InferenceModel model = flags->answers.open(registries.models, form);
+    const bool texts = flags->files.empty() && !seen;
+    const generate::InferenceModel model = flags->answers.open(
+        registries.models, form, texts ? flags->prompts : std::vector<std::string>());
     generate::GenerationOptions options = flags->answers.generation(model);
     const std::vector<Prompt> prompts = read_prompts(*flags, model);
     for (const Prompt& prompt : prompts) generate::warn_if_too_long(model, prompt.sample);

@@ -13,6 +13,7 @@
 #include "kernels/open_device.h"
 #include "train/init_config.h"
 #include "train/plan_setup.h"
+#include "train/registries.h"
 
 namespace lmms::app {
 namespace {
@@ -62,6 +63,8 @@ void run(InitWords words, const train::Registries& registries) {
   const train::Place here = place();
   train::InitRequest& request = words.request;
   request.command = command_line(words);
+  for (const std::string& plugin : registries.plugins)
+    request.command += " --plugin " + shell_escaped(plugin);
   request.output = words.output == "-" ? "config.yaml" : words.output;
   if (!words.media_folder.empty()) request.media_folder = words.media_folder;
   // As training would choose: a GPU that is there and cannot be used is no reason for the CPU.
@@ -80,7 +83,7 @@ void run(InitWords words, const train::Registries& registries) {
 
 }  // namespace
 
-void add_init(CLI::App& app, const train::Registries& registries, Outcome&) {
+void add_init(CLI::App& app, train::Registries& registries, Outcome&) {
   CLI::App* command = app.add_subcommand(
       "init", "Write a commented config for a model and data: what can be found out is filled in");
   auto words = std::make_shared<InitWords>();
@@ -113,6 +116,7 @@ void add_init(CLI::App& app, const train::Registries& registries, Outcome&) {
       "\nReads the model's config and tokenizer, measures samples of the data, finds an evaluation "
       "split and a folder of images beside them, and lets the planner choose what fits the card. "
       "Reads no weights.");
+  add_plugin_option(*command, registries);
   command->callback([words, &registries] { run(*words, registries); });
 }
 

@@ -33,7 +33,7 @@ int run(int argc, char** argv) {
   app.footer(
       "Exit codes: 0 done, 2 bad config or data, 3 interrupted after saving, 1 anything else.");
   std::signal(SIGXFSZ, SIG_IGN);  // a file too large is then an error of its write
-  const lmms::train::Registries registries = lmms::train::built_in_registries();
+  lmms::train::Registries registries = lmms::train::built_in_registries();
   lmms::app::Outcome outcome;
   lmms::app::add_init(app, registries, outcome);
   lmms::app::add_train(app, registries, outcome);
@@ -42,11 +42,14 @@ int run(int argc, char** argv) {
   lmms::app::add_doctor(app, registries, outcome);
   lmms::app::add_eval(app, registries, outcome);
   lmms::app::add_generate(app, registries, outcome);
+  lmms::app::add_sample(app, registries, outcome);
+  lmms::app::add_fid(app, outcome);
+  lmms::app::add_cache_latents(app, registries, outcome);
   lmms::app::add_chat(app, registries, outcome);
   lmms::app::add_list(app, registries, outcome);
   lmms::app::add_report(app, outcome);
-  lmms::app::add_help(app, outcome);
-  lmms::app::add_completion(app, outcome);
+  lmms::app::add_help(app, registries, outcome);
+  lmms::app::add_completion(app, registries, outcome);
   if (argc < 2) {
     std::fputs(app.help().c_str(), stderr);
     return code(lmms::Exit::bad_input);

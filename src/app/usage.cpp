@@ -7,10 +7,13 @@
 #include <cstdlib>
 #include <vector>
 
+#include "app/environment.h"
 #include "core/error.h"
 #include "core/format.h"
+#include "core/home.h"
 #include "core/nearest.h"
 #include "core/terminal.h"
+#include "train/plugins.h"
 
 namespace lmms::app {
 
@@ -146,6 +149,21 @@ void add_config_words(CLI::App& command, std::vector<std::string>& words,
   add_config_words(command, words, "CONFIG, and key=value over it (" + example + ")",
                    "CONFIG [key=value ...]")
       ->required();
+}
+
+void add_plugin_option(CLI::App& command, train::Registries& registries) {
+  // Options are read in the order of their addition, all of them before the callback.
+  command
+      .add_option_function<std::vector<std::string>>(
+          "--plugin",
+          [&registries](const std::vector<std::string>& paths) {
+            for (const std::string& path : paths)
+              train::load_plugin(expand_home(path, home()).take(), "--plugin", registries);
+          },
+          "A shared library that adds models, processors and more, as plugins: of a config does; "
+          "may be given again")
+      ->allow_extra_args(false)
+      ->type_name("FILE");
 }
 
 CLI::Validator at_least(double least) {

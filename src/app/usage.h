@@ -5,6 +5,10 @@
 #include <string>
 #include <vector>
 
+namespace lmms::train {
+struct Registries;
+}
+
 namespace lmms::app {
 
 /// The sub-commands, in their order.
@@ -22,6 +26,10 @@ CLI::Option* add_config_words(CLI::App& command, std::vector<std::string>& words
 /// The same for CONFIG and key=value over it, required.
 void add_config_words(CLI::App& command, std::vector<std::string>& words,
                       const std::string& example);
+
+/// `--plugin FILE` of a command that takes no config: its library adds to the registries before the
+/// command's callback runs.
+void add_plugin_option(CLI::App& command, train::Registries& registries);
 
 /// Checks of an option's number, in words a person can read.
 CLI::Validator at_least(double least);

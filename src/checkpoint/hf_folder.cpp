@@ -9,6 +9,7 @@
 #include "checkpoint/json_file.h"
 #include "checkpoint/printable.h"
 #include "core/format.h"
+#include "core/log.h"
 #include "core/nearest.h"
 
 namespace lmms::checkpoint {
@@ -17,6 +18,8 @@ namespace {
 
 constexpr const char* kSingle = "model.safetensors";
 constexpr const char* kIndex = "model.safetensors.index.json";
+constexpr const char* kTorchSingle = "pytorch_model.bin";
+constexpr const char* kTorchIndex = "pytorch_model.bin.index.json";
 const std::string kDownloadAgain = "the checkpoint is incomplete: copy or download it again";
 
 bool is_there(const fs::path& path) {
@@ -53,11 +56,37 @@ Result<std::map<std::string, std::string>> read_weight_map(const fs::path& path)
   return map;
 }
 
-/// What to say of a folder without safetensors.
+/// Files of torch.save that may be a model's weights: what trainers put beside them is left out.
+std::vector<std::string> torch_files(const fs::path& folder) {
+  static const std::set<std::string> beside = {"optimizer.pt", "optimizer.bin",
+                                               "scheduler.pt", "scheduler.bin",
+                                               "scaler.pt",    "training_args.bin"};
+  std::vector<std::string> names;
+  std::error_code ignored;
+  for (const auto& entry : fs::directory_iterator(folder, ignored)) {
+    const std::string name = entry.path().filename().string(),
+                      kind = entry.path().extension().string();
+    if ((kind == ".pt" || kind == ".pth" || kind == ".bin") && !beside.contains(name) &&
+        !name.starts_with("rng_state") && entry.is_regular_file(ignored))
+      names.push_back(name);
+  }
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+/// What to say of a folder without weights.
 Fault no_weights(const fs::path& folder) {
-  static constexpr std::array kOthers = {"pytorch_model.bin", "pytorch_model.bin.index.json",
-                                         "tf_model.h5", "flax_model.msgpack",
-                                         "consolidated.00.pth"};
+  const std::vector<std::string> several = torch_files(folder);
+  if (several.size() > 1) {
+    return {
+        folder.string(),
+        fmt::format("holds {} files that may be its weights: {}{}", several.size(),
+                    fmt::join(several.begin(),
+                              several.begin() + std::min<ptrdiff_t>(4, std::ssize(several)), ", "),
+                    several.size() > 4 ? ", ..." : ""),
+        fmt::format("leave one beside config.json, or call it {}", kTorchSingle)};
+  }
+  static constexpr std::array kOthers = {"tf_model.h5", "flax_model.msgpack"};
   for (const char* other : kOthers)
     if (is_there(folder / other))
       return {folder.string(), fmt::format("holds weights only as {}, which is not read", other),
@@ -68,19 +97,28 @@ Fault no_weights(const fs::path& folder) {
           "model_config.load_from_config"};
 }
 
-/// An index is looked for only where there is no single file, as transformers does.
+/// An index is looked for only where there is no single file, and files of torch.save only where
+/// there are no safetensors, as transformers does.
 Result<WeightFiles> find_weights(const fs::path& folder) {
   WeightFiles found;
-  if (is_there(folder / kSingle)) {
-    found.files = {kSingle};
-  } else if (is_there(folder / kIndex)) {
-    auto map = read_weight_map(folder / kIndex);
+  for (const auto& [single, index] :
+       {std::pair(kSingle, kIndex), std::pair(kTorchSingle, kTorchIndex)}) {
+    if (is_there(folder / single)) {
+      found.files = {single};
+      return found;
+    }
+    if (!is_there(folder / index)) continue;
+    auto map = read_weight_map(folder / index);
     if (!map) return map.fault();
     found.map = std::move(*map);
+    found.index = index;
     std::set<std::string> files;
     for (const auto& [name, file] : found.map) files.insert(file);
     found.files.assign(files.begin(), files.end());
+    return found;
   }
+  if (const std::vector<std::string> other = torch_files(folder); other.size() == 1)
+    found.files = other;
   return found;
 }
 
@@ -106,22 +144,34 @@ Result<TensorIndex> map_weights(const fs::path& folder, const WeightFiles& weigh
 
 }  // namespace
 
+namespace {
+
+using File = std::variant<SafetensorsFile, TorchFile>;
+
+std::span<const TensorView> tensors_of(const File& file) {
+  return std::visit([](const auto& f) { return f.tensors(); }, file);
+}
+
+const fs::path& path_of(const File& file) {
+  return std::visit([](const auto& f) -> const fs::path& { return f.path(); }, file);
+}
+
+}  // namespace
+
 Result<TensorIndex> TensorIndex::open(const std::vector<fs::path>& paths,
                                       const std::map<std::string, std::string>& owner) {
   TensorIndex index;
   index.files_.reserve(paths.size());
   for (const auto& path : paths) {
-    auto file = SafetensorsFile::open(path);
-    if (!file) return file.fault();
-    index.files_.push_back(std::move(*file));
+    if (const auto fault = index.add(path)) return *fault;
   }
   for (const auto& file : index.files_) {
-    for (const auto& tensor : file.tensors()) {
+    for (const auto& tensor : tensors_of(file)) {
       const auto owned = owner.find(tensor.name);
-      if (owned != owner.end() && owned->second != file.path().filename()) continue;
+      if (owned != owner.end() && owned->second != path_of(file).filename()) continue;
       const auto [there, is_new] = index.tensors_.try_emplace(tensor.name, &tensor);
       if (!is_new)
-        return Fault{file.path().string(),
+        return Fault{path_of(file).string(),
                      fmt::format("tensor {} stands in {} too", printable(tensor.name),
                                  index.file_of(*there->second).filename().string()),
                      "remove files of another checkpoint from the folder"};
@@ -129,11 +179,27 @@ Result<TensorIndex> TensorIndex::open(const std::vector<fs::path>& paths,
   }
   for (const auto& [name, file] : owner)
     if (!index.find(name))
-      return Fault{
-          (paths.front().parent_path() / file).string(),
-          fmt::format("tensor {} should stand here by {}, but does not", printable(name), kIndex),
-          kDownloadAgain};
+      return Fault{(paths.front().parent_path() / file).string(),
+                   fmt::format("tensor {} should stand here by the index of the shards, but does "
+                               "not",
+                               printable(name)),
+                   kDownloadAgain};
   return index;
+}
+
+std::optional<Fault> TensorIndex::add(const fs::path& path) {
+  if (!begins_as_torch_file(path)) {
+    auto file = SafetensorsFile::open(path);
+    if (!file) return file.fault();
+    files_.emplace_back(std::move(*file));
+    return std::nullopt;
+  }
+  auto file = TorchFile::open(path);
+  if (!file) return file.fault();
+  if (!file->below().empty())
+    log::notice(fmt::format("{}: the weights below '{}' are read", path.string(), file->below()));
+  files_.emplace_back(std::move(*file));
+  return std::nullopt;
 }
 
 const TensorView* TensorIndex::find(std::string_view name) const {
@@ -142,8 +208,8 @@ const TensorView* TensorIndex::find(std::string_view name) const {
 }
 
 const fs::path& TensorIndex::file_of(const TensorView& tensor) const {
-  const auto holds = [&](const SafetensorsFile& file) {
-    const auto all = file.tensors();
+  const auto holds = [&](const File& file) {
+    const auto all = tensors_of(file);
     return !all.empty() && !std::less<>()(&tensor, all.data()) &&
            std::less<>()(&tensor, all.data() + all.size());
   };
@@ -151,7 +217,7 @@ const fs::path& TensorIndex::file_of(const TensorView& tensor) const {
   if (found == files_.end())
     throw Error("", fmt::format("tensor {} is not of this index", printable(tensor.name)), "",
                 Exit::failed);
-  return found->path();
+  return path_of(*found);
 }
 
 uint64_t TensorIndex::total_bytes() const {

@@ -1,15 +1,18 @@
 #pragma once
-/// Reading a Hugging Face checkpoint folder: config.json, safetensors in one file or in shards, and
-/// the tokenizer and processor files beside them.
+/// Reading a Hugging Face checkpoint folder: config.json, weights in one file or in shards
+/// (safetensors, or what torch.save writes), and the tokenizer and processor files beside them.
 #include <filesystem>
 #include <map>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
+#include <variant>
 #include <vector>
 
 #include "checkpoint/safetensors.h"
+#include "checkpoint/torch_file.h"
 #include "core/error.h"
 
 namespace lmms::checkpoint {
@@ -18,7 +21,8 @@ namespace lmms::checkpoint {
 /// keeps them valid.
 class TensorIndex {
  public:
-  /// Opens the files. A name in two files is a fault, unless `owner` (name -> file name, a
+  /// Opens the files, safetensors or those of torch.save, which their first bytes tell. A name in
+  /// two files is a fault, unless `owner` (name -> file name, a
   /// checkpoint's weight_map) says whose counts; a name that `owner` gives to a file that lacks it
   /// is a fault too.
   static Result<TensorIndex> open(const std::vector<std::filesystem::path>& paths,
@@ -32,7 +36,10 @@ class TensorIndex {
   uint64_t total_bytes() const;
 
  private:
-  std::vector<SafetensorsFile> files_;
+  /// Opens one more file; what is wrong with it.
+  std::optional<Fault> add(const std::filesystem::path& path);
+
+  std::vector<std::variant<SafetensorsFile, TorchFile>> files_;
   std::map<std::string_view, const TensorView*> tensors_;
 };
 
@@ -40,6 +47,7 @@ class TensorIndex {
 struct WeightFiles {
   std::vector<std::string> files;          ///< names, ascending; empty: there are none
   std::map<std::string, std::string> map;  ///< tensor -> file, of an index
+  std::string index;                       ///< the index's name, if there is one
 };
 
 /// A checkpoint folder that was looked at; its weights are mapped on demand.
@@ -56,8 +64,9 @@ class HfFolder {
   /// generation_config.json; null if there is none.
   const nlohmann::json& generation_config() const { return generation_config_; }
   bool has_weights() const { return !weights_.files.empty(); }
-  /// Maps the weights. Faults: none there (naming formats that are not read, as pytorch_model.bin),
-  /// missing or broken shards.
+  /// Maps the weights: model.safetensors or its shards; else pytorch_model.bin or its shards; else
+  /// the only .pt, .pth or .bin file. Faults: none there (naming formats that are not read, as
+  /// tf_model.h5), several of the last, missing or broken shards.
   Result<TensorIndex> weights() const;
 
  private:

@@ -149,8 +149,8 @@ TEST(HfFolder, faults_name_what_is_missing_and_how_to_mend_it) {
   put(folder / "config.json", "{}");
   EXPECT_FALSE(HfFolder::open(folder.path()).take().has_weights());
   EXPECT_THAT(fault_of(folder.path()), HasSubstr("holds no weights"));
-  put(folder / "pytorch_model.bin", "PK");
-  EXPECT_THAT(fault_of(folder.path()), HasSubstr("only as pytorch_model.bin, which is not read"));
+  put(folder / "tf_model.h5", "x");
+  EXPECT_THAT(fault_of(folder.path()), HasSubstr("only as tf_model.h5, which is not read"));
   EXPECT_THAT(fault_of(folder.path()), HasSubstr("fix: convert it to safetensors"));
 }
 

@@ -32,7 +32,9 @@ enum class Purpose : uint32_t {
   rounding = 6,
   time = 7,
   noise = 8,
-  condition = 9
+  condition = 9,
+  augmentation = 10,
+  posterior = 11
 };
 
 constexpr Key key(uint64_t seed, Purpose purpose) {

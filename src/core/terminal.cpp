@@ -10,4 +10,10 @@ int terminal_columns(int descriptor, int otherwise) {
   return otherwise;
 }
 
+int terminal_rows(int descriptor, int otherwise) {
+  struct winsize size {};
+  if (::ioctl(descriptor, TIOCGWINSZ, &size) == 0 && size.ws_row > 0) return size.ws_row;
+  return otherwise;
+}
+
 }  // namespace lmms

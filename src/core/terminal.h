@@ -5,5 +5,7 @@ namespace lmms {
 
 /// Columns of the terminal behind a file descriptor; `otherwise` if there is none.
 int terminal_columns(int descriptor, int otherwise);
+/// Its rows, likewise.
+int terminal_rows(int descriptor, int otherwise);
 
 }  // namespace lmms

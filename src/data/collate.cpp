@@ -80,6 +80,11 @@ void add_pads(Batch& batch, int64_t missing, int32_t pad_id) {
   }
 }
 
+/// How many axes a sample states positions of; 0: none.
+size_t axes_of(const Sample& sample) {
+  return sample.text.position_ids.size() / std::max<size_t>(1, sample.text.input_ids.size());
+}
+
 /// Positions of every sample: one axis if that is all that any has.
 void fill_positions(Batch& batch, std::span<const RowSamples> rows) {
   std::vector<const Sample*> samples;
@@ -87,7 +92,7 @@ void fill_positions(Batch& batch, std::span<const RowSamples> rows) {
   for (const auto& row : rows) {
     for (const auto& sample : row) {
       samples.push_back(sample.get());
-      three_axes = three_axes || !sample->text.position_ids.empty();
+      three_axes = three_axes || axes_of(*sample) == 3;
     }
   }
   const size_t T = batch.input_ids.size();
@@ -100,7 +105,8 @@ void fill_positions(Batch& batch, std::span<const RowSamples> rows) {
       if (sample->text.position_ids.empty()) {
         std::iota(out, out + length, 0);
       } else {
-        std::copy_n(sample->text.position_ids.data() + axis * length, length, out);
+        const size_t stated = axes_of(*sample) == 3 ? axis : 0;
+        std::copy_n(sample->text.position_ids.data() + stated * length, length, out);
       }
       out += length;
     }

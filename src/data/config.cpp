@@ -4,6 +4,7 @@
 #include <array>
 
 #include "core/config/fields.h"
+#include "data/source.h"
 
 namespace lmms::data {
 
@@ -56,8 +57,12 @@ std::optional<RecordForm> processor_form(std::string_view processor_type) {
   return std::nullopt;
 }
 
+std::optional<RecordForm> ProcessorConfig::record_form() const {
+  return form ? form : processor_form(processor_type);
+}
+
 bool ProcessorConfig::takes_images() const {
-  return processor_form(processor_type) == RecordForm::media_chats;
+  return record_form() == RecordForm::media_chats;
 }
 
 std::span<const EnumName<DatasetFormat>> enum_names(DatasetFormat) {
@@ -69,6 +74,8 @@ std::span<const EnumName<DatasetFormat>> enum_names(DatasetFormat) {
       {DatasetFormat::hf_dataset, "hf_dataset"},
       {DatasetFormat::arrow, "arrow"},
       {DatasetFormat::parquet, "parquet"},
+      {DatasetFormat::image_folder, "image_folder"},
+      {DatasetFormat::latents, "latents"},
   };
   return list;
 }
@@ -102,7 +109,20 @@ std::span<const EnumName<PackingStrategy>> enum_names(PackingStrategy) {
 }
 
 bool DataConfig::plain_text() const {
-  return processor_form(processor.processor_type) == RecordForm::plain_text;
+  return processor.record_form() == RecordForm::plain_text;
+}
+
+bool DataConfig::holds_latents() const {
+  if (dataset_format == DatasetFormat::latents) return true;
+  return !datasets.empty() && std::all_of(datasets.begin(), datasets.end(), [](const auto& source) {
+    const auto format =
+        source.data_type ? parse_format(*source.data_type) : infer_format(source.path);
+    return format == Format::latents;
+  });
+}
+
+bool DataConfig::class_images() const {
+  return processor.record_form() == RecordForm::class_images;
 }
 
 OnOverlong DataConfig::overlong() const {
@@ -120,7 +140,7 @@ void fields(Fields& f, SourceConfig& c) {
   f("path", c.path, "file or folder; a parquet path may be a glob", Rule().required().path());
   f("data_folder", c.data_folder, "joined in front of every media path", Rule().or_null().path());
   f("data_type", c.data_type, "format; absent: from the suffix of the path",
-    Rule().one_of({"json", "jsonl", "csv", "arrow", "parquet"}));
+    Rule().one_of({"json", "jsonl", "csv", "arrow", "parquet", "image_folder", "latents"}));
   f("weight", c.weight, "an epoch takes round(weight x rows) samples of it",
     Rule().more_than(0).at_most(1e6));
   f.alias("json_path", "path");
@@ -130,7 +150,7 @@ void fields(Fields& f, ProcessorConfig& c) {
   f("processor_name", c.processor_name, "folder of the tokenizer; empty: that of the model",
     Rule().or_null().path());
   f("processor_type", c.processor_type, "how records become tokens",
-    Rule().one_of(processor_type_names()).required());
+    Rule().one_of(processor_type_names()).extended_by("processor_type").required());
   f("extra_kwargs", c.extra_kwargs, "arguments of the processor",
     Rule()
         .keys({"image_max_pixels",
@@ -173,6 +193,7 @@ void fields(Fields& f, ProcessorConfig& c) {
                "image_mean",
                "image_std",
                "do_convert_rgb"})
+        .extended_by("arguments of processor_type")
         .or_null());
   f.alias("kwargs", "extra_kwargs");
 }
@@ -189,7 +210,7 @@ void fields(Fields& f, PackingConfig& c) {
 
 void fields(Fields& f, DataConfig& c) {
   f("dataset_type", c.dataset_type, "what the records are",
-    Rule().one_of(dataset_type_names()).required());
+    Rule().one_of(dataset_type_names()).extended_by("dataset_type").required());
   f("dataset_format", c.dataset_format, "format of dataset_path; yaml: a mixture",
     Rule().required());
   f("dataset_path", c.dataset_path, "file or folder with the training data", Rule().path());
@@ -232,11 +253,14 @@ void fields(Fields& f, DataConfig& c) {
   f.unbuilt("object_storage", Type::text, {"none", "null"}, "where media lie, other than in files");
   f.ignored("bucket_name", "object_storage is not built yet");
   f("extra_kwargs", c.extra_kwargs, "arguments of the dataset type",
-    Rule().or_null().keys(
-        {"image_max_pixels", "image_min_pixels", "video_max_pixels", "video_min_pixels",
-         "collator_type", "use_audio_in_video", "video_decode_backend", "video_decode_device",
-         "data_folder", "frames_upbound", "force_sample", "add_time_instruction",
-         "faster_token_stride", "mm_spatial_pool_stride", "mm_spatial_pool_mode"}));
+    Rule()
+        .or_null()
+        .keys({"image_max_pixels", "image_min_pixels", "video_max_pixels", "video_min_pixels",
+               "collator_type", "use_audio_in_video", "video_decode_backend", "video_decode_device",
+               "image_column", "label_column", "data_folder", "frames_upbound", "force_sample",
+               "add_time_instruction", "faster_token_stride", "mm_spatial_pool_stride",
+               "mm_spatial_pool_mode"})
+        .extended_by("arguments of dataset_type"));
 }
 
 }  // namespace lmms::data

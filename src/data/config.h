@@ -18,7 +18,17 @@ namespace lmms::data {
 
 /// `dataset_format`; `yaml` is a mixture: an external file (`dataset_path`) or the inline list
 /// (`datasets`).
-enum class DatasetFormat { json, jsonl, csv, yaml, hf_dataset, arrow, parquet };
+enum class DatasetFormat {
+  json,
+  jsonl,
+  csv,
+  yaml,
+  hf_dataset,
+  arrow,
+  parquet,
+  image_folder,  ///< ROOT/CLASS/**/*.jpg
+  latents        ///< what `lmms cache-latents` wrote
+};
 /// What a broken record does: `fail` ends the run with file, row and cause; `skip` counts it.
 enum class OnBadSample { fail, skip };
 /// What a sample longer than the limit does.
@@ -33,7 +43,8 @@ enum class PackingStrategy { first_fit, best_fit, balanced, sequential };
 enum class RecordForm {
   chats,        ///< of text
   media_chats,  ///< with images and videos
-  plain_text    ///< texts without turns
+  plain_text,   ///< texts without turns
+  class_images  ///< images or their latents, with a class
 };
 
 /// One entry of a mixture.
@@ -41,7 +52,7 @@ struct SourceConfig {
   std::string path;         ///< file or folder; parquet may be a glob
   std::string data_folder;  ///< joined in front of every media path; may be empty
   std::optional<std::string>
-      data_type;        ///< json | jsonl | csv | arrow | parquet; absent: from the suffix
+      data_type;        ///< name of a data::Format; absent: from the suffix or the folder
   double weight = 1.0;  ///< an epoch takes round(weight x rows) samples of it
 
   bool operator==(const SourceConfig&) const = default;
@@ -52,7 +63,11 @@ struct ProcessorConfig {
       processor_name;  ///< folder with tokenizer (and media) files; empty: that of the model
   std::string processor_type;                        ///< of processor_types.def
   config::Value extra_kwargs{config::Value::Map{}};  ///< a map, read by the processor
+  /// Of a plugin's type: no key, the reader fills it in.
+  std::optional<RecordForm> form = {};
 
+  /// What it makes samples of; nullopt: a type that is not known.
+  std::optional<RecordForm> record_form() const;
   /// Whether the processor reads images; else they are faults of a record.
   bool takes_images() const;
   bool operator==(const ProcessorConfig&) const = default;
@@ -106,6 +121,10 @@ struct DataConfig {
   std::string
       home;  ///< for `~` in the paths of an external mixture: no key, the reader fills it in
 
+  /// Images or their latents, with a class.
+  bool class_images() const;
+  /// All of them are latents already (`lmms cache-latents`).
+  bool holds_latents() const;
   /// Documents for pretraining: cut at packing_length, with packing or without, as the Python
   /// project does.
   bool plain_text() const;

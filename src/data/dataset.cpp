@@ -49,15 +49,18 @@ Result<Format> format_of(const SourceConfig& config) {
   if (!config.data_type) {
     if (auto format = infer_format(config.path)) return *format;
     return Fault{config.path, "its suffix tells no data type",
-                 "set data_type: json | jsonl | csv | arrow | parquet"};
+                 "set data_type: json | jsonl | csv | arrow | parquet | image_folder | latents"};
   }
   if (auto format = parse_format(*config.data_type)) return *format;
-  const std::array<std::string, 5> names = {"json", "jsonl", "csv", "arrow", "parquet"};
+  const std::array<std::string, 7> names = {"json",    "jsonl",        "csv",    "arrow",
+                                            "parquet", "image_folder", "latents"};
   const auto nearest = nearest_name(*config.data_type, names);
-  return Fault{config.path,
-               fmt::format("unknown data_type '{}'; expected json | jsonl | csv | arrow | parquet",
-                           *config.data_type),
-               nearest ? fmt::format("did you mean '{}'?", *nearest) : ""};
+  return Fault{
+      config.path,
+      fmt::format("unknown data_type '{}'; expected json | jsonl | csv | arrow | parquet | "
+                  "image_folder | latents",
+                  *config.data_type),
+      nearest ? fmt::format("did you mean '{}'?", *nearest) : ""};
 }
 
 Result<std::shared_ptr<Dataset>> Dataset::open(const DatasetOptions& options) {

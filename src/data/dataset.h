@@ -19,7 +19,8 @@ struct DatasetOptions {
   std::vector<SourceConfig> sources;
   bool shuffle = true;
   uint64_t seed = 42;
-  SourceLimits limits;  ///< memory_bytes: of all sources together
+  SourceLimits limits;                               ///< memory_bytes: of all sources together
+  config::Value extra_kwargs{config::Value::Map{}};  ///< a map: arguments of the dataset_type
 };
 
 /// A row of one source.

@@ -34,6 +34,12 @@ class Drawing {
   /// Says what is drawn, with every setting that changes it: a training does not go on under
   /// another.
   virtual std::string name() const = 0;
+  /// Lays a sample out as it is trained, before it is measured: may change its length (pads behind
+  /// an answer, a noised copy beside each block), its positions and its segments. Takes no random
+  /// number. Media, if the sample has any, may lack their values.
+  virtual void lay_out(Sample& sample) const { (void)sample; }
+  /// Whether lay_out does anything: every sample is then made when it is measured.
+  virtual bool lays_out() const { return false; }
   /// May change ids, labels and weights of the text, and extras, and add to the counts of its
   /// terms; the length stays. A sample may be drawn for twice, first without the values of its
   /// media (their grids are there): ids, labels, weights and counts must not depend on the values.

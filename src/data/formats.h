@@ -23,6 +23,15 @@ Result<std::unique_ptr<RecordSource>> open_arrow(const std::string& path,
 Result<std::unique_ptr<RecordSource>> open_parquet(const std::vector<std::string>& paths,
                                                    const SourceLimits& limits);
 
+/// Images by class: ROOT/CLASS/**/*.jpg. Rows are in the order of classes' and files' names, each
+/// {"image": path, "label": number of the class in that order, "class": its name}.
+Result<std::unique_ptr<RecordSource>> open_image_folder(const std::string& path);
+/// Whether a folder has folders of images (looked at: the first few).
+bool is_image_folder(const std::string& path);
+/// A cache that `lmms cache-latents` wrote (data/latent_cache.h).
+Result<std::unique_ptr<RecordSource>> open_latents(const std::string& path);
+bool is_latent_cache(const std::string& path);
+
 /// The files of a source, in their order: the path itself, what a glob matches, the files of a
 /// folder. A folder of `datasets.save_to_disk` is one. Faults: nothing there.
 Result<std::vector<std::string>> files_of(const std::string& path, Format format);

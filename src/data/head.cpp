@@ -110,6 +110,12 @@ Result<std::unique_ptr<RowCursor>> open_cursor(const std::string& file, Format f
     case Format::parquet:
       source = open_parquet({file}, {});
       break;
+    case Format::image_folder:
+      source = open_image_folder(file);
+      break;
+    case Format::latents:
+      source = open_latents(file);
+      break;
   }
   if (!source) return source.fault();
   return std::unique_ptr<RowCursor>(std::make_unique<IndexedCursor>(*std::move(source)));

@@ -128,6 +128,10 @@ Result<std::vector<SourceConfig>> sources_of(const DataConfig& config,
       return std::vector{source(*chosen, "arrow")};
     case DatasetFormat::parquet:
       return std::vector{source(*chosen, "parquet")};
+    case DatasetFormat::image_folder:
+      return std::vector{source(*chosen, "image_folder")};
+    case DatasetFormat::latents:
+      return std::vector{source(*chosen, "latents")};
     case DatasetFormat::hf_dataset:
       return hub_folder(*chosen);
     case DatasetFormat::yaml:

@@ -1,5 +1,7 @@
 #include "data/sample_reader.h"
 
+#include <algorithm>
+
 #include "core/format.h"
 #include "data/unreadable.h"
 
@@ -10,6 +12,15 @@ int64_t patches_of(const std::vector<PatchGrid>& grids) {
   int64_t patches = 0;
   for (const PatchGrid& grid : grids) patches += grid.patches();
   return patches;
+}
+
+/// Whether anything of it is trained: a drawing may happen to leave a sample without targets that
+/// counts all the same.
+bool has_targets(const Measured& measured) {
+  if (measured.supervised > 0) return true;
+  return measured.sample &&
+         std::any_of(measured.sample->counts.begin(), measured.sample->counts.end(),
+                     [](const auto& term) { return term.second > 0; });
 }
 
 }  // namespace
@@ -50,19 +61,59 @@ std::optional<Outcome> SampleFactory::overlong(Fault fault) const {
   return std::nullopt;
 }
 
-std::optional<Outcome> SampleFactory::limit_length(Measured& measured, const Origin& origin) const {
-  if (auto stopped = overlong(
-          {origin.text(),
-           fmt::format("{} tokens, the limit is {}", measured.length, policies_.max_length),
-           "raise dataset_config.max_length (packing_length with packing), or set "
-           "dataset_config.on_overlong: drop or truncate"}))
-    return stopped;
-  if (!measured.sample || !measured.media.empty())
+std::optional<Outcome> SampleFactory::limit_length(Measured& measured,
+                                                   const std::shared_ptr<const Sample>& whole,
+                                                   const Origin& origin) const {
+  const int64_t length = whole ? whole->length() : measured.length;
+  const std::string laid_out =
+      length == measured.length ? "" : fmt::format(" ({} before it is laid out)", length);
+  const Fault fault{
+      origin.text(),
+      fmt::format("{} tokens{}, the limit is {}", measured.length, laid_out, policies_.max_length),
+      "raise dataset_config.max_length (packing_length with packing), or set "
+      "dataset_config.on_overlong: drop or truncate"};
+  if (auto stopped = overlong(fault)) return stopped;
+  if (!whole || !measured.media.empty())
     return bad({origin.text(), "too long, and media cannot be cut", ""});
-  Sample cut = *measured.sample;
-  truncate(cut, policies_.max_length);
-  measured = measure_sample(std::move(cut));
+  measured = measure_sample(fitted(*whole));
+  if (measured.length > policies_.max_length)
+    return bad({origin.text(), fault.what + ", and no beginning of it is within that", ""});
   return std::nullopt;
+}
+
+void SampleFactory::lay_out(Sample& sample) const {
+  if (draws_.drawing) draws_.drawing->lay_out(sample);
+}
+
+std::optional<Fault> SampleFactory::lay_out(Measured& measured, const Record& record) const {
+  if (!lays_out()) return std::nullopt;
+  Sample sample;
+  if (measured.sample) {
+    sample = *measured.sample;
+  } else {
+    auto made = processor_->process(record);
+    if (!made) return made.fault();
+    sample = *std::move(made);
+  }
+  lay_out(sample);
+  measured.length = sample.length();
+  measured.supervised = sample.supervised();
+  measured.decoded = measured.sample && measured.decoded;
+  measured.sample = std::make_shared<const Sample>(std::move(sample));
+  return std::nullopt;
+}
+
+Sample SampleFactory::fitted(Sample sample) const {
+  const int64_t limit = policies_.max_length;
+  for (int64_t kept = sample.length();;) {
+    Sample out = sample;
+    truncate(out, kept);
+    lay_out(out);
+    const int64_t excess = out.length() - limit;
+    if (excess <= 0 || kept <= 1) return out;
+    // where tokens are laid out twice, half of them: no beginning that fits is passed over
+    kept = std::max<int64_t>(1, kept - (out.length() == kept ? excess : (excess + 1) / 2));
+  }
 }
 
 std::optional<Outcome> SampleFactory::limit_media(const Measured& measured,
@@ -124,16 +175,19 @@ Outcome SampleFactory::measure(const Result<Record>& record, int64_t ordinal) co
     outcome.fault = {origin.text(), "no token", ""};
     return outcome;
   }
+  const std::shared_ptr<const Sample> whole = measured->sample;
+  if (auto fault = lay_out(*measured, *record)) return bad(*std::move(fault));
   const int64_t limit = policies_.max_length;
   if (limit > 0 && measured->length > limit) {
     const int64_t length = measured->length;
-    if (auto stopped = limit_length(*measured, origin)) return *std::move(stopped);
+    if (auto stopped = limit_length(*measured, whole, origin)) return *std::move(stopped);
     outcome.truncated = true;
-    outcome.fault = {origin.text(), fmt::format("{} tokens cut to {}", length, limit), ""};
+    outcome.fault = {origin.text(), fmt::format("{} tokens cut to {}", length, measured->length),
+                     ""};
   }
   if (auto stopped = limit_media(*measured, origin)) return *std::move(stopped);
   if (auto fault = draw(*measured, *record, ordinal)) return bad(*std::move(fault));
-  if (measured->supervised == 0 && policies_.needs_targets) {
+  if (policies_.needs_targets && !has_targets(*measured)) {
     outcome.truncated = false;
     outcome.reason = SkipReason::unsupervised;
     outcome.fault = {origin.text(), "no token of it is trained", ""};
@@ -156,8 +210,11 @@ Outcome SampleFactory::measure(const Result<Record>& record, int64_t ordinal) co
 std::shared_ptr<const Sample> SampleFactory::make(const Record& record,
                                                   const PackItem& item) const {
   auto sample = processor_->process(record).take();
-  if (policies_.on_overlong == OnOverlong::truncate && policies_.max_length > 0)
-    truncate(sample, policies_.max_length);
+  if (policies_.on_overlong == OnOverlong::truncate && policies_.max_length > 0) {
+    sample = fitted(std::move(sample));
+  } else {
+    lay_out(sample);
+  }
   if (draws_.drawing && sample.length() == item.length) draw(sample, item.ordinal);
   if (sample.length() != item.length) {
     throw Error(record.origin.text(),

@@ -50,8 +50,17 @@ class SampleFactory {
   Outcome bad(Fault fault) const;
   /// What becomes of a sample that is beyond a limit, unless the policy lets it be cut.
   std::optional<Outcome> overlong(Fault fault) const;
+  bool lays_out() const { return draws_.drawing && draws_.drawing->lays_out(); }
+  void lay_out(Sample& sample) const;
+  /// Lays the measured sample out. A fault where it can't be made.
+  std::optional<Fault> lay_out(Measured& measured, const Record& record) const;
+  /// The longest beginning of a sample that is within the limit once it is laid out, laid out.
+  Sample fitted(Sample sample) const;
   /// Cuts a sample that is too long, where the policy says so; else says what becomes of it.
-  std::optional<Outcome> limit_length(Measured& measured, const Origin& origin) const;
+  /// `whole`: the sample before it was laid out; null where it is not made yet.
+  std::optional<Outcome> limit_length(Measured& measured,
+                                      const std::shared_ptr<const Sample>& whole,
+                                      const Origin& origin) const;
   /// Says what becomes of a sample whose media are beyond a limit.
   std::optional<Outcome> limit_media(const Measured& measured, const Origin& origin) const;
   /// Draws for the measured sample. A fault where it can't be made.

@@ -13,13 +13,20 @@ namespace lmms::data {
 namespace fs = std::filesystem;
 namespace {
 
-constexpr std::array<std::pair<std::string_view, Format>, 5> kFormats = {{
+constexpr std::array<std::pair<std::string_view, Format>, 7> kFormats = {{
     {"json", Format::json},
     {"jsonl", Format::jsonl},
     {"csv", Format::csv},
     {"arrow", Format::arrow},
     {"parquet", Format::parquet},
+    {"image_folder", Format::image_folder},
+    {"latents", Format::latents},
 }};
+
+/// Formats whose source is a folder as a whole.
+bool is_one_folder(Format format) {
+  return format == Format::arrow || format == Format::image_folder || format == Format::latents;
+}
 
 /// The file itself, or what a glob matches, in the order of names. Empty: nothing.
 std::vector<std::string> expand(const std::string& path) {
@@ -82,6 +89,10 @@ Result<std::unique_ptr<RecordSource>> open_one(const std::string& path, Format f
       return open_arrow(path, limits);
     case Format::parquet:
       return open_parquet({path}, limits);
+    case Format::image_folder:
+      return open_image_folder(path);
+    case Format::latents:
+      return open_latents(path);
   }
   return Fault{path, "a format without a reader", ""};
 }
@@ -105,7 +116,9 @@ std::optional<Format> infer_format(const std::string& path) {
         fs::exists(fs::path(path) / "dataset_dict.json")) {
       return Format::arrow;
     }
+    if (is_latent_cache(path)) return Format::latents;
     if (!files_in(path, ".parquet").empty()) return Format::parquet;
+    if (is_image_folder(path)) return Format::image_folder;
     return std::nullopt;
   }
   auto suffix = fs::path(path).extension().string();
@@ -113,7 +126,8 @@ std::optional<Format> infer_format(const std::string& path) {
   suffix.erase(0, 1);
   if (suffix == "ndjson") return Format::jsonl;
   if (suffix == "pq") return Format::parquet;
-  return parse_format(suffix);
+  const auto format = parse_format(suffix);
+  return format && *format < Format::image_folder ? format : std::nullopt;
 }
 
 Result<std::vector<std::string>> files_of(const std::string& path, Format format) {
@@ -123,7 +137,7 @@ Result<std::vector<std::string>> files_of(const std::string& path, Format format
     return Fault{path, is_glob ? "no file matches" : "no such file or folder",
                  "paths are taken from the folder that the program runs in"};
   }
-  if (paths.size() == 1 && fs::is_directory(paths.front()) && format != Format::arrow) {
+  if (paths.size() == 1 && fs::is_directory(paths.front()) && !is_one_folder(format)) {
     paths = files_in(paths.front(), fmt::format(".{}", format_name(format)));
     if (paths.empty()) {
       return Fault{path, fmt::format("the folder holds no .{} file", format_name(format)), ""};

@@ -1,5 +1,5 @@
 #pragma once
-/// Files as random-access rows: json, jsonl, csv, arrow, parquet.
+/// Files as random-access rows: json, jsonl, csv, arrow, parquet, folders of images, latents.
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -38,7 +38,7 @@ class RecordSource {
   virtual std::vector<SourceFile> files() const = 0;
 };
 
-enum class Format { json, jsonl, csv, arrow, parquet };
+enum class Format { json, jsonl, csv, arrow, parquet, image_folder, latents };
 
 /// "json" ...; nullopt for a name that is none of ours.
 std::optional<Format> parse_format(std::string_view name);

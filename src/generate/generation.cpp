@@ -82,13 +82,7 @@ std::vector<int32_t> choose(const at::Tensor& logits, const GenerationOptions& g
           rng::key(options.seed, rng::Purpose::sampling));
       draws.push_back(static_cast<float>(rng::unit(bits[0])));
     }
-    // the first candidate whose cumulative probability reaches the draw; 0 is never drawn, so that
-    // one without probability is never chosen
-    const at::Tensor sums = from.probabilities.cumsum(-1);
-    const at::Tensor draw = kernels::on_device(draws, at::kFloat, logits.device()).unsqueeze(-1) *
-                            sums.narrow(-1, sums.size(-1) - 1, 1);
-    const at::Tensor rank = at::argmax((sums >= draw).to(at::kInt), -1, /*keepdim=*/true);
-    ids = from.ids.gather(-1, rank).squeeze(-1);
+    ids = drawn(from, draws);
   }
   const at::Tensor host = ids.to(at::kCPU, at::kInt).contiguous();
   return {host.const_data_ptr<int32_t>(), host.const_data_ptr<int32_t>() + host.numel()};
@@ -219,6 +213,17 @@ Candidates candidates(const at::Tensor& logits, const SamplingOptions& options) 
   return {ids, p};
 }
 
+at::Tensor drawn(const Candidates& from, std::span<const float> draws) {
+  // the first candidate whose cumulative probability reaches the draw; 0 is never drawn, so that
+  // one without probability is never chosen
+  const at::Tensor sums = from.probabilities.cumsum(-1);
+  const std::vector<float> numbers(draws.begin(), draws.end());
+  const at::Tensor draw = kernels::on_device(numbers, at::kFloat, sums.device()).unsqueeze(-1) *
+                          sums.narrow(-1, sums.size(-1) - 1, 1);
+  const at::Tensor rank = at::argmax((sums >= draw).to(at::kInt), -1, /*keepdim=*/true);
+  return from.ids.gather(-1, rank).squeeze(-1);
+}
+
 data::Sample text_prompt(std::vector<int32_t> ids) {
   data::Sample prompt;
   prompt.text.labels.assign(ids.size(), data::kIgnore);
@@ -233,6 +238,7 @@ std::vector<Generated> generate(const step::ForwardModel& forward,
   const models::LanguageModel& model = forward.language_model();
   const at::Device device = forward.device;
   check(prompts, model.vocab_size());
+  if (options.unmasking) return fill_in_masks(forward, prompts, options, hooks);
   std::vector<Generated> out(prompts.size());
   TORCH_INTERNAL_ASSERT(hooks.kept == nullptr || prompts.size() == 1, "a kept prefix of ",
                         prompts.size(), " prompts");

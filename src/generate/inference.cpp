@@ -1,5 +1,7 @@
 #include "generate/inference.h"
 
+#include <algorithm>
+
 #include "checkpoint/checkpoint_dir.h"
 #include "checkpoint/hf_folder.h"
 #include "core/error.h"
@@ -39,6 +41,13 @@ std::shared_ptr<const data::Processor> processor_of(const models::ModelRegistry&
   return processor;
 }
 
+// Whether there are texts, all with masks in them.
+bool fill_in(const std::vector<std::string>& texts, const std::string& mask) {
+  return !texts.empty() && std::ranges::all_of(texts, [&](const std::string& text) {
+    return text.find(mask) != std::string::npos;
+  });
+}
+
 }  // namespace
 
 fs::path locate_model(const std::string& name, const fs::path& hub_cache) {
@@ -57,19 +66,28 @@ InferenceModel open_model(const models::ModelRegistry& models, const std::string
                           const fs::path& hub_cache, const InferenceOptions& options) {
   const fs::path folder = locate_model(name, hub_cache);
   const checkpoint::HfFolder hf = checkpoint::HfFolder::open(folder).take();
+  if (!models::model_entry(models, hf.config(), folder.string()).processor().needs_tokenizer) {
+    throw Error(folder.string(), "the model makes images: it does not write text",
+                "lmms sample lets it make some");
+  }
   text::Tokenizer tokenizer = text::Tokenizer::load(folder).take();
   const c10::Device device = kernels::open_device(options.device);
   step::Network network = step::load_network(models, folder, options.dtype, device);
   if (network.model->language_model() == nullptr)
     throw Error(folder.string(), "the model has no language head: it does not write text");
-  Prompting prompting(processor_of(models, *network.model, tokenizer, folder, options.prompting),
-                      tokenizer, hf.config(), hf.generation_config(), options.prompting.form);
+  const auto unmasking = unmasking_of(hf.config(), (folder / "config.json").string());
+  PromptingOptions form = options.prompting;
+  if (unmasking && fill_in(options.texts, mask_text(tokenizer, unmasking->mask_id)))
+    form.form = PromptForm::plain;
+  Prompting prompting(processor_of(models, *network.model, tokenizer, folder, form), tokenizer,
+                      hf.config(), hf.generation_config(), form.form);
   return {folder,
           device,
           std::move(network),
           hf.generation_config(),
           std::move(prompting),
           step::known_positions(hf.config()),
+          unmasking,
           options.kernels};
 }
 

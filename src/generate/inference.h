@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "generate/prompting.h"
 #include "kernels/open_device.h"
@@ -24,6 +25,9 @@ struct InferenceOptions {
   kernels::DeviceRequest device;
   nn::KernelSet kernels = {};
   PromptingOptions prompting;
+  /// All that will be asked, if that is known: where every one of them is a text to be filled in,
+  /// the form is plain, and the checkpoint need not know chats.
+  std::vector<std::string> texts = {};
 };
 
 struct InferenceModel {
@@ -33,6 +37,8 @@ struct InferenceModel {
   nlohmann::json generation_config;  ///< generation_config.json; null without one
   Prompting prompting;
   std::optional<int64_t> longest;  ///< tokens: known_positions of config.json
+  /// Of a checkpoint that fills in masks.
+  std::optional<UnmaskingOptions> unmasking = {};
   nn::KernelSet kernels = {};
 
   step::ForwardModel forward() const { return {*network.model, device, kernels}; }

@@ -32,6 +32,11 @@ double number(const nlohmann::json& config, const char* key, double otherwise, d
 
 }  // namespace
 
+std::string mask_text(const text::Tokenizer& tokenizer, int32_t mask_id) {
+  const std::string text = tokenizer.token(mask_id).value_or("");
+  return text.empty() ? "[MASK]" : text;
+}
+
 Prompting::Prompting(std::shared_ptr<const data::Processor> processor, text::Tokenizer tokenizer,
                      const nlohmann::json& model_config, const nlohmann::json& generation_config,
                      PromptForm form)
@@ -40,6 +45,10 @@ Prompting::Prompting(std::shared_ptr<const data::Processor> processor, text::Tok
     add_ids(generation_config["eos_token_id"], stop_ids_);
   } else if (model_config.contains("eos_token_id")) {
     add_ids(model_config["eos_token_id"], stop_ids_);
+  }
+  if (const auto unmasking = unmasking_of(model_config, "config.json")) {
+    mask_id_ = unmasking->mask_id;
+    mask_text_ = mask_text(tokenizer_, *mask_id_);
   }
   if (form == PromptForm::plain) return;
   const auto turn = processor_->turn_tokens();
@@ -50,16 +59,30 @@ Prompting::Prompting(std::shared_ptr<const data::Processor> processor, text::Tok
 }
 
 data::Sample Prompting::prompt(const std::string& text) const {
-  if (form_ == PromptForm::plain) {
-    std::vector<int32_t> ids = tokenizer_.before_text();
-    const std::vector<int32_t> of_text = tokenizer_.encode(text);
-    ids.insert(ids.end(), of_text.begin(), of_text.end());
-    return text_prompt(std::move(ids));
-  }
+  if (form_ == PromptForm::plain || fills_in(text)) return plain_prompt(text);
   Conversation asked;
   asked.origin = {std::make_shared<const std::string>("prompt"), 1};
   asked.messages.push_back(text_message("user", text));
   return prompt(asked);
+}
+
+data::Sample Prompting::plain_prompt(std::string_view text) const {
+  std::vector<int32_t> ids = tokenizer_.before_text();
+  const auto add = [&](std::string_view part) {
+    const std::vector<int32_t> of_part = tokenizer_.encode(part);
+    ids.insert(ids.end(), of_part.begin(), of_part.end());
+  };
+  // where the tokenizer does not know the mask, the text is cut at it as at a special token
+  if (mask_id_ && !tokenizer_.id(mask_text_)) {
+    for (size_t at = text.find(mask_text_); at != std::string_view::npos;
+         at = text.find(mask_text_)) {
+      add(text.substr(0, at));
+      ids.push_back(*mask_id_);
+      text.remove_prefix(at + mask_text_.size());
+    }
+  }
+  add(text);
+  return text_prompt(std::move(ids));
 }
 
 data::Sample Prompting::prompt(const Conversation& conversation) const {
@@ -67,6 +90,10 @@ data::Sample Prompting::prompt(const Conversation& conversation) const {
     throw Error(conversation.origin.text(), "a conversation has turns, and a plain text knows none",
                 "leave --plain out, or give texts by --prompt");
   }
+  const std::vector<data::Message>& messages = conversation.messages;
+  if (messages.size() == 1 && messages[0].role == "user" && conversation.media().empty() &&
+      fills_in(conversation.question()))
+    return plain_prompt(conversation.question());
   return processor_->prompt(conversation).take();
 }
 

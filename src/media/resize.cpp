@@ -17,6 +17,11 @@ struct FilterShape {
   double (*at)(double x);
 };
 
+// Half open, as in Pillow: a source pixel belongs to one.
+double box(double x) {
+  return x > -0.5 && x <= 0.5 ? 1.0 : 0.0;
+}
+
 double triangle(double x) {
   return std::max(0.0, 1.0 - std::abs(x));
 }
@@ -39,6 +44,8 @@ double lanczos3(double x) {
 
 FilterShape shape_of(Filter filter) {
   switch (filter) {
+    case Filter::box:
+      return {0.5, box};
     case Filter::bilinear:
       return {1.0, triangle};
     case Filter::lanczos:

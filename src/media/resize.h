@@ -6,6 +6,7 @@
 namespace lmms::media {
 
 enum class Filter {
+  box,       ///< the mean of what a pixel covers
   bilinear,  ///< a triangle
   bicubic,   ///< Keys' cubic with a = -0.5; HF's image processors use it nearly everywhere
   lanczos,   ///< three lobes
@@ -14,9 +15,9 @@ enum class Filter {
 /// The image at another size. Each axis by itself, width first: weights in 16-bit integers, sums
 /// rounded to 8 bits after each axis. When shrinking, the filter is widened by the ratio
 /// (antialias). An axis that keeps its size is not touched. Both sizes are positive.
-/// bicubic and bilinear are bit-equal to torchvision. lanczos, which torch 2.11 lacks, is within
-/// one level of Pillow's on one axis; with two, Pillow may take the height first, which differs
-/// more.
+/// bicubic and bilinear are bit-equal to torchvision, box is within one level of Pillow's. lanczos,
+/// which torch 2.11 lacks, is within one level of Pillow's on one axis; with two, Pillow may take
+/// the height first, which differs more.
 Image resize(const Image& image, int width, int height, Filter filter = Filter::bicubic);
 
 }  // namespace lmms::media

@@ -24,7 +24,8 @@ std::span<const Name> patch_names() {
 }
 
 void fields(Fields& f, PatchConfig& c) {
-  f("patch_type", c.patch_type, "patches", Rule().one_of(patch_names()).or_null().single_or_list());
+  f("patch_type", c.patch_type, "patches",
+    Rule().one_of(patch_names()).extended_by("patch").or_null().single_or_list());
   for (std::string_view kernel : {"rope", "rms_norm", "layer_norm", "swiglu", "geglu",
                                   "cross_entropy", "fused_linear_cross_entropy"}) {
     f.layout(kernel, c.layout, Type::boolean, "a kernel of liger");

@@ -2,7 +2,7 @@
 
 namespace lmms::models {
 
-void check_decoder_keys(const ConfigReader& config) {
+void check_decoder_keys(const ConfigReader& config, Sight sight) {
   const std::string activation = config.text("hidden_act", "silu");
   if (activation != "silu")
     config.fail("hidden_act", "not built yet: '" + activation + "' (silu is)");
@@ -12,7 +12,11 @@ void check_decoder_keys(const ConfigReader& config) {
     if (config.number(key, 0) < 0)
       config.fail(key, "expected a number of at least 0, got " + config.value(key).dump());
   }
-  check_causal(config);
+  if (sight == Sight::causal) {
+    check_causal(config);
+  } else if (config.boolean("is_causal", false)) {
+    config.fail("is_causal", "this model type sees what comes later; expected false");
+  }
   if (config.has("per_layer_config"))
     config.fail("per_layer_config", "not built: layers of different settings");
 }

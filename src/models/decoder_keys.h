@@ -4,9 +4,12 @@
 
 namespace lmms::models {
 
-/// Throws Error for another activation than silu, dropout, is_causal: false, and layers with
-/// settings of their own.
-void check_decoder_keys(const ConfigReader& config);
+/// Who sees what in a family's own code. Training says it by segments, whatever the family.
+enum class Sight { causal, bidirectional };
+
+/// Throws Error for another activation than silu, dropout, is_causal that is not the family's, and
+/// layers with settings of their own.
+void check_decoder_keys(const ConfigReader& config, Sight sight = Sight::causal);
 
 /// Throws Error for is_causal: false, which transformers asks for in several places.
 void check_causal(const ConfigReader& config);

@@ -66,9 +66,15 @@ struct Workload {
   std::span<const int64_t> lengths;  ///< of the segments
   int64_t supervised = 0;            ///< positions whose logits are computed
   MediaList<MediaGrids> media = {};  ///< of the kinds that it has
+  /// Pairs of query and key that attention sees beyond those of causal segments that see themselves
+  /// alone: the other half of full ones, and other segments of the sample.
+  double extra_pairs = 0;
 
   std::span<const PatchGrid> grids(std::string_view kind) const { return media.of(kind).grids; }
 };
+
+class Denoiser;     // models/denoiser.h
+class Autoencoder;  // models/autoencoder.h
 
 class Model {
  public:
@@ -80,8 +86,10 @@ class Model {
   /// The keys of config.json that bear on the model.
   const KeysRead& keys_read() const { return keys_read_; }
 
-  /// The capability, or nullptr.
+  /// The capabilities, or nullptr.
   virtual const LanguageModel* language_model() const { return nullptr; }
+  virtual const Denoiser* denoiser() const { return nullptr; }
+  virtual const Autoencoder* autoencoder() const { return nullptr; }
   /// The token of whose embeddings the features of images take the place; nullopt: a model that
   /// sees no images.
   virtual std::optional<int32_t> image_token() const { return std::nullopt; }
@@ -90,7 +98,8 @@ class Model {
     return image_token() ? std::vector{std::string(kVision)} : std::vector<std::string>();
   }
 
-  /// FLOPs of forward and backward, causal attention counted half, recompute not at all.
+  /// FLOPs of forward and backward, of attention the pairs that see each other, recompute not at
+  /// all.
   virtual double train_flops(const Workload& work) const = 0;
   /// The Python project's count (lmms_engine 0.1.4, utils/flops): embeddings as a product,
   /// attention in full, all trained.

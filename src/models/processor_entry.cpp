@@ -29,8 +29,8 @@ std::shared_ptr<const data::Processor> make_plain_text(const ProcessorSetup& set
   }
   // What the tokenizer lacks for any text is said here, not by a thread that reads the first.
   text::Tokenizer::Scratch scratch;
-  text::encode_plain_text(setup.tokenizer, "", append_eos, scratch);
-  return std::make_shared<data::PlainTextProcessor>(setup.tokenizer, append_eos);
+  text::encode_plain_text(*setup.tokenizer, "", append_eos, scratch);
+  return std::make_shared<data::PlainTextProcessor>(*setup.tokenizer, append_eos);
 }
 
 }  // namespace
@@ -47,7 +47,7 @@ const ProcessorEntry& plain_text_processor() {
 }
 
 void check_image_token(const ProcessorEntry& processor, const ProcessorEntry& own,
-                       const Model& model, const text::Tokenizer& tokenizer,
+                       const Model& model, const std::optional<text::Tokenizer>& tokenizer,
                        const std::string& where, const std::string& fix) {
   if (processor.image_token == nullptr) return;
   const std::optional<int32_t> token = model.image_token();
@@ -60,7 +60,7 @@ void check_image_token(const ProcessorEntry& processor, const ProcessorEntry& ow
                             processor.processor_type, model.config().value("model_type", "?")),
                 fix.empty() ? advice : fix);
   }
-  const std::optional<int32_t> of_tokenizer = tokenizer.id(processor.image_token);
+  const std::optional<int32_t> of_tokenizer = tokenizer->id(processor.image_token);
   if (of_tokenizer == token) return;
   throw Error(where,
               fmt::format("the tokenizer's {} is {}, the model's image_token_id {}",
@@ -96,14 +96,14 @@ std::optional<text::ChatTemplate> own_template(const ProcessorSetup& setup,
                                                const text::ChatOptions& options) {
   const TemplateChoice choice = template_choice(setup);
   if (choice == TemplateChoice::built_in) return std::nullopt;
-  if (setup.tokenizer.chat_templates().empty()) {
+  if (setup.tokenizer->chat_templates().empty()) {
     if (choice == TemplateChoice::own_where_it_differs) return std::nullopt;
     throw Error(setup.kwargs_where,
                 fmt::format("{}: checkpoint: {} has no chat template", kChatTemplate,
                             setup.folder.string()),
                 "put chat_template.jinja beside its tokenizer, or leave the argument out");
   }
-  if (!setup.tokenizer.chat_template() && choice == TemplateChoice::own_where_it_differs &&
+  if (!setup.tokenizer->chat_template() && choice == TemplateChoice::own_where_it_differs &&
       built_in) {
     log::notice(fmt::format(
         "{}: its chat templates have other names than 'default': chats are written in the layout "
@@ -111,7 +111,7 @@ std::optional<text::ChatTemplate> own_template(const ProcessorSetup& setup,
         setup.folder.string()));
     return std::nullopt;
   }
-  auto own = text::CheckpointTemplate::create(setup.tokenizer, setup.system);
+  auto own = text::CheckpointTemplate::create(*setup.tokenizer, setup.system);
   if (!own) {
     Fault fault = own.fault();
     if (fault.where.empty()) fault.where = setup.folder.string();
@@ -129,7 +129,7 @@ std::optional<text::ChatTemplate> own_template(const ProcessorSetup& setup,
                 "take the template of a checkpoint that sees");
   }
   const bool marks = own->marks_answers();
-  auto chats = text::ChatTemplate::create(setup.tokenizer, *std::move(own), options);
+  auto chats = text::ChatTemplate::create(*setup.tokenizer, *std::move(own), options);
   if (choice == TemplateChoice::own_where_it_differs && !marks && built_in &&
       text::lay_out_the_same(*built_in, chats))
     return std::nullopt;
@@ -145,11 +145,11 @@ text::ChatTemplate chat_template(const ProcessorSetup& setup, const text::TurnLa
   options.media = media;
   options.layout = layout;
   if (setup.system) options.layout.default_system = *setup.system;
-  options.tools = text::tool_layout(setup.tokenizer.chat_template().value_or(""));
+  options.tools = text::tool_layout(setup.tokenizer->chat_template().value_or(""));
   // The turns into which they are written out are ChatML's.
   if (!layout.is_chatml())
     options.tools.tools = options.tools.reasoning = text::ToolLayout::Form::other;
-  auto built_in = text::ChatTemplate::create(setup.tokenizer, options);
+  auto built_in = text::ChatTemplate::create(*setup.tokenizer, options);
   if (auto own = own_template(setup, built_in, options)) return *std::move(own);
   return std::move(built_in).take();
 }

@@ -5,6 +5,7 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -31,10 +32,12 @@ struct ProcessorCompat {
 
 /// All that a processor is made of.
 struct ProcessorSetup {
-  const text::Tokenizer& tokenizer;
-  std::filesystem::path folder{};  ///< of the tokenizer, where the processor's own files are too
-  nlohmann::json model{};          ///< config.json of the model, to which media must fit
+  std::optional<text::Tokenizer> tokenizer{};  ///< there, unless the entry needs none
+  std::filesystem::path folder{};     ///< of the tokenizer, where the processor's own files are too
+  nlohmann::json model{};             ///< config.json of the model, to which media must fit
+  std::filesystem::path hub_cache{};  ///< where other checkpoints that the model names are sought
   config::Value extra_kwargs{config::Value::Map{}};  ///< arguments of the processor, by name
+  config::Value data_kwargs{config::Value::Map{}};   ///< those of the data set
   data::VideoConfig video{};
   ProcessorCompat compat{};
   /// Decode while measuring, so that what a header does not show is a fault of its record then.
@@ -43,10 +46,11 @@ struct ProcessorSetup {
   /// Where the type and the arguments stand, for errors.
   std::string type_where = "dataset_config.processor_config.processor_type";
   std::string kwargs_where = "dataset_config.processor_config.extra_kwargs";
+  std::string data_kwargs_where = "dataset_config.extra_kwargs";
 };
 
 struct ProcessorEntry {
-  const char* processor_type;  ///< of processor_types.def, which says what it reads
+  const char* processor_type;  ///< of processor_types.def, or a plugin's
   /// Throws Error: a tokenizer, processor files or a model's config that do not fit each other.
   /// What no file says is assumed, with a notice.
   std::shared_ptr<const data::Processor> (*make)(const ProcessorSetup& setup);
@@ -56,6 +60,12 @@ struct ProcessorEntry {
   const char* image_token = nullptr;
   /// Why the limits of frames in dataset_config mean nothing; nullptr: they do.
   const char* frames_have_one_size = nullptr;
+  bool needs_tokenizer = true;  ///< false: its records are no texts
+  bool reads_model = false;     ///< of config.json of the model, though it has no image token
+  /// What it makes samples of; the registry has that of processor_types.def for what is built in.
+  data::RecordForm form = data::RecordForm::chats;
+  /// Keys of extra_kwargs that it reads beside those of the program.
+  std::span<const std::string_view> arguments = {};
 };
 
 /// By processor_type.
@@ -65,7 +75,7 @@ using ProcessorRegistry = Registry<ProcessorEntry>;
 /// another token than the model's. `own`: what the model's family brings. `fix`: empty: to take
 /// another processor or another tokenizer.
 void check_image_token(const ProcessorEntry& processor, const ProcessorEntry& own,
-                       const Model& model, const text::Tokenizer& tokenizer,
+                       const Model& model, const std::optional<text::Tokenizer>& tokenizer,
                        const std::string& where, const std::string& fix = "");
 
 // What the processors of families share.

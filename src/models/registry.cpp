@@ -35,8 +35,10 @@ void register_models(ModelRegistry& registry) {
 void register_processors(ProcessorRegistry& registry, const ModelRegistry& models) {
   const auto add = [&](const ProcessorEntry& entry, const std::string& origin) {
     const ProcessorEntry* other = registry.find(entry.processor_type);
-    if (other == nullptr || other->make != entry.make)  // siblings share theirs
-      registry.add(entry.processor_type, help_of(entry.processor_type), entry, origin);
+    if (other != nullptr && other->make == entry.make) return;  // siblings share theirs
+    ProcessorEntry added = entry;
+    if (const auto form = data::processor_form(entry.processor_type)) added.form = *form;
+    registry.add(entry.processor_type, help_of(entry.processor_type), added, origin);
   };
   add(chat_processor(), std::string(kBuiltIn));
   add(plain_text_processor(), std::string(kBuiltIn));
@@ -45,8 +47,10 @@ void register_processors(ProcessorRegistry& registry, const ModelRegistry& model
 
 std::string_view general_type(const ModelEntry& entry) {
   // The classes of transformers are named after the head that their auto class is of.
-  return std::string_view(entry.architecture).ends_with("ForCausalLM") ? "causal_lm"
-                                                                       : "image_text_to_text";
+  const std::string_view architecture = entry.architecture;
+  if (architecture.ends_with("ForCausalLM")) return "causal_lm";
+  if (architecture.ends_with("ForMaskedLM") || architecture == "DreamModel") return "masked_lm";
+  return architecture.ends_with("ForConditionalGeneration") ? "image_text_to_text" : "general";
 }
 
 const ModelEntry& model_entry(const ModelRegistry& registry, const nlohmann::json& config,
@@ -65,11 +69,18 @@ const ModelEntry& model_entry(const ModelRegistry& registry, const nlohmann::jso
   }
   const auto type = found->get<std::string>();
   if (const ModelEntry* entry = registry.find(type)) return *entry;
+  if (type == "llada") {
+    throw ConfigFault(where, "model_type", "model_type",
+                      "not built: the released LLaDA, whose tensors have names of their own",
+                      "take Dream, or any language model under dllm_trainer (llada_dllm is the "
+                      "model of that name of the Python project)");
+  }
   const auto near = registry.nearest(type);
   throw ConfigFault(
       where, "model_type", "model_type",
       "not built yet: '" + type + "'" + (near ? "; did you mean '" + *near + "'?" : ""),
-      "`lmms list` shows the models that can be trained");
+      "`lmms list` shows the models that can be trained; for one of a plugin, name the plugin: "
+      "plugins: of a config, or --plugin FILE");
 }
 
 }  // namespace lmms::models

@@ -30,7 +30,8 @@ void register_models(ModelRegistry& registry);
 /// Adds the processors of plain text and of chats, and those that the models bring, each once.
 void register_processors(ProcessorRegistry& registry, const ModelRegistry& models);
 
-/// `model_general_type` of the head that the model has: causal_lm or image_text_to_text.
+/// `model_general_type` of the head that the model has: causal_lm, masked_lm or image_text_to_text;
+/// general: none of these.
 std::string_view general_type(const ModelEntry& entry);
 /// The entry of config["model_type"]; throws Error naming the nearest known type, and for quantised
 /// weights, which no family reads.

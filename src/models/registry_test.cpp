@@ -46,6 +46,7 @@ TEST(Registry, names_the_nearest_type_of_an_unknown_one) {
   const std::string far = of({{"model_type", "mamba"}});
   EXPECT_THAT(far, HasSubstr("model_type: not built yet: 'mamba'"));
   EXPECT_EQ(far.find("did you mean"), std::string::npos);
+  EXPECT_THAT(of({{"model_type", "llada"}}), HasSubstr("not built: the released LLaDA"));
   EXPECT_THAT(of(json::object()), HasSubstr("model_type: is missing"));
   EXPECT_THAT(of({{"model_type", 3}}), HasSubstr("model_type: got 3"));
 }

@@ -32,8 +32,9 @@ bool Attention::trains() const {
          (q_norm != nullptr && (q_norm->trainable || k_norm->trainable));
 }
 
-void Attention::count(ChainFlops& chain, std::span<const int64_t> lengths) const {
-  double tokens = 0, pairs = 0;  // pairs of a query and a key that it sees
+void Attention::count(ChainFlops& chain, std::span<const int64_t> lengths,
+                      double extra_pairs) const {
+  double tokens = 0, pairs = extra_pairs;  // of a query and a key that it sees
   for (const int64_t length : lengths) {
     const auto n = static_cast<double>(length);
     const double w = window > 0 ? std::min(n, static_cast<double>(window)) : n;

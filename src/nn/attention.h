@@ -23,7 +23,8 @@ class Attention final : public Mixer {
 
   at::Tensor operator()(const kernels::Normed& x, const DecoderState& state) const override;
   bool trains() const override;
-  void count(ChainFlops& chain, std::span<const int64_t> lengths) const override;
+  void count(ChainFlops& chain, std::span<const int64_t> lengths,
+             double extra_pairs) const override;
 };
 
 }  // namespace lmms::nn

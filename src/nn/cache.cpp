@@ -19,6 +19,19 @@ int64_t rounded_up(int64_t n) {
   return (n + kGranule - 1) / kGranule * kGranule;
 }
 
+// Tokens of each sequence in a plan: its group, or without groups its segment, has its number.
+std::vector<int64_t> counts_of(const kernels::AttentionPlan& plan, size_t sequences) {
+  std::vector<int64_t> counts(sequences, 0);
+  for (size_t s = 0; s < plan.segments.size(); ++s) {
+    const int32_t group = plan.segments[s].group;
+    const size_t sequence = group >= 0 ? static_cast<size_t>(group) : s;
+    TORCH_INTERNAL_ASSERT(sequence < sequences, "cache of ", sequences, " sequences, a segment of ",
+                          "sequence ", sequence);
+    counts[sequence] += plan.segments[s].queries;
+  }
+  return counts;
+}
+
 }  // namespace
 
 MixerCache::Slot& MixerCache::slot_at(size_t slot) {
@@ -27,16 +40,17 @@ MixerCache::Slot& MixerCache::slot_at(size_t slot) {
 }
 
 void MixerCache::extend(const kernels::AttentionPlan& plan, at::Device device) {
-  const std::vector<int64_t>& counts = plan.lengths;
-  TORCH_INTERNAL_ASSERT(counts.size() == lengths_.size() && plan.uniform, "cache of ",
-                        lengths_.size(), " sequences, tokens of ", counts.size(),
-                        plan.uniform ? "" : ", in several modes or groups");
   empty_before_ = std::all_of(lengths_.begin(), lengths_.end(), [](int64_t n) { return n == 0; });
+  const std::vector<int64_t> counts = counts_of(plan, lengths_.size());
+  TORCH_INTERNAL_ASSERT(empty_before_ || (plan.uniform && plan.segments.size() == counts.size()),
+                        "cache of ", lengths_.size(), " sequences, tokens in ",
+                        plan.segments.size(), " segments",
+                        plan.uniform ? "" : ", in several modes or groups");
   announced_ = counts;
   windows_count_ = plan.causal;
   longest_ = 0;
   for (size_t b = 0; b < counts.size(); ++b) {
-    TORCH_INTERNAL_ASSERT(counts[b] > 0 && (empty_before_ || counts[b] == counts.front()));
+    TORCH_INTERNAL_ASSERT(empty_before_ || (counts[b] > 0 && counts[b] == counts.front()));
     longest_ = std::max(longest_, lengths_[b] + counts[b]);
   }
   if (longest_ > capacity_) capacity_ = rounded_up(std::max(longest_, capacity_ + capacity_ / 2));
@@ -91,7 +105,7 @@ at::Tensor MixerCache::attend(size_t slot, const at::Tensor& q, const at::Tensor
   const at::Tensor out = kernels::cached_attention(
       q.view({B, announced_.front(), q.size(1), q.size(2)}), kept.keys.narrow(1, 0, longest_),
       kept.values.narrow(1, 0, longest_), visible(windows_count_ ? shape.window : 0), shape.scale);
-  return out.view_as(q);
+  return out.reshape(q.sizes());  // of several sequences it is strided
 }
 
 const MixerCache::InputRows& MixerCache::input_rows(int64_t taps) {

@@ -21,8 +21,9 @@ class MixerCache {
  public:
   explicit MixerCache(int64_t sequences) : lengths_(static_cast<size_t>(sequences), 0) {}
 
-  /// Announces the tokens of the next forward: `plan` has one segment a sequence, of at least one
-  /// token and without a group. Either nothing is kept yet, or every sequence gets the same number.
+  /// Announces the tokens of the next forward. Either nothing is kept yet: `plan` has a segment for
+  /// each sequence, or several of one group, whose number is the sequence's; a sequence may have
+  /// none. Or every sequence gets the same number of tokens, in a segment that sees itself alone.
   void extend(const kernels::AttentionPlan& plan, at::Device device);
 
   /// Keeps the keys and values k and v [T, Nkv, D] of the announced tokens and lets q [T, Nq, D]

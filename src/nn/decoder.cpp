@@ -79,10 +79,11 @@ bool DecoderLayer::trains() const {
   return input_norm.trains() || post_attention_norm.trains() || mixer->trains() || mlp->trains();
 }
 
-void DecoderLayer::count(ChainFlops& chain, std::span<const int64_t> lengths) const {
+void DecoderLayer::count(ChainFlops& chain, std::span<const int64_t> lengths,
+                         double extra_pairs) const {
   double tokens = 0;
   for (const int64_t n : lengths) tokens += static_cast<double>(n);
-  mixer->count(chain, lengths);
+  mixer->count(chain, lengths, extra_pairs);
   mlp->count(chain, tokens);
 }
 
@@ -146,10 +147,11 @@ bool Decoder::trains() const {
                      [](const DecoderLayer& layer) { return layer.trains(); });
 }
 
-double Decoder::train_flops(std::span<const int64_t> lengths, bool below_trains) const {
+double Decoder::train_flops(std::span<const int64_t> lengths, bool below_trains,
+                            double extra_pairs) const {
   ChainFlops chain;
   chain.flows = below_trains || embedding_.weight->trainable;
-  for (const DecoderLayer& layer : layers_) layer.count(chain, lengths);
+  for (const DecoderLayer& layer : layers_) layer.count(chain, lengths, extra_pairs);
   return chain.flops;
 }
 

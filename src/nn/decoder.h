@@ -58,7 +58,7 @@ struct DecoderLayer {
   DecoderState operator()(const DecoderState& state) const;
   bool trains() const;
   /// Of segments of these lengths.
-  void count(ChainFlops& chain, std::span<const int64_t> lengths) const;
+  void count(ChainFlops& chain, std::span<const int64_t> lengths, double extra_pairs) const;
 };
 
 /// What is added to some rows of the residual stream behind the first layers (features of images in
@@ -99,11 +99,12 @@ class Decoder {
   /// Whether a gradient flows out of the top of the decoder into its parameters.
   bool trains() const;
   /// FLOPs of forward and backward of the layers for segments of these lengths, two for each
-  /// multiply-add of the matrices and of the causal half of attention (windows counted), recompute
-  /// not counted. Backward counts gradients of inputs where something below trains, and of weights
-  /// that train. `below_trains`: something beside the embedding takes a gradient from the first
-  /// layer's input.
-  double train_flops(std::span<const int64_t> lengths, bool below_trains = false) const;
+  /// multiply-add of the matrices and of attention (its causal half, windows counted, and
+  /// `extra_pairs` beyond it), recompute not counted. Backward counts gradients of inputs where
+  /// something below trains, and of weights that train. `below_trains`: something beside the
+  /// embedding takes a gradient from the first layer's input.
+  double train_flops(std::span<const int64_t> lengths, bool below_trains = false,
+                     double extra_pairs = 0) const;
 
  private:
   DecoderConfig config_;

@@ -225,7 +225,7 @@ class Mean final : public Mixer {
     return at::cat(segments);
   }
   bool trains() const override { return map.trains(); }
-  void count(ChainFlops& chain, std::span<const int64_t> lengths) const override {
+  void count(ChainFlops& chain, std::span<const int64_t> lengths, double) const override {
     double tokens = 0;
     for (const int64_t n : lengths) tokens += static_cast<double>(n);
     chain.product(*map.weight, tokens);
@@ -262,7 +262,7 @@ TEST(DecoderLayer, takes_a_mixer_of_any_kind) {
     EXPECT_TRUE(state.hidden.equal(values));
     EXPECT_TRUE(memory.buckets[0].whole().gradients.equal(gradients));
     ChainFlops chain;
-    layer.count(chain, b.attention.lengths);
+    layer.count(chain, b.attention.lengths, 0);
     EXPECT_EQ(chain.flops, 2 * kTokens * (2 * 16 * 16 + 3 * 3 * 16 * 24));
   }
 }

@@ -10,6 +10,7 @@
 
 #include "core/rng.h"
 #include "kernels/on_device.h"
+#include "nn/position_grid.h"
 
 namespace lmms::nn {
 namespace {
@@ -59,6 +60,9 @@ at::Tensor draw(const Part& part, const Init& init, uint64_t seed) {
     case Init::Law::normal:
     case Init::Law::uniform:
       fill(t.mutable_data_ptr<float>(), t.numel(), init, seed, part.hub_name);
+      break;
+    case Init::Law::sincos_2d:
+      fill_position_grid({t.mutable_data_ptr<float>(), static_cast<size_t>(t.numel())}, t.size(-1));
       break;
   }
   if (init.zero_row >= 0 && init.zero_row < t.size(0)) t.select(0, init.zero_row).zero_();

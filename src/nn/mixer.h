@@ -18,8 +18,10 @@ class Mixer {
   /// With a cache it sees what it kept of each sequence, and keeps what is new.
   virtual at::Tensor operator()(const kernels::Normed& x, const DecoderState& state) const = 0;
   virtual bool trains() const = 0;
-  /// Of segments of these lengths.
-  virtual void count(ChainFlops& chain, std::span<const int64_t> lengths) const = 0;
+  /// Of segments of these lengths. `extra_pairs`: of query and key, beyond those of causal segments
+  /// that see themselves alone.
+  virtual void count(ChainFlops& chain, std::span<const int64_t> lengths,
+                     double extra_pairs) const = 0;
 };
 
 }  // namespace lmms::nn

@@ -19,8 +19,8 @@ namespace lmms::nn {
 
 /// How a parameter is drawn when a model starts from its config.
 struct Init {
-  /// normal and uniform ones have mean 0.
-  enum class Law { zeros, ones, normal, uniform };
+  /// normal and uniform ones have mean 0; sincos_2d: the places of a square grid (position_grid.h).
+  enum class Law { zeros, ones, normal, uniform, sincos_2d };
   Law law = Law::normal;
   double std = 0.02;
   int64_t zero_row = -1;  ///< a row that is 0 afterwards (the pad token of an embedding); -1: none

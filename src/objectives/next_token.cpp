@@ -13,6 +13,7 @@ class NextToken : public Objective {
                 .mean = options.mean_of_means ? MeanOver::micro_steps : MeanOver::step}} {}
 
   const char* name() const override { return "next_token"; }
+  bool is_log_likelihood() const override { return true; }
   const std::vector<Phase>& phases() const override { return phases_; }
   const std::vector<Term>& terms() const override { return terms_; }
 

@@ -1,11 +1,21 @@
 #include "objectives/objective.h"
 
+#include <algorithm>
+
+#include "objectives/interpolant_objective.h"
+#include "objectives/masked_diffusion.h"
+
 namespace lmms::objectives {
 namespace {
 
 double count_in(const data::TermCounts& counts, const std::string& name) {
   const auto found = counts.find(name);
   return found == counts.end() ? 0 : found->second;
+}
+
+ObjectiveEntry next_token_entry() {
+  return {.make = [](const ObjectiveSetup& setup) { return next_token(setup.options); },
+          .is_log_likelihood = true};
 }
 
 }  // namespace
@@ -40,8 +50,15 @@ std::vector<std::vector<double>> denominators_of(const Objective& objective,
   return out;
 }
 
-void register_objectives(Registry<ObjectiveFactory>& registry) {
-#define LMMS_TRAINER_TYPE(name, factory, help) registry.add(#name, help, factory);
+bool is_told(const Objective& objective, size_t term) {
+  const std::vector<Term>& terms = objective.terms();
+  const auto minimised =
+      std::count_if(terms.begin(), terms.end(), [](const Term& t) { return t.minimised; });
+  return !terms[term].minimised || minimised > 1;
+}
+
+void register_objectives(ObjectiveRegistry& registry) {
+#define LMMS_TRAINER_TYPE(name, entry, help) registry.add(#name, help, entry());
 #define LMMS_TRAINER_TYPE_LATER(name, help)
 #include "objectives/trainer_types.def"
 #undef LMMS_TRAINER_TYPE

@@ -80,7 +80,7 @@ void fields(Fields& f, ModuleRate& c) {
 }
 
 void fields(Fields& f, OptimizerConfig& c) {
-  f("optim", c.optim, "optimiser", Rule().one_of(optimizer_names()));
+  f("optim", c.optim, "optimiser", Rule().one_of(optimizer_names()).extended_by("optimiser"));
   f("learning_rate", c.learning_rate, "peak learning rate", Rule().at_least(0));
   f("learning_rates", c.learning_rates,
     "modules with a learning rate or weight decay of their own; a weight belongs to the first that "
@@ -144,7 +144,7 @@ void fields(Fields& f, ScheduleArguments& c) {
 
 void fields(Fields& f, ScheduleConfig& c) {
   f("lr_scheduler_type", c.lr_scheduler_type, "learning rate over the steps",
-    Rule().one_of(schedule_names()));
+    Rule().one_of(schedule_names()).extended_by("schedule"));
   f("lr_scheduler_kwargs", c.lr_scheduler_kwargs, "arguments of the schedule");
   f("warmup_ratio", c.warmup_ratio, "warm-up as a share of all steps",
     Rule().at_least(0).at_most(1).or_null());
@@ -187,6 +187,9 @@ void fields(Fields& f, EmaConfig& c) {
   f("ema_enabled", c.ema_enabled, "an exponential moving average of the weights, saved in ema/");
   f("ema_decay", c.ema_decay, "share of the old average that stays at an update",
     Rule().more_than(0).less_than(1));
+  f("ema_warmup", c.ema_warmup,
+    "the share grows up to ema_decay, (1 + n) / (10 + n) after n updates, so that a short run's "
+    "average forgets its first weights");
   f("ema_update_every", c.ema_update_every, "steps between updates", Rule().at_least(1));
   f("ema_start_step", c.ema_start_step, "until this step the average is the weights",
     Rule().at_least(0));

@@ -105,6 +105,7 @@ struct EmaFilter {
 struct EmaConfig {
   bool ema_enabled = false;
   double ema_decay = 0.9999;           ///< share of the old average that stays at an update
+  bool ema_warmup = false;             ///< a smaller share at first (Ema::decay)
   int64_t ema_update_every = 1;        ///< steps between updates
   int64_t ema_start_step = 0;          ///< until then the average is the weights
   bool ema_requires_grad_only = true;  ///< frozen weights do not move, so that both are the same

@@ -3,6 +3,8 @@
 #include <ATen/TensorOperators.h>
 #include <c10/core/GradMode.h>
 
+#include <algorithm>
+
 namespace lmms::optim {
 
 Ema::Ema(std::span<parallel::Bucket> buckets, std::vector<std::vector<parallel::Range>> averaged,
@@ -26,10 +28,18 @@ void Ema::before_update(int64_t step) {
   if (step > 1 && step == config_.ema_start_step) copy_from_weights();
 }
 
+double Ema::decay(int64_t step) const {
+  if (!config_.ema_warmup) return config_.ema_decay;
+  const int64_t every = config_.ema_update_every;
+  const int64_t first = (std::max<int64_t>(config_.ema_start_step, 1) + every - 1) / every;
+  const auto before = static_cast<double>(step / every - first);  // updates, skipped ones too
+  return std::min(config_.ema_decay, (1 + before) / (10 + before));
+}
+
 void Ema::after_update(int64_t step, const at::Tensor& skipped) {
   if (step < config_.ema_start_step || step % config_.ema_update_every != 0) return;
   const c10::NoGradGuard no_grad;
-  const at::Tensor weight = skipped.eq(0).to(at::kFloat).mul_(1.0 - config_.ema_decay);
+  const at::Tensor weight = skipped.eq(0).to(at::kFloat).mul_(1.0 - decay(step));
   for (size_t b = 0; b < buckets_.size(); ++b) {
     for (const auto& [offset, length] : averaged_[b]) {
       averages_[b]
@@ -66,6 +76,25 @@ void Ema::copy_to_weights() {
       local.weights.narrow(0, offset, length).copy_(average);
       if (local.masters.defined()) local.masters.narrow(0, offset, length).copy_(average);
     }
+  }
+}
+
+Ema::InPlace::InPlace(const Ema& ema, int64_t step) : ema_(ema) {
+  const c10::NoGradGuard no_grad;
+  // all copies first: whoever finds no memory for one must find the weights as they were
+  for (size_t b = 0; b < ema.buckets_.size(); ++b) {
+    weights_.push_back(ema.averages_[b].defined() ? ema.buckets_[b].local().weights.clone()
+                                                  : at::Tensor());
+  }
+  for (size_t b = 0; b < ema.buckets_.size(); ++b) {
+    if (weights_[b].defined()) ema.buckets_[b].local().weights.copy_(ema.average(b, step));
+  }
+}
+
+Ema::InPlace::~InPlace() {
+  const c10::NoGradGuard no_grad;
+  for (size_t b = 0; b < weights_.size(); ++b) {
+    if (weights_[b].defined()) ema_.buckets_[b].local().weights.copy_(weights_[b]);
   }
 }
 

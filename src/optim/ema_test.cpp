@@ -65,6 +65,49 @@ TEST_F(EmaOfSteps, moves_by_changes_that_bf16_would_lose) {
   EXPECT_NEAR(run(ema, 1)[0], 1e-4, 1e-9);
 }
 
+TEST_F(EmaOfSteps, decays_faster_at_first_under_ema_warmup) {
+  EmaConfig c = config(0.75);
+  c.ema_warmup = true;
+  Ema ema(buckets, everything, c);
+  const auto averages = run(ema, 60);
+  double expected = 0;
+  for (int n = 0; n < 60; ++n) {  // updates before this one
+    const double decay = std::min(0.75, (1.0 + n) / (10.0 + n));
+    EXPECT_EQ(ema.decay(n + 1), decay);
+    expected = decay * expected + (1 - decay) * (n + 1);
+    EXPECT_NEAR(averages[static_cast<size_t>(n)], expected, 1e-6 * expected) << n;
+  }
+  EXPECT_EQ(ema.decay(27), 27.0 / 36);  // where the two laws meet
+}
+
+TEST_F(EmaOfSteps, counts_its_own_updates_for_ema_warmup) {
+  EmaConfig c = config(0.9999);
+  c.ema_warmup = true;
+  c.ema_update_every = 3;
+  c.ema_start_step = 4;
+  const Ema ema(buckets, everything, c);
+  EXPECT_EQ(ema.decay(6), 0.1);
+  EXPECT_EQ(ema.decay(9), 2.0 / 11);
+}
+
+TEST_F(EmaOfSteps, stands_in_for_the_weights_and_goes_again) {
+  buckets.push_back(bucket(at::kFloat, /*trainable=*/false));
+  buckets[1].local().weights.fill_(7);
+  everything.emplace_back();
+  buckets[0].local().weights.copy_(at::arange(kElements));
+  const at::Tensor before = buckets[0].local().weights.clone();
+  Ema ema(buckets, everything, config(0.5));
+  buckets[0].local().masters.fill_(3);
+  ema.after_update(1, kApplied);
+  {
+    const Ema::InPlace in_place(ema, 1);
+    EXPECT_TRUE(buckets[0].local().weights.eq(1.5).all().item<bool>());
+    EXPECT_TRUE(buckets[0].local().masters.eq(3).all().item<bool>());
+  }
+  EXPECT_TRUE(buckets[0].local().weights.equal(before));
+  EXPECT_TRUE(buckets[1].local().weights.eq(7).all().item<bool>());
+}
+
 TEST_F(EmaOfSteps, stays_at_a_step_that_was_skipped) {
   Ema ema(buckets, everything, config(0.5));
   EXPECT_EQ(run(ema, 3, kSkipped), (std::vector<float>{0, 0, 0}));

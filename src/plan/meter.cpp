@@ -15,7 +15,9 @@
 #include <array>
 #include <atomic>
 #include <cmath>
+#include <optional>
 #include <string_view>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -72,12 +74,45 @@ at::Tensor embedding_dense_backward_meta(const at::Tensor& grad, const at::Tenso
   return at::zeros({rows.expect_int(), grad.size(-1)}, grad.options());
 }
 
+// x [N, C, ...], weight [out, C / groups, ...]; not transposed: no op of ours asks for it.
+at::Tensor convolution_meta(const at::Tensor& x, const at::Tensor& weight,
+                            const std::optional<at::Tensor>& /*bias*/, c10::SymIntArrayRef stride,
+                            c10::SymIntArrayRef padding, c10::SymIntArrayRef dilation,
+                            bool transposed, c10::SymIntArrayRef /*output_padding*/,
+                            c10::SymInt /*groups*/) {
+  TORCH_INTERNAL_ASSERT(!transposed, "a transposed convolution on the meta device");
+  std::vector<int64_t> shape{x.size(0), weight.size(0)};
+  for (int64_t d = 2; d < x.dim(); ++d) {
+    const auto i = static_cast<size_t>(d - 2);
+    const int64_t covered = dilation[i].expect_int() * (weight.size(d) - 1) + 1;
+    shape.push_back((x.size(d) + 2 * padding[i].expect_int() - covered) / stride[i].expect_int() +
+                    1);
+  }
+  return at::empty(shape, x.options());
+}
+
+std::tuple<at::Tensor, at::Tensor, at::Tensor> group_norm_meta(
+    const at::Tensor& x, const std::optional<at::Tensor>& /*weight*/,
+    const std::optional<at::Tensor>& /*bias*/, c10::SymInt n, c10::SymInt /*channels*/,
+    c10::SymInt /*places*/, int64_t groups, double /*eps*/) {
+  const auto statistic = [&] { return at::empty({n.expect_int(), groups}, x.options()); };
+  return {at::empty(x.sizes(), x.options()), statistic(), statistic()};
+}
+
+at::Tensor& abs_meta(const at::Tensor& x, at::Tensor& out) {
+  out.resize_(x.sizes());
+  return out;
+}
+
 void complete_meta_operators() {
   static const auto* const library = [] {
     auto* made = new torch::Library(torch::Library::IMPL, "aten", c10::DispatchKey::Meta, __FILE__,
                                     __LINE__);
     made->impl("index_select", &index_select_meta);
     made->impl("embedding_dense_backward", &embedding_dense_backward_meta);
+    made->impl("convolution_overrideable", &convolution_meta);
+    made->impl("native_group_norm", &group_norm_meta);
+    made->impl("abs.out", &abs_meta);
     return made;
   }();
   (void)library;
@@ -287,6 +322,17 @@ class Meter::Counter : public kernels::WorkListener {
       const double batch = a.dim() == 3 ? static_cast<double>(a.size(0)) : 1;
       return product(batch, static_cast<double>(a.size(-2)), static_cast<double>(b.size(-1)),
                      static_cast<double>(a.size(-1)), static_cast<double>(a.element_size()));
+    }
+    if (name == "convolution_overrideable") {  // as the product that it is
+      const at::Tensor &weight = in.at(1), &y = out.front();
+      const auto columns = static_cast<double>(weight.size(0));
+      const double rows = static_cast<double>(y.numel()) / columns,
+                   inner = static_cast<double>(weight.numel()) / columns;
+      return launch(seconds.products, card.is_cpu()
+                                          ? cpu_product_seconds(card, 2 * rows * columns * inner,
+                                                                inner, bytes_of(in) + bytes_of(out))
+                                          : product_seconds(card, 1, rows, columns, inner,
+                                                            bytes_of(in) + bytes_of(out)));
     }
     const auto op = call.operator_name();
     const bool writes_input =

@@ -62,6 +62,13 @@ std::optional<Trial> trial_of(const PlannedRun& run, std::span<const data::StepB
                    std::max<int64_t>(20, static_cast<int64_t>(batches.size())));
 }
 
+// Supervised tokens, or what an objective's drawing counts.
+bool trains_something(const data::StepBatch& batch) {
+  return batch.supervised_tokens > 0 ||
+         std::any_of(batch.counts.begin(), batch.counts.end(),
+                     [](const auto& term) { return term.second > 0; });
+}
+
 }  // namespace
 
 std::vector<data::StepBatch> first_steps(const PlannedData& data, int64_t steps) {
@@ -70,7 +77,7 @@ std::vector<data::StepBatch> first_steps(const PlannedData& data, int64_t steps)
   while (static_cast<int64_t>(out.size()) < steps) {
     std::optional<data::StepBatch> batch = loader.next();
     if (!batch) break;
-    if (batch->supervised_tokens > 0) out.push_back(std::move(*batch));
+    if (trains_something(*batch)) out.push_back(std::move(*batch));
   }
   if (out.empty())
     throw Error("dataset_config", "no step has anything to train",

@@ -4,6 +4,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "data/dataset.h"
 #include "data/loader.h"
@@ -12,6 +13,7 @@
 #include "nn/run_context.h"
 #include "objectives/objective.h"
 #include "step/network.h"
+#include "step/train_state.h"
 
 namespace lmms::plan {
 
@@ -20,6 +22,9 @@ struct PlannedRun {
   std::function<std::unique_ptr<models::Model>()> make_model;
   /// For steps of so many micro-steps. The device is not looked at.
   std::function<step::NetworkOptions(int64_t micro_steps)> network_options;
+  /// What computes beside it, with memory on a device.
+  std::function<std::vector<step::ReferenceNetwork>(c10::Device)> open_references =
+      [](c10::Device) { return std::vector<step::ReferenceNetwork>(); };
   bool masters = true;  ///< fp32 masters beside bf16 weights
   std::shared_ptr<const objectives::Objective> objective;
   /// How units run: kernels, and what is kept where `automatic` does not choose it.

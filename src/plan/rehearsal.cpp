@@ -65,6 +65,7 @@ Rehearsal::Rehearsal(const PlannedRun& run, int64_t micro_steps, const Card& car
   const step::NetworkOptions options = options_of(run, micro_steps);
   state_.networks.push_back(
       step::make_network(run.make_model(), options, {.from = step::InitialWeights::From::later}));
+  state_.references = run.open_references(at::kMeta);
   const nn::ParamTable& params = state_.main().model->params();
   size_ = step::network_size(params, options);
   groups_ = groups_of(params);

@@ -22,6 +22,7 @@ Trial try_steps(const PlannedRun& run, std::span<const data::StepBatch> batches,
   step::TrainState state;
   state.networks.push_back(
       step::make_network(run.make_model(), options, {.from = step::InitialWeights::From::law}));
+  state.references = run.open_references(at::kCPU);
   const std::unique_ptr<step::StepRunner> runner = step::plain_runner();
   std::vector<std::vector<double>> rates;  // 0: the weights stay where they are
   for (const step::Network& network : state.networks)

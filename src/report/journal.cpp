@@ -156,6 +156,37 @@ bool is_picture(const Json& url) {
   return false;
 }
 
+/// A file of samples, relative to the run's folder: the names that a recorder gives, no way out.
+Json sample_file(const Json& path) {
+  if (!path.is_string()) return "";
+  const std::string& name = path.get_ref<const std::string&>();
+  constexpr std::string_view kFolder = "samples/", kEnd = ".png";
+  if (!name.starts_with(kFolder) || !name.ends_with(kEnd) || name.size() > 80) return "";
+  const std::string_view stem =
+      std::string_view(name).substr(kFolder.size(), name.size() - kFolder.size() - kEnd.size());
+  const auto plain = [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-';
+  };
+  return std::all_of(stem.begin(), stem.end(), plain) ? Json(name) : Json("");
+}
+
+Json samples(const Json& record) {
+  Json labels = Json::array();
+  const Json& list = at(record, "labels");
+  if (list.is_array()) {
+    for (const Json& label : list)
+      if (labels.size() < kMostRows) labels.push_back(shown(label));
+  }
+  return {{"path", sample_file(at(record, "path"))},
+          {"preview", is_picture(at(record, "preview")) ? at(record, "preview") : Json("")},
+          {"labels", labels},
+          {"per_class", number(at(record, "per_class"))},
+          {"columns", number(at(record, "columns"))},
+          {"side", number(at(record, "side"))},
+          {"how", text(at(record, "how"))},
+          {"seconds", number(at(record, "seconds"))}};
+}
+
 /// The best checkpoint, or the one that the final model is of.
 Json chosen(const Json& record) {
   return {{"path", text(at(record, "path"))},
@@ -186,6 +217,7 @@ void Journal::start(const Json& record, Json& common) {
     *this = Journal();
   } else {  // it goes on from a checkpoint: what was made after that is made again
     erase_beyond(generations, step);
+    erase_beyond(grids, step);
     erase_beyond(checkpoints, step);
     if (best.is_object() && best["step"].get<double>() > step) best = Json();
   }
@@ -240,6 +272,12 @@ bool Journal::add(std::string_view line) {
       erase_beyond(generations, common["step"].get<double>() - 0.5);
     generations.push_back(std::move(common));
     if (generations.size() > 60) generations_left_out += thin(generations);
+  } else if (kind == "samples") {
+    common.update(samples(record));
+    if (!grids.empty() && grids.back()["step"] >= common["step"])
+      erase_beyond(grids, common["step"].get<double>() - 0.5);
+    grids.push_back(std::move(common));
+    if (grids.size() > 60) grids_left_out += thin(grids);
   } else if (kind == "checkpoint") {
     common["path"] = text(at(record, "path"));
     common["bytes"] = number(at(record, "bytes"));

@@ -27,6 +27,12 @@ struct Journal {
   /// expected, right, pictures: [key]}]} by rising step; row and expected are null where there is
   /// none. At most 60: the first, the last, and some between.
   Json generations = Json::array();
+  /// {time, step, path, preview, labels: [text], per_class, columns, side, how, seconds} of the
+  /// samples of a denoiser, by rising step. `path`: a PNG in the run's folder,
+  /// "samples/step-10.png"; `preview`: the same, small, as a data: URL. At most 60, as the
+  /// generations.
+  Json grids = Json::array();
+  size_t grids_left_out = 0;
   /// {key: "data:image/png;base64,..." or jpeg}. At most 2,000.
   Json pictures = Json::object();
   size_t generations_left_out = 0;

@@ -42,6 +42,41 @@ TEST(Journal, a_run_that_goes_on_drops_what_was_made_after_its_checkpoint) {
   EXPECT_TRUE(journal.checkpoints.empty());
 }
 
+TEST(Journal, keeps_grids_of_samples_and_no_way_out_of_the_folder) {
+  Journal journal;
+  const auto add = [&](int step, const std::string& path, const std::string& preview) {
+    EXPECT_TRUE(journal.add(fmt::format(
+        R"({{"kind":"samples","step":{},"path":"{}","preview":"{}","labels":["cat",7,{{}}],
+            "per_class":4,"columns":8,"side":"wide","how":"euler, 50 steps","seconds":1.5}})",
+        step, path, preview)));
+  };
+  const std::string preview = "data:image/png;base64,AAAA";
+  add(10, "samples/step-10.png", preview);
+  EXPECT_EQ(journal.grids[0]["path"], "samples/step-10.png");
+  EXPECT_EQ(journal.grids[0]["preview"], preview);
+  EXPECT_EQ(journal.grids[0]["labels"], Json::parse(R"(["cat","7",""])"));
+  EXPECT_EQ(journal.grids[0]["per_class"], 4);
+  EXPECT_TRUE(journal.grids[0]["side"].is_null());
+  add(20, "samples/../../../etc/passwd.png", "https://example.org/x.png");
+  EXPECT_EQ(journal.grids[1]["path"], "");
+  EXPECT_EQ(journal.grids[1]["preview"], "");
+  add(30, "/etc/step-1.png", preview);
+  EXPECT_EQ(journal.grids[2]["path"], "");
+  journal.add(R"({"kind":"start","time":1,"step":10})");  // what came after is made again
+  EXPECT_EQ(journal.grids.size(), 1u);
+  add(10, "samples/step-10.png", preview);
+  EXPECT_EQ(journal.grids.size(), 1u);
+  for (int step = 11; step < 200; ++step) add(step, "samples/step-1.png", preview);
+  EXPECT_LE(journal.grids.size(), 60u);
+  EXPECT_EQ(journal.grids.front()["step"], 10);
+  EXPECT_EQ(journal.grids.back()["step"], 199);
+  EXPECT_EQ(journal.grids.size() + journal.grids_left_out, 190u);
+  Journal bare;
+  EXPECT_TRUE(bare.add(R"({"kind":"samples"})"));
+  EXPECT_EQ(bare.grids[0]["path"], "");
+  EXPECT_EQ(bare.grids[0]["labels"], Json::array());
+}
+
 TEST(Journal, an_end_holds_until_the_next_start) {
   Journal journal;
   journal.add(R"({"kind":"end","time":1,"step":3,"state":"interrupted","text":"by signal 2"})");

@@ -9,6 +9,7 @@
 #include <set>
 
 #include "core/config/schema.h"
+#include "core/files.h"
 #include "report/html/html.h"
 
 namespace lmms::report::embedded {
@@ -109,6 +110,27 @@ Json checkpoints_of(const RunFiles& run, bool at_home) {
   return out;
 }
 
+// A larger one stays a file beside the page, which shows its preview.
+constexpr size_t kMostOfAGrid = 6'000'000;
+
+/// The journal's grids of samples: `there` says whether the file is in the folder, `whole` is the
+/// newest of those as a data: URL, the others have none.
+Json grids_of(const RunFiles& run) {
+  Json out = run.journal().grids;
+  bool newest = true;
+  for (auto grid = out.rbegin(); grid != out.rend(); ++grid) {
+    const auto path = (*grid)["path"].get<std::string>();
+    (*grid)["there"] = run.samples().contains(path);
+    (*grid)["whole"] = "";
+    if (!newest || !(*grid)["there"]) continue;
+    newest = false;
+    const auto file = read_file(run.folder() / path);
+    if (!file || file->size() > kMostOfAGrid || !file->starts_with("\x89PNG")) continue;
+    (*grid)["whole"] = "data:image/png;base64," + base64(std::as_bytes(std::span(*file)));
+  }
+  return out;
+}
+
 Json journal_of(const RunFiles& run, bool at_home) {
   const Journal& journal = run.journal();
   return {{"starts", journal.starts},
@@ -119,6 +141,8 @@ Json journal_of(const RunFiles& run, bool at_home) {
           {"generations", journal.generations},
           {"generations_left_out", journal.generations_left_out},
           {"pictures", journal.pictures},
+          {"grids", grids_of(run)},
+          {"grids_left_out", journal.grids_left_out},
           {"checkpoints", checkpoints_of(run, at_home)},
           {"checkpoints_left_out", journal.checkpoints_left_out},
           {"best", journal.best},

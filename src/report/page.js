@@ -212,6 +212,7 @@
         lastEvaluation ? tile("Evaluation loss", Numbers.plain(lastEvaluation.loss),
           best.step !== lastEvaluation.step && best.loss === best.loss ? `best ${Numbers.plain(best.loss)}` : "") : null,
         lastExact === lastExact ? tile("Exact answers", Numbers.show(lastExact, "percent")) : null,
+        shown("samples_per_second") ? tile("Samples/s", Numbers.show(run.recent("samples_per_second", 50), "count")) : null,
         shown("tokens_per_second") ? tile("Tokens/s", Numbers.show(run.recent("tokens_per_second", 50), "count")) : null,
         shown("mfu") ? tile("MFU", Numbers.show(run.recent("mfu", 50), "percent")) : null,
         shown("peak_memory_bytes") ? tile("Peak memory", Numbers.show(run.most("peak_memory_bytes"), "bytes")) : null,
@@ -243,6 +244,7 @@
     { name: "eval_exact", title: "Exact answers", kind: "percent", zero: true, evaluation: true },
     { name: "learning_rate", title: "Learning rate", kind: "plain", log: true, zero: true },
     { name: "grad_norm", title: "Gradient norm", kind: "plain", log: true, smooth: true },
+    { name: "samples_per_second", title: "Samples per second", kind: "count", zero: true, smooth: true },
     { name: "tokens_per_second", title: "Tokens per second", kind: "count", zero: true, smooth: true },
     { name: "mfu", title: "MFU", kind: "percent", zero: true, smooth: true },
     { name: "step_ms", title: "Step time", kind: "ms", zero: true, log: true, smooth: true },
@@ -373,16 +375,73 @@
     const column = (name) => run.evaluation.column(name);
     const exact = column("eval_exact"), exactly = hasNumbers(exact);
     const samples = column("eval_samples"), tokens = column("eval_supervised_tokens"), seconds = column("eval_seconds");
+    const perplexity = column("eval_perplexity"), likely = hasNumbers(perplexity);  // of a loss that is no log-likelihood there is none
+    const words = hasNumbers(tokens) && tokens.some((n) => n > 0);
     // What is the same every time is said once.
     const same = (values) => values.length > 0 && values.every((v) => v === values[0]);
     const fixed = same(samples) && same(tokens);
     const rows = run.evaluations.map(({ step, loss }, i) => e("tr", {}, number(Numbers.whole(step)), number(Numbers.plain(loss, 5)),
-      number(Number.isFinite(loss) ? Numbers.plain(Math.exp(loss)) : "–"), exactly ? number(Numbers.show(exact[i], "percent")) : null,
-      fixed ? null : [number(Numbers.whole(samples[i])), number(Numbers.whole(tokens[i]))],
+      likely ? number(Number.isFinite(perplexity[i]) ? Numbers.plain(perplexity[i]) : "–") : null, exactly ? number(Numbers.show(exact[i], "percent")) : null,
+      fixed ? null : [number(Numbers.whole(samples[i])), words ? number(Numbers.whole(tokens[i])) : null],
       number(Numbers.duration(seconds[i])), e("td", {}, loss === best ? e("span", { class: "chip good" }, "best") : ""))).reverse();
     return section("evaluation", "Evaluation", e("div", { class: "card" },
-      fixed ? e("p", { class: "note" }, `Over ${plural(samples[0], "sample")} with ${plural(tokens[0], "target token")}.`) : null,
-      folded(["#Step", "#Loss", "#Perplexity", ...(exactly ? ["#Exact"] : []), ...(fixed ? [] : ["#Samples", "#Trained tokens"]), "#Time", ""], rows, 8)));
+      fixed ? e("p", { class: "note" }, `Over ${plural(samples[0], "sample")}${words ? ` with ${plural(tokens[0], "target token")}` : ""}.`) : null,
+      folded(["#Step", "#Loss", ...(likely ? ["#Perplexity"] : []), ...(exactly ? ["#Exact"] : []), ...(fixed ? [] : ["#Samples", ...(words ? ["#Trained tokens"] : [])]), "#Time", ""], rows, 8)));
+  }
+
+  // ---- samples of a denoiser ----
+
+  const atStep = (moment) => (moment.step === 0 ? "before training" : `step ${Numbers.whole(moment.step)}`);
+
+  // What stands where in a grid.
+  function gridText(grid) {
+    const n = grid.per_class, labels = grid.labels;
+    if (labels.length === 0) return n === null ? "" : plural(n, "sample");
+    const classes = labels.length === 1 ? `class ${labels[0]}` : labels.length > 16 ? plural(labels.length, "class", "classes")
+      : `classes ${labels.join(", ")}`;
+    return n > 1 ? `${classes}, ${Numbers.whole(n)} samples each, row by row` : `${classes}, row by row`;
+  }
+
+  function samplesSection(run) {
+    const grids = run.raw.journal.grids;
+    if (grids.length === 0) return null;
+    const shows = (grid) => grid.whole || grid.preview;
+    const big = e("img", { decoding: "async" }), caption = e("figcaption", { class: "small muted" });
+    const labels = e("div", { class: "labels small muted", "aria-hidden": "true" });
+    const labelled = e("div", { class: "labelled" });
+    const strip = e("div", { class: "strip", role: "group", "aria-label": "samples by step" });
+    const slider = e("input", { type: "range", min: 0, max: grids.length - 1, step: 1, "aria-label": "step of the samples" });
+    const said = e("output", {});
+    const show = (index) => {
+      const grid = grids[index], url = shows(grid);
+      slider.value = index;
+      said.textContent = atStep(grid);
+      [...strip.children].forEach((button, i) => button.setAttribute("aria-pressed", String(i === index)));
+      if (url !== "") big.src = url;
+      labelled.replaceChildren(...(url === "" ? [] : [labels, big]));
+      big.alt = `Samples at ${atStep(grid)}: ${gridText(grid)}`;
+      big.classList.toggle("pixels", grid.side !== null && grid.side <= 32);
+      // one class a row: its name stands beside it
+      const rows = grid.labels.length > 1 && grid.labels.length <= 32 && grid.columns === grid.per_class ? grid.labels : [];
+      labels.replaceChildren(...rows.map((label) => e("span", {}, label)));
+      labels.hidden = rows.length === 0;
+      const file = grid.there ? e("a", { href: grid.path }, grid.path) : grid.path === "" ? null : [e("code", {}, grid.path), " was deleted"];
+      caption.replaceChildren(...[`${atStep(grid)[0].toUpperCase()}${atStep(grid).slice(1)}: ${gridText(grid)}`, grid.how ? `; ${grid.how}` : "",
+        grid.seconds === null ? "" : `; made in ${Numbers.duration(grid.seconds)}`, ". ",
+        url === "" ? "There is no picture of it. " : grid.whole === "" ? "Shown small. " : "", file].flat().filter((x) => x !== null && x !== ""));
+    };
+    grids.forEach((grid, i) => strip.append(e("button", { type: "button", title: atStep(grid), onclick: () => show(i) },
+      grid.preview ? e("img", { src: grid.preview, alt: `Samples at ${atStep(grid)}`, decoding: "async", class: grid.side !== null && grid.side <= 32 ? "pixels" : null })
+        : e("span", { class: "small muted" }, "no picture"), e("span", { class: "small" }, atStep(grid)))));
+    slider.addEventListener("input", () => show(Number(slider.value)));
+    show(grids.length - 1);
+    window.addEventListener("beforeprint", () => show(grids.length - 1));
+    const leftOut = run.raw.journal.grids_left_out;
+    const node = section("samples", "Samples", e("figure", { class: "card grid" }, labelled, caption),
+      grids.length > 1 ? [e("div", { class: "tools no-print", style: "position:static" }, e("label", {}, "Step", slider, said),
+        leftOut > 0 ? `${plural(leftOut, "grid")} between left out` : null), strip] : null);
+    requestAnimationFrame(() => { strip.scrollLeft = strip.scrollWidth; });
+    return node;
   }
 
   // What stands for a question at every moment: its row of the evaluation set, or its text.
@@ -519,7 +578,7 @@
     const numbers = counts ? tiles([
       tile("Samples trained", Numbers.show(counts.samples ?? NaN, "count")),
       tile("Tokens", Numbers.show(counts.tokens ?? NaN, "count")),
-      tile("Supervised", Numbers.show(counts.supervised_tokens / counts.tokens, "percent")),
+      counts.supervised_tokens > 0 || !(counts.samples > 0) ? tile("Supervised", Numbers.show(counts.supervised_tokens / counts.tokens, "percent")) : null,
       tile("Tokens a sample", Numbers.show(counts.tokens / counts.samples, "count"), "mean"),
       tile("Samples skipped", Numbers.whole(skippedNumber))]) : null;
     if (numbers) numbers.style.marginTop = "0";
@@ -602,7 +661,7 @@
   }
 
   function details(run) {
-    return [evaluationSection(run), answersSection(run), dataSection(run), remarksSection(run), configSection(run),
+    return [samplesSection(run), evaluationSection(run), answersSection(run), dataSection(run), remarksSection(run), configSection(run),
       checkpointsSection(run), machineSection(run)].filter((x) => x !== null);
   }
 
@@ -623,7 +682,9 @@
 
   const main = document.getElementById("page");
   if (!several) {
-    const sections = [curves(), ...details(runs[0])];
+    const shown = details(runs[0]);
+    const first = shown.length > 0 && shown[0].id === "samples" ? [shown.shift()] : [];  // pictures say more than curves
+    const sections = [...first, curves(), ...shown];
     main.replaceChildren(...[...head(runs[0]), jump(sections), ...sections, foot()].filter((x) => x !== null));
   } else {
     const chosen = e("div", {});

@@ -316,5 +316,38 @@ TEST_F(ReportTest, a_live_report_of_an_empty_folder_writes_nothing) {
   EXPECT_FALSE(fs::exists(folder / "report.html"));
 }
 
+TEST_F(ReportTest, embeds_the_newest_grid_of_samples_that_is_there_and_previews_of_all) {
+  append(
+      "journal.jsonl",
+      R"({"kind":"samples","step":10,"path":"samples/step-10.png","preview":"data:image/png;base64,AAAA"})"
+      "\n"
+      R"({"kind":"samples","step":20,"path":"samples/step-20.png","preview":"data:image/png;base64,BBBB"})"
+      "\n"
+      R"({"kind":"samples","step":30,"path":"samples/step-30.png"})"
+      "\n");
+  append("metrics.jsonl", "");
+  fs::create_directories(folder / "samples");
+  for (const char* name : {"samples/step-10.png", "samples/step-20.png"})
+    append(name, "\x89PNG and more");
+  RunFiles run(folder, read_yaml);
+  EXPECT_TRUE(run.update());
+  const auto grids = [&] {
+    return data_of(render(std::span(&run, 1), {}))["runs"][0]["journal"]["grids"];
+  };
+  EXPECT_EQ(grids()[0]["whole"], "");
+  EXPECT_EQ(grids()[1]["whole"], "data:image/png;base64,iVBORyBhbmQgbW9yZQ==");
+  EXPECT_EQ(grids()[1]["preview"], "data:image/png;base64,BBBB");
+  EXPECT_EQ(grids()[2]["there"], false);  // it was deleted
+  EXPECT_EQ(grids()[2]["whole"], "");
+  EXPECT_FALSE(run.update());
+  fs::remove(folder / "samples/step-20.png");
+  EXPECT_TRUE(run.update());
+  EXPECT_EQ(grids()[1]["there"], false);
+  EXPECT_EQ(grids()[0]["whole"], "data:image/png;base64,iVBORyBhbmQgbW9yZQ==");
+  std::ofstream(folder / "samples/step-10.png") << "<svg onload=alert(1)>";  // no PNG is not shown
+  run.update();
+  EXPECT_EQ(grids()[0]["whole"], "");
+}
+
 }  // namespace
 }  // namespace lmms::report

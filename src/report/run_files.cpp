@@ -19,7 +19,7 @@ constexpr int64_t kLastStep = int64_t{1} << 52;  // beyond it doubles skip integ
 constexpr size_t kLongestName = 80;
 constexpr uintmax_t kLargestConfig = 1 << 20;
 
-constexpr size_t kMostCheckpoints = 10'000;
+constexpr size_t kMostEntries = 10'000;
 
 std::set<std::string> checkpoints_in(const fs::path& folder) {
   std::set<std::string> names;
@@ -29,7 +29,18 @@ std::set<std::string> checkpoints_in(const fs::path& folder) {
     const std::string name = entry->path().filename().string();
     std::error_code none;
     if (name.starts_with("checkpoint-") && entry->is_directory(none)) names.insert(name);
-    if (names.size() == kMostCheckpoints) break;
+    if (names.size() == kMostEntries) break;
+  }
+  return names;
+}
+
+std::set<std::string> samples_in(const fs::path& folder) {
+  std::set<std::string> names;
+  std::error_code error;
+  for (fs::directory_iterator entry(folder / "samples", error), end; !error && entry != end;
+       entry.increment(error)) {
+    names.insert("samples/" + entry->path().filename().string());
+    if (names.size() == kMostEntries) break;
   }
   return names;
 }
@@ -83,9 +94,12 @@ bool RunFiles::update() {
   auto checkpoints = checkpoints_in(folder_);
   const bool other_checkpoints = checkpoints != checkpoints_;
   checkpoints_ = std::move(checkpoints);
+  auto samples = samples_in(folder_);
+  const bool other_samples = samples != samples_;
+  samples_ = std::move(samples);
   const bool config = update_config();
   return metrics != LineTail::Change::none || journal != LineTail::Change::none || ended ||
-         other_checkpoints || config;
+         other_checkpoints || other_samples || config;
 }
 
 void RunFiles::add_metrics(std::string_view line) {

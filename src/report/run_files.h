@@ -51,6 +51,8 @@ class RunFiles {
   bool finished() const { return finished_; }  ///< finished.json is there
   /// Names of the folders "checkpoint-..." that lay in the folder at the last update().
   const std::set<std::string>& checkpoints() const { return checkpoints_; }
+  /// Names of the files in the folder "samples" at the last update(): "samples/step-10.png".
+  const std::set<std::string>& samples() const { return samples_; }
   /// When metrics or journal were written last, unix seconds; 0: never.
   double last_write() const;
 
@@ -71,7 +73,7 @@ class RunFiles {
   Journal journal_;
   size_t unread_metrics_ = 0, unread_journal_ = 0;
   bool finished_ = false;
-  std::set<std::string> checkpoints_;
+  std::set<std::string> checkpoints_, samples_;
   std::string config_text_;
   std::optional<ConfigFacts> config_;
 };

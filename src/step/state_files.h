@@ -7,7 +7,7 @@
 #include <filesystem>
 #include <functional>
 #include <memory>
-#include <nlohmann/json_fwd.hpp>
+#include <nlohmann/json.hpp>
 #include <span>
 #include <string>
 #include <vector>
@@ -35,6 +35,8 @@ struct FileOptions {
   /// Beside every model; null: none.
   std::shared_ptr<const checkpoint::SideFiles> side_files = nullptr;
   bool begin_with_average = false;  ///< after a restore the averages are the weights
+  /// Keys that the config.json of the first network gets beside the model's own.
+  nlohmann::json config = nlohmann::json::object();
 };
 
 /// A model's own files are those of its network's folder (Network::saved_in: of the first network

@@ -4,7 +4,10 @@
 
 #include <filesystem>
 
+#include "data/collate.h"
+#include "data/latents.h"
 #include "kernels/gpu_testing.h"
+#include "objectives/interpolant_objective.h"
 #include "step/small_steps_testing.h"
 #include "step/step_work.h"
 #include "step/trace.h"
@@ -47,6 +50,81 @@ TEST_F(StepOnGpu, makes_the_host_wait_for_nothing) {
       EXPECT_EQ(breakdown.host_waits, (std::map<std::string, int64_t>{}));
       EXPECT_FALSE(breakdown.parts.empty());
       EXPECT_EQ(state.main().decision->control().applied, 5);
+    }
+  }
+  std::filesystem::remove_all(folder);
+}
+
+/// 8 x 8 latents of 16 tokens.
+nlohmann::json small_denoiser() {
+  return {{"model_type", "sit"}, {"hidden_size", 144}, {"depth", 3},       {"num_heads", 2},
+          {"input_size", 8},     {"patch_size", 2},    {"num_classes", 5}, {"vae_path", ""}};
+}
+
+/// A step of so many samples of it; a pad behind them unless they are a multiple of 16.
+data::StepBatch small_images(const objectives::Objective& objective, int64_t samples) {
+  constexpr int64_t kTokens = 16, kWidth = 16;
+  data::RowSamples row;
+  data::StepBatch step;
+  for (int64_t i = 0; i < samples; ++i) {
+    data::Sample sample = data::latent_sample(data::kLatents, {1, 4, 4}, kTokens, i % 5);
+    std::vector<float>& values = sample.media[data::kLatents].values;
+    values.resize(kTokens * kWidth);
+    for (size_t k = 0; k < values.size(); ++k)
+      values[k] = static_cast<float>((k + 31 * static_cast<size_t>(i)) * 7919 % 2001) / 1000 - 1;
+    objective.drawing()->draw(sample, data::DrawKey(3, i));
+    for (const auto& [name, count] : sample.counts) step.counts[name] += count;
+    row.push_back(std::make_shared<const data::Sample>(std::move(sample)));
+  }
+  step.micro_steps.push_back(data::collate(std::vector<data::RowSamples>{row}, 256, 0));
+  step.step = 1;
+  step.tokens = step.micro_steps[0].valid_tokens;
+  step.samples = samples;
+  step.rows = 1;
+  return step;
+}
+
+/// The same promises of a denoiser: its first gates are 0, so some steps are made before.
+TEST_F(StepOnGpu, trains_a_denoiser_without_a_wait_and_as_plain_kernels_do) {
+  using kernels::Form;
+  const std::filesystem::path folder =
+      std::filesystem::temp_directory_path() / ("step_gpu_test_sit_" + std::to_string(getpid()));
+  std::filesystem::create_directories(folder);
+  const nn::KernelSet plain{Form::plain, Form::plain, Form::plain, Form::plain};
+  for (const int64_t samples : {16, 21}) {
+    const auto losses = [&](at::ScalarType dtype, const nn::KernelSet& kernels, nn::Keep keep,
+                            bool traced) {
+      nn::MemoryOptions memory;
+      memory.device = device_;
+      memory.dtype = memory.gradient_dtype = dtype;
+      TrainState state = small_state(small_denoiser(), memory);
+      const auto objective = objectives::interpolant({.model = *state.main().model});
+      const data::StepBatch batch = small_images(*objective, samples);
+      nn::RunContext context;
+      context.keep = keep;
+      context.kernels = kernels;
+      const std::vector<std::vector<double>> rates{{3e-3}};
+      std::vector<StepWork> works;
+      std::vector<double> out;
+      const auto step = [&] {
+        works.push_back(step_work(batch, *state.main().model, *objective, device_));
+        return train_step(state, *objective, *plain_runner(), works.back().micro_steps, context,
+                          rates)
+            .loss;
+      };
+      for (int i = 0; i < 20; ++i) out.push_back(step().item<double>());
+      if (!traced) return out;
+      Trace trace(device_);
+      for (int i = 0; i < 3; ++i) step();
+      EXPECT_EQ(trace.end(3, folder / "trace.json").host_waits, (std::map<std::string, int64_t>{}));
+      return out;
+    };
+    const std::vector<double> exact = losses(at::kFloat, plain, nn::Keep::everything, false);
+    EXPECT_LT(exact.back(), exact.front()) << samples;
+    for (const nn::Keep keep : nn::kKeeps) {
+      const std::vector<double> ours = losses(at::kBFloat16, {}, keep, true);
+      for (size_t i = 0; i < exact.size(); ++i)
+        EXPECT_NEAR(ours[i], exact[i], 0.01 * exact[i]) << samples << ", step " << i;
     }
   }
   std::filesystem::remove_all(folder);

@@ -17,6 +17,8 @@ std::string TrainState::message_prefix(const Network& network) const {
 std::vector<objectives::NamedModel> TrainState::models() const {
   std::vector<objectives::NamedModel> out;
   for (const Network& network : networks) out.push_back({network.name, network.model.get()});
+  for (const ReferenceNetwork& network : references)
+    out.push_back({network.name, network.model.get()});
   return out;
 }
 

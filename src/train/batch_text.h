@@ -9,6 +9,6 @@ namespace lmms::train {
 
 /// The first sample of a batch as the model sees it, control tokens included, under a line of its
 /// counts; "" for a batch without samples.
-std::string first_sample_text(const data::Batch& batch, const text::Tokenizer& tokenizer);
+std::string first_sample_text(const data::Batch& batch, const text::Tokenizer* tokenizer);
 
 }  // namespace lmms::train

@@ -8,6 +8,7 @@
 #include "checkpoint/checkpoint_dir.h"
 #include "core/format.h"
 #include "core/log.h"
+#include "train/answers_exhibit.h"
 #include "train/recorder.h"
 #include "train/registries.h"
 
@@ -15,7 +16,7 @@ namespace lmms::train {
 namespace {
 
 constexpr std::string_view kPrefix = "eval_";
-constexpr std::string_view kExact = "eval_exact";
+constexpr std::string_view kExact = kExactField;
 
 nlohmann::json number(double x) {
   return std::isfinite(x) ? nlohmann::json(x) : nlohmann::json(fmt::format("{}", x));
@@ -60,13 +61,11 @@ std::vector<std::string> evaluation_metrics(const TrainConfig& config,
                                             const Registries& registries) {
   std::vector<std::string> out;
   if (config.dataset.eval_dataset_path) {
-    out = {"eval_loss", "eval_perplexity"};
-    if (const auto* make = registries.objectives.find(config.trainer_type)) {
-      const auto objective = (*make)({.mean_of_means = config.compat.loss});
-      if (objective->terms().size() > 1) {
-        for (const objectives::Term& term : objective->terms()) out.push_back("eval_" + term.name);
-      }
-    }
+    out = {"eval_loss"};
+    const auto* entry = registries.objectives.find(config.trainer_type);
+    if (entry == nullptr || entry->is_log_likelihood) out.emplace_back("eval_perplexity");
+    if (entry != nullptr)
+      for (const std::string& term : entry->terms) out.push_back("eval_" + term);
   }
   if (config.trainer.eval_generate.rows > 0) out.emplace_back(kExact);
   return out;
@@ -74,8 +73,9 @@ std::vector<std::string> evaluation_metrics(const TrainConfig& config,
 
 std::optional<double> value_of(const Evaluation& evaluation, const std::string& field) {
   if (field == kExact) {
-    if (!evaluation.answers || evaluation.answers->exact.asked == 0) return std::nullopt;
-    return evaluation.answers->exact.share();
+    for (const Shown& shown : evaluation.shown)
+      if (const auto value = shown.metric(field)) return value;
+    return std::nullopt;
   }
   if (!evaluation.result || !field.starts_with(kPrefix)) return std::nullopt;
   const EvaluationResult& result = *evaluation.result;

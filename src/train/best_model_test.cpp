@@ -107,7 +107,7 @@ TEST(BestMetric, is_a_number_of_the_evaluation) {
   Evaluation evaluation;
   EXPECT_EQ(value_of(evaluation, "eval_loss"), std::nullopt);
   evaluation.result = EvaluationResult{.loss = 2, .terms = {{"mse", 0.5}}};
-  evaluation.answers.emplace().exact = {.right = 1, .asked = 4};
+  evaluation.shown.emplace_back().metrics = {{"eval_exact", 0.25}, {"eval_answers", 4}};
   EXPECT_EQ(value_of(evaluation, "eval_loss"), 2);
   EXPECT_EQ(value_of(evaluation, "eval_perplexity"), std::exp(2.0));
   EXPECT_EQ(value_of(evaluation, "eval_mse"), 0.5);

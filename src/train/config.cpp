@@ -48,7 +48,7 @@ using config::Rule;
 using config::Type;
 
 std::span<const Name> trainer_type_names() {
-#define LMMS_TRAINER_TYPE(name, factory, help) Name{#name, Built::built, help},
+#define LMMS_TRAINER_TYPE(name, entry, help) Name{#name, Built::built, help},
 #define LMMS_TRAINER_TYPE_LATER(name, help) Name{#name, Built::later, help},
   static const std::array list = {
 #include "objectives/trainer_types.def"
@@ -124,16 +124,19 @@ int64_t steps_of(double value, int64_t total_steps) {
 }
 
 void fields(Fields& f, TrainConfig& c) {
-  f("trainer_type", c.trainer_type, "which training loop", Rule().one_of(trainer_type_names()));
+  f("trainer_type", c.trainer_type, "which training loop",
+    Rule().one_of(trainer_type_names()).extended_by("trainer_type"));
   f("compat", c.compat, "what is done as the Python project does it",
     Rule().one_of(compat_names()).single_or_list().or_null());
   f("dataset_config", c.dataset, "the data", Rule().required());
   f("model_config", c.model, "the model", Rule().required());
   f("trainer_args", c.trainer, "how it is trained");
   f("monkey_patch", c.monkey_patch, "patches of the model",
-    Rule().one_of(models::patch_names()).or_null().single_or_list());
-  f.unbuilt("plugins", Type::list, {"null", "[]"},
-            "shared libraries that add models, data sets and processors");
+    Rule().one_of(models::patch_names()).extended_by("patch").or_null().single_or_list());
+  f("plugins", c.plugins,
+    "shared libraries that add models, processors, data sets, objectives, optimisers, schedules, "
+    "patches and metric sinks",
+    Rule().single_or_list().or_null().path());
   f.unbuilt("rl_config", Type::any, {}, "reinforcement learning");
   f.unbuilt("ray_train", Type::any, {}, "many processes under Ray");
   f.unbuilt("rl_runtime", Type::any, {}, "reinforcement learning under Ray");

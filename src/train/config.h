@@ -2,6 +2,7 @@
 /// The whole config of a training run: the file, the command line over it, the defaults under it.
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -12,6 +13,7 @@
 #include "core/config/value.h"
 #include "data/config.h"
 #include "models/config.h"
+#include "objectives/config.h"
 #include "optim/config.h"
 
 namespace lmms::config {
@@ -56,9 +58,27 @@ struct EvalGenerate {
   double temperature = 0;  ///< 0: the most likely token
   int64_t top_k = 0;       ///< 0: of all tokens
   double top_p = 1;
+  // of models that fill in masks (generate/unmasking.h)
+  int64_t diffusion_steps = 0;                 ///< of an answer; 0: a step a token
+  int64_t block_length = 0;                    ///< 0: as the model was trained
+  std::optional<double> confidence_threshold;  ///< absent: none
 
   bool asks() const { return !prompts.empty() || rows > 0; }
   bool operator==(const EvalGenerate&) const = default;
+};
+
+/// `eval_sample`: samples that a denoiser makes at every evaluation, from the same noise every
+/// time, for the report.
+struct EvalSample {
+  int64_t per_class = 0;              ///< samples of every class shown; 0: none are made
+  std::vector<int64_t> classes = {};  ///< empty: the first ten, or all if there are fewer
+  std::string sampler = "euler";      ///< euler | heun | dopri5 | sde
+  int64_t steps = 50;                 ///< of a sampler with fixed steps
+  double guidance = 1;                ///< classifier-free; 1: none
+  bool ema = true;                    ///< by the average of the weights, where there is one
+
+  bool asks() const { return per_class > 0; }
+  bool operator==(const EvalSample&) const = default;
 };
 
 /// Which evaluation is the best, and what follows of it (train/best_model.h).
@@ -90,6 +110,7 @@ struct TrainerArgs {
   optim::OptimizerConfig optimizer;
   optim::ScheduleConfig schedule;
   optim::EmaConfig ema;
+  objectives::ObjectiveConfig objective;
 
   int64_t per_device_train_batch_size = 8;  ///< rows of a micro-step on one rank
   int64_t gradient_accumulation_steps = 1;  ///< micro-steps of a step
@@ -130,6 +151,7 @@ struct TrainerArgs {
   std::optional<double> eval_steps;  ///< steps; below 1 a share of all steps; absent: logging_steps
   bool eval_on_start = false;
   EvalGenerate eval_generate;
+  EvalSample eval_sample;
   BestModelConfig best;
   int64_t per_device_eval_batch_size = 8;
 
@@ -174,6 +196,7 @@ struct TrainConfig {
   TrainerArgs trainer;
   Compat compat;
   std::vector<std::string> monkey_patch;  ///< names of patches
+  std::vector<std::string> plugins;       ///< shared libraries, in the order of their loading
 
   bool operator==(const TrainConfig&) const = default;
 };
@@ -189,6 +212,7 @@ std::span<const config::EnumName<GradientCheckpointing>> enum_names(GradientChec
 std::span<const config::EnumName<NumberType>> enum_names(NumberType);
 
 void fields(config::Fields& f, EvalGenerate& c);
+void fields(config::Fields& f, EvalSample& c);
 void fields(config::Fields& f, ProfilerConfig& c);
 void fields(config::Fields& f, TrainerArgs& c);
 void fields(config::Fields& f, TrainConfig& c);
@@ -202,6 +226,8 @@ struct LoadedConfig {
   TrainConfig config;
   /// What its names stand for; outlives it.
   const Registries* registries = &built_in_registries();
+  /// Of a config with plugins: what `registries` points to.
+  std::shared_ptr<const Registries> with_plugins = nullptr;
   std::string file;  ///< as the user gave it; empty if everything came from the command line
   std::map<std::string, config::Position> given_at;  ///< dotted key -> where it stands
   std::vector<std::string> notices;                  ///< for the user, in the order of the file
@@ -214,8 +240,8 @@ struct LoadedConfig {
 /// Reads `words`: a config file, `config_yaml=FILE`, and overrides `a.b=v`, `+a.b=v`, `~a.b`, in
 /// any order; then validates. `home`: the folder of `~` in paths; empty: there is none. Throws one
 /// Error (exit 2) that lists every fault in the order of file, line and column. Opens no file but
-/// the config and those that it names for fsdp_config and deepspeed. `registries` outlive what is
-/// returned.
+/// the config, its plugins, and those that it names for fsdp_config and deepspeed. `registries`
+/// outlive what is returned.
 LoadedConfig load_train_config(std::span<const std::string> words, const std::string& home = "",
                                const Registries& registries = built_in_registries());
 

@@ -40,6 +40,7 @@ constexpr std::array kWithoutEffect{
     "eval_steps"sv,
     "eval_on_start"sv,
     "eval_generate"sv,
+    "eval_sample"sv,
     "per_device_eval_batch_size"sv,
     "gradient_checkpointing"sv,
     "dataloader_num_workers"sv,

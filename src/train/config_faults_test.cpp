@@ -24,9 +24,9 @@ TEST_P(Rejects, with_a_line_that_says_where_what_and_how_to_mend_it) {
 INSTANTIATE_TEST_SUITE_P(
     Names, Rejects,
     testing::Values(
-        Rejection{"{}", "", "trainer_type: sit_trainer\n",
-                  "a.yaml:2:15: not built yet: trainer_type=sit_trainer; expected one of "
-                  "fsdp2_trainer, hf_trainer"},
+        Rejection{"{}", "", "trainer_type: wan_trainer\n",
+                  "a.yaml:2:15: not built yet: trainer_type=wan_trainer; expected one of "
+                  "fsdp2_trainer, hf_trainer, dllm_trainer, sit_trainer"},
         Rejection{
             "{}", "", "compat: [labels, los]\n",
             "a.yaml:2:18: compat[1]: got 'los'; expected one of labels, loss, decay, exif, tiles, "
@@ -36,8 +36,6 @@ INSTANTIATE_TEST_SUITE_P(
         Rejection{"{}", "", "monkey_patch: [liger, nsa]\n",
                   "a.yaml:2:23: not built yet: monkey_patch[1]=nsa; expected one of liger, rmpad, "
                   "vit_frame_parallel"},
-        Rejection{"{}", "", "plugins: [a.so]\n",
-                  "a.yaml:2:10: not built yet: plugins=[a.so]; expected null, []"},
         Rejection{"{optim: adafactor}", "", "",
                   "a.yaml:1:23: not built yet: trainer_args.optim=adafactor; expected one of "
                   "adamw_torch_fused, adamw_torch, "
@@ -283,9 +281,9 @@ TEST_F(TrainConfigTest, names_of_other_models_are_not_built_yet) {
              "  processor_config: {processor_type: bagel}}\n"),
       "a.yaml:2:32: not built yet: dataset_config.dataset_type=qwen_omni; expected one of vision, "
       "vision_iterable, "
-      "qwen3_vl, qwen3_vl_iterable, fineweb_edu\n"
+      "qwen3_vl, qwen3_vl_iterable, fineweb_edu, sit\n"
       "a.yaml:3:38: not built yet: dataset_config.processor_config.processor_type=bagel; "
-      "expected one of qwen2, llama3, pure_text, qwen2_5_vl, qwen3_vl, llava");
+      "expected one of qwen2, llama3, pure_text, qwen2_5_vl, qwen3_vl, llava, sit");
 }
 
 TEST_F(TrainConfigTest, prompts_are_left_out_as_the_fault_says) {

@@ -115,6 +115,7 @@ void optimizer_fields(Fields& f, TrainerArgs& c) {
   f.unbuilt("adafactor", Type::boolean, {"false"}, "optim: adafactor");
   f.unbuilt("use_muon", Type::boolean, {"false"}, "Muon for matrices");
   fields(f, c.ema);
+  fields(f, c.objective);
 }
 
 void report_fields(Fields& f, TrainerArgs& c) {
@@ -131,6 +132,7 @@ void report_fields(Fields& f, TrainerArgs& c) {
         .one_of({"none", "all", "tensorboard", "wandb", "azure_ml", "clearml", "codecarbon",
                  "comet_ml", "dagshub", "dvclive", "flyte", "mlflow", "neptune", "swanlab",
                  "trackio"})
+        .extended_by("metric sink")
         .single_or_list()
         .or_null());
   f("run_name", c.run_name, "name of the run in reports");
@@ -215,6 +217,8 @@ void evaluation_fields(Fields& f, TrainerArgs& c) {
     "samples of an evaluation batch on one rank", Rule().at_least(1).at_most(1 << 20));
   f("eval_generate", c.eval_generate,
     "prompts that the model answers at every evaluation, for the report", Rule().or_null());
+  f("eval_sample", c.eval_sample,
+    "samples that a denoiser makes at every evaluation, for the report", Rule().or_null());
   best_fields(f, c.best);
   f.unbuilt("eval_delay", Type::number, {"0", "0.0"}, "steps before the first evaluation");
   f.unbuilt("eval_config", Type::map, {"null"},
@@ -362,6 +366,28 @@ void fields(Fields& f, EvalGenerate& c) {
   f("top_k", c.top_k, "draw from the k most likely tokens; 0: from all", Rule().at_least(0));
   f("top_p", c.top_p, "draw from the fewest tokens that together have this probability",
     Rule().more_than(0).at_most(1));
+  f("diffusion_steps", c.diffusion_steps,
+    "dllm_trainer: steps in which the masks of an answer become tokens; 0: one a token",
+    Rule().at_least(0).at_most(1 << 20));
+  f("block_length", c.block_length,
+    "dllm_trainer: an answer is filled in block after block of so many tokens; 0: as the model is "
+    "trained",
+    Rule().at_least(0).at_most(1 << 20));
+  f("confidence_threshold", c.confidence_threshold,
+    "dllm_trainer: a step settles all tokens that have this probability; absent: those of the step "
+    "alone",
+    Rule().more_than(0).at_most(1));
+}
+
+void fields(Fields& f, EvalSample& c) {
+  f("per_class", c.per_class, "samples of every class shown; 0: none are made",
+    Rule().at_least(0).at_most(1024));
+  f("classes", c.classes, "which classes; empty: the first ten", Rule().single_or_list());
+  f("sampler", c.sampler, "how the way from noise to data is walked",
+    Rule().one_of({"euler", "heun", "dopri5", "sde"}));
+  f("steps", c.steps, "steps of euler, heun and sde", Rule().at_least(1).at_most(100000));
+  f("guidance", c.guidance, "scale of classifier-free guidance; 1: none", Rule().at_least(0));
+  f("ema", c.ema, "by the average of the weights, where there is one");
 }
 
 void fields(Fields& f, ProfilerConfig& c) {

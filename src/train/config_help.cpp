@@ -10,6 +10,7 @@
 #include "core/nearest.h"
 #include "core/text_table.h"
 #include "train/config.h"
+#include "train/registries.h"
 
 namespace lmms::train {
 namespace {
@@ -19,7 +20,7 @@ using config::Meaning;
 using config::Name;
 
 /// The longest front of a key counts.
-constexpr std::array<std::pair<std::string_view, std::string_view>, 27> kPages = {{
+constexpr std::array<std::pair<std::string_view, std::string_view>, 29> kPages = {{
     {"", "docs/guide/config.md"},
     {"compat", "docs/guide/config.md#where-we-differ-from-the-python-project"},
     {"dataset_config", "docs/guide/data.md"},
@@ -41,12 +42,14 @@ constexpr std::array<std::pair<std::string_view, std::string_view>, 27> kPages =
     {"trainer_args.master_weights", "docs/guide/training.md#batches-and-memory"},
     {"trainer_args.enable_profiler", "docs/guide/planning.md#where-the-time-goes"},
     {"trainer_args.profiler_config", "docs/guide/planning.md#where-the-time-goes"},
+    {"trainer_args.eval_sample", "docs/guide/image-diffusion.md#samples-during-training"},
     {"trainer_args.eval_generate", "docs/guide/generation.md#answers-during-training"},
     {"trainer_args.deepspeed", "docs/guide/config.md#deepspeed"},
     {"trainer_args.report_to", "docs/guide/report.md"},
     {"trainer_args.run_name", "docs/guide/report.md"},
     {"trainer_args.dataloader_", "docs/guide/data.md#speed"},
     {"monkey_patch", "docs/guide/config.md"},
+    {"plugins", "docs/guide/plugins.md"},
 }};
 
 std::string_view last_part(std::string_view key) {
@@ -241,11 +244,12 @@ Error nothing_found(const std::vector<FieldText>& all, const std::string& word,
 
 }  // namespace
 
-std::vector<FieldText> config_keys() {
+std::vector<FieldText> config_keys(const Registries& registries) {
   TrainConfig preset;
   config::Fields list;
   fields(list, preset);
-  return config::field_texts(list);
+  const config::MoreNames more = names_of_plugins(registries);
+  return config::field_texts(list, "", &more);
 }
 
 std::string_view guide_page(std::string_view key) {
@@ -258,8 +262,9 @@ std::string_view guide_page(std::string_view key) {
   return page;
 }
 
-std::string explain_word(std::string_view given, std::span<const std::string> commands, int width) {
-  const std::vector<FieldText> all = config_keys();
+std::string explain_word(std::string_view given, std::span<const std::string> commands, int width,
+                         const Registries& registries) {
+  const std::vector<FieldText> all = config_keys(registries);
   const std::string word = bare_key(given);
   const std::vector<const FieldText*> found = named(all, word);
   constexpr size_t kMostWhole = 3;

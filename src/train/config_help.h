@@ -9,8 +9,13 @@
 
 namespace lmms::train {
 
-/// Every key of the config in its order.
-std::vector<config::FieldText> config_keys();
+struct Registries;
+/// What the program itself brings.
+const Registries& built_in_registries();
+
+/// Every key of the config in its order; the names that it may have are of `registries`, which must
+/// outlive them.
+std::vector<config::FieldText> config_keys(const Registries& registries = built_in_registries());
 
 /// The page of the guide that tells most about a key: "docs/guide/data.md".
 std::string_view guide_page(std::string_view key);
@@ -19,7 +24,8 @@ std::string_view guide_page(std::string_view key);
 /// section or without, in the spelling of another program too, a section, or a name that some key
 /// takes. A text for `width` columns. Throws Error with the nearest names; `commands` are among
 /// them.
-std::string explain_word(std::string_view word, std::span<const std::string> commands, int width);
+std::string explain_word(std::string_view word, std::span<const std::string> commands, int width,
+                         const Registries& registries = built_in_registries());
 
 /// Every key that this program obeys, a line each.
 std::string list_keys(int width);

@@ -1,6 +1,7 @@
 // Keys that a user wrote and that change nothing beside the others of the config.
 #include <algorithm>
 #include <set>
+#include <utility>
 
 #include "core/config/schema.h"
 #include "core/format.h"
@@ -137,6 +138,14 @@ void evaluation_keys(const TrainerArgs& args, bool has_data, Idle& idle) {
     idle.name({"trainer_args.early_stopping_threshold"}, "without early_stopping_patience");
   if (!evaluates && !has_data)
     idle.name({"trainer_args.per_device_eval_batch_size"}, "nothing is evaluated");
+  if (!args.eval_sample.asks()) {
+    idle.name({"trainer_args.eval_sample"}, "per_class is 0: no sample is made");
+  } else {
+    if (args.eval_sample.sampler == "dopri5")
+      idle.name({"trainer_args.eval_sample.steps"}, "dopri5 chooses its steps");
+    if (!args.ema.ema_enabled)
+      idle.name({"trainer_args.eval_sample.ema"}, "without ema_enabled: true");
+  }
   if (!args.eval_generate.asks()) {
     idle.name({"trainer_args.eval_generate"}, "neither prompts nor rows");
   } else if (args.eval_generate.temperature == 0) {
@@ -158,7 +167,7 @@ void trainer_keys(const TrainerArgs& args, Idle& idle) {
   if (args.ema.ema_enabled) {
     idle.name({"trainer_args.ema_requires_grad_only"}, "frozen weights do not move");
   } else if (!idle.is_written("trainer_args.ema_enabled")) {
-    idle.name({"trainer_args.ema_decay", "trainer_args.ema_update_every",
+    idle.name({"trainer_args.ema_decay", "trainer_args.ema_warmup", "trainer_args.ema_update_every",
                "trainer_args.ema_start_step", "trainer_args.ema_requires_grad_only",
                "trainer_args.ema_param_filter", "trainer_args.ema_resume_from_ema"},
               "without ema_enabled: true");
@@ -218,6 +227,11 @@ std::vector<IdleKey> idle_keys(const TrainConfig& config, const Given& given,
   data_keys(config.dataset, registries, idle);
   model_keys(config.model, idle);
   trainer_keys(config.trainer, idle);
+  for (const auto& [trainer, section] : {std::pair{"dllm_trainer", "trainer_args.masked_diffusion"},
+                                         std::pair{"sit_trainer", "trainer_args.interpolant"}}) {
+    if (config.trainer_type != trainer)
+      idle.name({section}, fmt::format("without trainer_type: {}", trainer));
+  }
   evaluation_keys(config.trainer, config.dataset.eval_dataset_path.has_value(), idle);
   layout_keys(config.trainer, idle);
   return idle.take();

@@ -11,6 +11,8 @@
 #include "core/nearest.h"
 #include "train/config.h"
 #include "train/config_validate.h"
+#include "train/plugins.h"
+#include "train/registries.h"
 
 namespace lmms::train {
 
@@ -148,6 +150,37 @@ Node read_root(const std::string& file, Faults& faults) {
   return root;
 }
 
+/// `registries` with what the plugins of the tree add; null: it names none, or not as it should,
+/// which the reader says.
+std::shared_ptr<const Registries> open_plugins(const Node& root, const std::string& home,
+                                               const Registries& registries) {
+  const Entry* entry = root.find("plugins");
+  if (entry == nullptr) return nullptr;
+  Node alone;
+  alone.kind = Node::Kind::map;
+  alone.entries.push_back(*entry);
+  std::vector<std::string> paths;
+  config::Fields list;
+  list("plugins", paths, "", config::Rule().single_or_list().or_null().path());
+  Faults faults;
+  config::Record record = config::read_config(alone, list, faults, {.home = home, .later = {}});
+  if (!faults.empty() || paths.empty()) return nullptr;
+  auto more = std::make_shared<Registries>(registries);
+  for (size_t i = 0; i < paths.size(); ++i) {
+    const std::string key = fmt::format("plugins[{}]", i);
+    const config::Position& at = Places(record.given_at).of(key);
+    load_plugin(paths[i], fmt::format("{}: {}", at.text(), key), *more);
+  }
+  return more;
+}
+
+/// What the reader knows of a plugin's processor.
+void set_form(data::ProcessorConfig& processor, const Registries& registries) {
+  if (data::processor_form(processor.processor_type)) return;
+  if (const auto* entry = registries.processors.find(processor.processor_type))
+    processor.form = entry->form;
+}
+
 /// One notice for all keys that mean nothing here; with their reasons while they are few.
 std::string ignored_notice(const std::vector<std::string>& ignored) {
   constexpr size_t kMostWithReasons = 6;
@@ -169,7 +202,7 @@ std::string LoadedConfig::where(const std::string& key) const {
 }
 
 LoadedConfig load_train_config(std::span<const std::string> words, const std::string& home,
-                               const Registries& registries) {
+                               const Registries& own) {
   Faults faults;
   const Words sorted = sort_words(words, home, faults);
   if (sorted.file.empty()) faults.throw_if_any();
@@ -181,12 +214,16 @@ LoadedConfig load_train_config(std::span<const std::string> words, const std::st
   move_packing_kwargs(root, faults);
 
   LoadedConfig loaded;
+  loaded.with_plugins = open_plugins(root, home, own);
+  const Registries& registries = loaded.with_plugins ? *loaded.with_plugins : own;
   loaded.registries = &registries;
   loaded.file = sorted.file;
   config::Fields list;
   fields(list, loaded.config);
-  const config::Record record =
-      config::read_config(root, list, faults, {.home = home, .later = not_built_names()});
+  const config::MoreNames more = names_of_plugins(registries);
+  const config::Record record = config::read_config(
+      root, list, faults, {.home = home, .later = not_built_names(), .more_names = &more});
+  set_form(loaded.config.dataset.processor, registries);
   loaded.given_at = record.given_at;
   loaded.given_at.emplace("", root.at);
   validate(loaded.config, Places(loaded.given_at), registries, faults);

@@ -74,6 +74,8 @@ TEST_F(TrainConfigTest, the_resolved_config_reads_back_equal) {
         "examples/qwen2_5_vl/example_config.yaml", "examples/qwen3_vl/example_config.yaml",
         "examples/llava_onevision/example_config.yaml", "examples/llama/example_config.yaml",
         "examples/quickstart/config.yaml", "examples/chat_tiny/config.yaml",
+        "examples/diffusion_language_model/quickstart.yaml",
+        "examples/diffusion_language_model/example_config.yaml",
         "tests/fixtures/config/python_keys.yaml"}) {
     texts.push_back(*read_file(kSource + "/" + name));
   }

@@ -18,6 +18,12 @@ using config::Position;
 
 namespace {
 
+void check_masked_diffusion(const objectives::MaskedDiffusionConfig& c, const Checker& check) {
+  if (c.t_min <= c.t_max) return;
+  check.fault({"trainer_args.masked_diffusion.t_min", "trainer_args.masked_diffusion.t_max"},
+              fmt::format("{}; expected at most t_max, {}", c.t_min, c.t_max));
+}
+
 void check_profiler(const TrainerArgs& args, const Checker& check) {
   if (args.profiler.end_step > args.profiler.start_step) return;
   check.fault({"trainer_args.profiler_config.end_step", "trainer_args.profiler_config.start_step"},
@@ -75,8 +81,14 @@ void check_model(const models::ModelConfig& model, const Checker& check) {
   }
 }
 
+/// Whether the processor reads texts; of a type that is not known, which is a fault by itself, yes.
+bool needs_tokenizer(const data::ProcessorConfig& processor, const Registries& registries) {
+  const models::ProcessorEntry* entry = registries.processors.find(processor.processor_type);
+  return entry == nullptr || entry->needs_tokenizer;
+}
+
 void check_data(const data::DataConfig& data, const models::ModelConfig& model,
-                const Checker& check) {
+                const Registries& registries, const Checker& check) {
   const bool path = data.dataset_path.has_value();
   const bool list = !data.datasets.empty();
   if (path && list) {
@@ -98,16 +110,25 @@ void check_data(const data::DataConfig& data, const models::ModelConfig& model,
   }
   const data::ProcessorConfig& processor = data.processor;
   if (processor.processor_name.empty() && !model.load_from_pretrained_path &&
-      check.given("dataset_config.processor_config")) {
+      needs_tokenizer(processor, registries) && check.given("dataset_config.processor_config")) {
     check.fault(
         {"dataset_config.processor_config.processor_name", "dataset_config.processor_config",
          "model_config.load_from_pretrained_path", "model_config"},
         "missing; a model of random weights brings no tokenizer; expected the folder of one");
   }
-  const bool plain_data = data::dataset_form(data.dataset_type) == data::RecordForm::plain_text;
+  const data::DatasetEntry* dataset = registries.datasets.find(data.dataset_type);
+  const bool plain_data = dataset != nullptr && dataset->form == data::RecordForm::plain_text;
   const bool plain_processor = data.plain_text();
-  if (plain_data != plain_processor && !data.dataset_type.empty() &&
+  const bool image_data = dataset != nullptr && dataset->form == data::RecordForm::class_images;
+  if (image_data != data.class_images() && !data.dataset_type.empty() &&
       !processor.processor_type.empty()) {
+    check.fault(
+        {"dataset_config.processor_config.processor_type", "dataset_config.dataset_type"},
+        fmt::format("got '{}' with dataset_type '{}'; expected {}", processor.processor_type,
+                    data.dataset_type, image_data ? "sit" : "dataset_type: sit"));
+  }
+  if (plain_data != plain_processor && !image_data && !data.class_images() &&
+      !data.dataset_type.empty() && !processor.processor_type.empty()) {
     check.fault({"dataset_config.processor_config.processor_type", "dataset_config.dataset_type"},
                 fmt::format("got '{}' with dataset_type '{}'; expected {}",
                             processor.processor_type, data.dataset_type,
@@ -279,7 +300,12 @@ void check_trainer(const TrainerArgs& args, const data::DataConfig& data, const 
     check.fault({"trainer_args.eval_generate.rows"},
                 "rows of plain text hold no answer; expected processor_type of chats, or prompts");
   }
-  if (evaluates && !answers && !data.eval_dataset_path) {
+  if (args.eval_sample.asks() && !evaluates) {
+    check.fault({"trainer_args.eval_sample", "trainer_args.eval_strategy"},
+                "samples are made at every evaluation, and eval_strategy: no has none; expected "
+                "eval_strategy: steps or epoch, or trainer_args.eval_sample=null");
+  }
+  if (evaluates && !answers && !args.eval_sample.asks() && !data.eval_dataset_path) {
     check.fault({args.eval_on_start ? "trainer_args.eval_on_start" : "trainer_args.eval_strategy",
                  "dataset_config.eval_dataset_path"},
                 "no evaluation data; expected dataset_config.eval_dataset_path");
@@ -339,13 +365,51 @@ void validate(const TrainConfig& config, const Places& places, const Registries&
   const Checker check(places, faults);
   if (check.given("model_config")) check_model(config.model, check);
   check_profiler(config.trainer, check);
-  check_data(config.dataset, config.model, check);
+  check_masked_diffusion(config.trainer.objective.masked_diffusion, check);
+  check_data(config.dataset, config.model, registries, check);
   check_schedule(config.trainer, config.dataset.eval_dataset_path.has_value(), config.compat,
                  check);
   check_trainer(config.trainer, config.dataset, check);
   check_best_model(config, registries, check);
   check_deepspeed(config.trainer, check);
 }
+
+namespace {
+
+bool has(std::span<const std::string_view> names, std::string_view name) {
+  return std::find(names.begin(), names.end(), name) != names.end();
+}
+
+/// A sentence for the arguments of the processor, and one for those of the data set, that nothing
+/// reads. Read are limits of images and videos, what lays chats out, the end of plain texts, and
+/// what an entry of a registry names.
+std::vector<std::string> unread_arguments(const data::DataConfig& data,
+                                          const Registries& registries) {
+  const auto* processor = registries.processors.find(data.processor.processor_type);
+  const auto* dataset = registries.datasets.find(data.dataset_type);
+  const auto read_by_processor = [&](std::string_view name) {
+    if (processor != nullptr && has(processor->arguments, name)) return true;
+    if (data.processor.takes_images() && has(models::kPixelLimits, name)) return true;
+    return name == (data.plain_text() ? models::kAppendEos : models::kChatTemplate);
+  };
+  const auto read_by_dataset = [&](std::string_view name) {
+    return dataset != nullptr && has(dataset->arguments, name);
+  };
+  std::vector<std::string> out;
+  const auto look = [&](const char* key, const config::Value& arguments, const auto& is_read) {
+    if (arguments.map() == nullptr) return;
+    std::string names;
+    for (const auto& [name, argument] : *arguments.map())
+      if (!is_read(name)) names += (names.empty() ? "" : ", ") + name;
+    if (!names.empty()) out.push_back(fmt::format("{}: {}: not read", key, names));
+  };
+  look("dataset_config.processor_config.extra_kwargs", data.processor.extra_kwargs,
+       read_by_processor);
+  look("dataset_config.extra_kwargs", data.extra_kwargs, read_by_dataset);
+  return out;
+}
+
+}  // namespace
 
 std::vector<std::string> advice(const TrainConfig& config, const Registries& registries) {
   std::vector<std::string> out;
@@ -411,25 +475,8 @@ std::vector<std::string> advice(const TrainConfig& config, const Registries& reg
         fmt::format("dataset_config.packing_patches: not read; processor_type {} takes no images",
                     config.dataset.processor.processor_type));
   }
-  // Read are limits of images and videos, what lays chats out, and the end of plain texts.
-  const std::array unread = {
-      std::pair("dataset_config.processor_config.extra_kwargs",
-                &config.dataset.processor.extra_kwargs),
-      std::pair("dataset_config.extra_kwargs", &config.dataset.extra_kwargs)};
-  for (const auto& [key, value] : unread) {
-    if (!value->map() || value->map()->empty()) continue;
-    std::string names;
-    for (const auto& [name, argument] : *value->map()) {
-      const bool is_limit =
-          config.dataset.processor.takes_images() &&
-          std::ranges::find(models::kPixelLimits, name) != std::end(models::kPixelLimits);
-      const bool is_end =
-          config.dataset.plain_text() ? name == models::kAppendEos : name == models::kChatTemplate;
-      const bool read = value == &config.dataset.processor.extra_kwargs && (is_limit || is_end);
-      if (!read) names += (names.empty() ? "" : ", ") + name;
-    }
-    if (!names.empty()) out.push_back(fmt::format("{}: {}: not read", key, names));
-  }
+  for (std::string& sentence : unread_arguments(config.dataset, registries))
+    out.push_back(std::move(sentence));
   return out;
 }
 

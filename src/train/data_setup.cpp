@@ -12,25 +12,31 @@ namespace {
 namespace fs = std::filesystem;
 
 data::DatasetFactory dataset_factory(const LoadedConfig& loaded) {
-  return loaded.registries->datasets.at(loaded.config.dataset.dataset_type,
-                                        loaded.where("dataset_config.dataset_type"));
+  return loaded.registries->datasets
+      .at(loaded.config.dataset.dataset_type, loaded.where("dataset_config.dataset_type"))
+      .open;
 }
 
-models::ProcessorSetup processor_setup(const LoadedConfig& loaded, const text::Tokenizer& tokenizer,
+models::ProcessorSetup processor_setup(const LoadedConfig& loaded,
+                                       const std::optional<text::Tokenizer>& tokenizer,
                                        const fs::path& folder, const nlohmann::json& model,
-                                       const std::optional<std::string>& system) {
+                                       const std::optional<std::string>& system,
+                                       const fs::path& hub_cache) {
   const data::DataConfig& c = loaded.config.dataset;
   const Compat& compat = loaded.config.compat;
   return {.tokenizer = tokenizer,
           .folder = folder,
           .model = model,
+          .hub_cache = hub_cache,
           .extra_kwargs = c.processor.extra_kwargs,
+          .data_kwargs = c.extra_kwargs,
           .video = c.video,
           .compat = {.labels = compat.labels, .exif = compat.exif, .tiles = compat.tiles},
           .measure_pixels = c.on_bad_sample == data::OnBadSample::skip,
           .system = system,
           .type_where = loaded.where("dataset_config.processor_config.processor_type"),
-          .kwargs_where = loaded.where("dataset_config.processor_config.extra_kwargs")};
+          .kwargs_where = loaded.where("dataset_config.processor_config.extra_kwargs"),
+          .data_kwargs_where = loaded.where("dataset_config.extra_kwargs")};
 }
 
 }  // namespace
@@ -41,15 +47,15 @@ const models::ProcessorEntry& processor_entry(const LoadedConfig& loaded) {
       loaded.where("dataset_config.processor_config.processor_type"));
 }
 
-std::shared_ptr<const data::Processor> make_processor(const LoadedConfig& loaded,
-                                                      const text::Tokenizer& tokenizer,
-                                                      const fs::path& folder,
-                                                      const nlohmann::json& model,
-                                                      const std::optional<std::string>& system) {
-  return processor_entry(loaded).make(processor_setup(loaded, tokenizer, folder, model, system));
+std::shared_ptr<const data::Processor> make_processor(
+    const LoadedConfig& loaded, const std::optional<text::Tokenizer>& tokenizer,
+    const fs::path& folder, const nlohmann::json& model, const std::optional<std::string>& system,
+    const fs::path& hub_cache) {
+  return processor_entry(loaded).make(
+      processor_setup(loaded, tokenizer, folder, model, system, hub_cache));
 }
 
-void check_images(const models::Model& model, const text::Tokenizer& tokenizer,
+void check_images(const models::Model& model, const std::optional<text::Tokenizer>& tokenizer,
                   const LoadedConfig& loaded) {
   const std::string where = loaded.where("dataset_config.processor_config.processor_type");
   const models::ProcessorEntry& own =
@@ -83,17 +89,23 @@ RunProcessor open_processor(const LoadedConfig& loaded, const fs::path& model_fo
                   found.fault().text());
     folder = std::move(found).take();
   }
-  if (folder.empty()) {
+  const models::ProcessorEntry& entry = processor_entry(loaded);
+  if (folder.empty() && entry.needs_tokenizer) {
     throw Error(loaded.where("dataset_config.processor_config"),
                 "no tokenizer: the model is made from its config and has none",
                 "set processor_name to a folder with tokenizer.json");
   }
-  text::Tokenizer tokenizer = text::Tokenizer::load(folder).take();
-  const models::ProcessorEntry& entry = processor_entry(loaded);
+  std::optional<text::Tokenizer> tokenizer;
+  if (entry.needs_tokenizer) {
+    tokenizer = text::Tokenizer::load(folder).take();
+  } else {
+    folder.clear();
+  }
   nlohmann::json model;
-  if (entry.image_token != nullptr) model = model_config(loaded, model_folder, hub_cache);
-  auto processor = make_processor(loaded, tokenizer, folder, model);
-  models::notice_chat_template(entry, *processor, tokenizer);
+  if (entry.image_token != nullptr || entry.reads_model)
+    model = model_config(loaded, model_folder, hub_cache);
+  auto processor = make_processor(loaded, tokenizer, folder, model, {}, hub_cache);
+  if (tokenizer) models::notice_chat_template(entry, *processor, *tokenizer);
   return {std::move(processor), std::move(tokenizer), std::move(folder)};
 }
 
@@ -106,6 +118,7 @@ EvaluationData open_evaluation(const LoadedConfig& loaded, const RunProcessor& p
   if (c.eval_dataset_path) {
     data::DatasetOptions options;
     options.sources = data::sources_of(c, c.eval_dataset_path).take();
+    options.extra_kwargs = c.extra_kwargs;
     options.shuffle = false;
     out.dataset = dataset_factory(loaded)(options).take();
   }
@@ -116,7 +129,7 @@ EvaluationData open_evaluation(const LoadedConfig& loaded, const RunProcessor& p
   o.threads = static_cast<int>(args.dataloader_num_workers);
   o.steps_ahead = 0;  // a forward is quick: every thread decodes
   o.end_if_all_skipped = false;
-  o.pad_id = processing.tokenizer.pad().value_or(0);
+  o.pad_id = processing.pad_id();
   return out;
 }
 
@@ -126,6 +139,7 @@ RunData open_data(const LoadedConfig& loaded, const fs::path& model_folder,
   RunProcessor processing = open_processor(loaded, model_folder, hub_cache);
   data::DatasetOptions options;
   options.sources = data::sources_of(c).take();
+  options.extra_kwargs = c.extra_kwargs;
   options.shuffle = c.shuffle;
   options.seed = static_cast<uint64_t>(loaded.config.trainer.data_seed.value_or(c.data_seed));
   std::shared_ptr<const data::Dataset> training = dataset_factory(loaded)(options).take();

@@ -18,8 +18,11 @@ namespace lmms::train {
 /// What makes samples of records, without any data.
 struct RunProcessor {
   std::shared_ptr<const data::Processor> processor;
-  text::Tokenizer tokenizer;
-  std::filesystem::path tokenizer_folder;
+  std::optional<text::Tokenizer> tokenizer;  ///< of a processor that needs one
+  std::filesystem::path tokenizer_folder;    ///< empty without one
+
+  const text::Tokenizer* tokenizer_or_null() const { return tokenizer ? &*tokenizer : nullptr; }
+  int32_t pad_id() const { return tokenizer ? tokenizer->pad().value_or(0) : 0; }
 };
 
 /// The evaluation set and how it is read: once, in order.
@@ -43,17 +46,17 @@ const models::ProcessorEntry& processor_entry(const LoadedConfig& loaded);
 /// files are too. `model`: its config.json, which processors of media ask. `system`: of the turn in
 /// front of a chat that has none; absent: the chat layout's own. Throws Error.
 std::shared_ptr<const data::Processor> make_processor(
-    const LoadedConfig& loaded, const text::Tokenizer& tokenizer,
+    const LoadedConfig& loaded, const std::optional<text::Tokenizer>& tokenizer,
     const std::filesystem::path& folder, const nlohmann::json& model,
-    const std::optional<std::string>& system = {});
+    const std::optional<std::string>& system = {}, const std::filesystem::path& hub_cache = {});
 
 /// Throws Error if the config's processor puts images where the model sees none, or under another
 /// token than the model's.
-void check_images(const models::Model& model, const text::Tokenizer& tokenizer,
+void check_images(const models::Model& model, const std::optional<text::Tokenizer>& tokenizer,
                   const LoadedConfig& loaded);
 
-/// Loads the tokenizer and makes the processor. `model_folder`: where the tokenizer is if the
-/// config names none. Throws Error.
+/// Makes the processor, with a tokenizer if it needs one. `model_folder`: where the tokenizer is if
+/// the config names none. Throws Error.
 RunProcessor open_processor(const LoadedConfig& loaded, const std::filesystem::path& model_folder,
                             const std::filesystem::path& hub_cache);
 

@@ -4,6 +4,7 @@
 #include <bit>
 #include <nlohmann/json.hpp>
 #include <stdexcept>
+#include <utility>
 
 namespace lmms::train {
 namespace {
@@ -46,8 +47,14 @@ void DataStatistics::add(const data::StepBatch& batch) {
   tokens += batch.tokens;
   supervised_tokens += batch.supervised_tokens;
   for (const data::Batch& micro : batch.micro_steps) {
-    for (const data::Segment& segment : micro.segments) {
-      if (segment.sample >= 0) lengths.add(segment.length);
+    int64_t length = 0;  // of a sample, all its segments
+    for (size_t s = 0; s < micro.segments.size(); ++s) {
+      const data::Segment& segment = micro.segments[s];
+      if (segment.sample < 0) continue;
+      length += segment.length;
+      const bool last =
+          s + 1 == micro.segments.size() || micro.segments[s + 1].sample != segment.sample;
+      if (last) lengths.add(std::exchange(length, 0));
     }
   }
 }

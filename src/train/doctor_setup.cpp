@@ -64,7 +64,8 @@ inspect::DataCheck check_first_records(const LoadedConfig& loaded,
     options.rows_per_source = 1;
     const preview::Preview heads =
         preview::make_preview(preview_input(loaded, evaluation, hub_cache), options);
-    if (out.text.empty()) out.text = "tokenizer " + heads.tokenizer;
+    if (out.text.empty())
+      out.text = heads.vocabulary ? "tokenizer " + heads.tokenizer : "no tokenizer is needed";
     out.text +=
         fmt::format("; {}{}, the first record of each read",
                     counted(heads.sources.size(), "source"), evaluation ? " of evaluation" : "");

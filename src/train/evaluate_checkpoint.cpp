@@ -21,16 +21,19 @@ EvaluationResult evaluate_checkpoint(const LoadedConfig& loaded, const std::stri
   const RunProcessor processing = open_processor(loaded, folder, place.hub_cache);
   EvaluationData data = open_evaluation(loaded, processing);
   const TrainerArgs& args = loaded.config.trainer;
-  const auto objective = make_objective(loaded);
-  objectives::set_loading(*objective, static_cast<uint64_t>(args.seed), data.options);
-  check_evaluation(data, *objective);
   const c10::Device device = kernels::open_device(place.device(args.use_cpu));
   const step::Network network =
       step::load_network(loaded.registries->models, folder, args.bf16 ? at::kBFloat16 : at::kFloat,
                          device, config_overwrite(loaded));
-  objective->check(*network.model, folder.string());
+  const auto objective = make_objective(loaded, *network.model, processing.tokenizer_or_null());
+  objectives::set_loading(*objective, static_cast<uint64_t>(args.seed), data.options);
+  check_evaluation(data, *objective);
   check_images(*network.model, processing.tokenizer, loaded);
-  return *evaluate({*network.model, device, kernel_set(loaded)}, *objective, data);
+  const auto references = reference_opener(*objective, folder, place)(device);
+  EvaluationRun run;
+  for (const step::ReferenceNetwork& reference : references)
+    run.others.push_back({reference.name, reference.model.get()});
+  return *evaluate({*network.model, device, kernel_set(loaded)}, *objective, data, run);
 }
 
 }  // namespace lmms::train

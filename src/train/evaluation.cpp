@@ -59,10 +59,17 @@ struct Sums {
   std::vector<at::Tensor> of;
 };
 
+/// Of the draws of a pass.
+uint64_t seed_of_pass(uint64_t seed, int64_t pass) {
+  return seed + static_cast<uint64_t>(pass) * 0x9E3779B97F4A7C15u;
+}
+
 }  // namespace
 
-double EvaluationResult::perplexity() const {
-  return std::exp(loss);
+std::optional<double> EvaluationResult::perplexity() const {
+  if (!is_log_likelihood) return std::nullopt;
+  const auto bound = terms.find("bound");
+  return std::exp(bound == terms.end() ? loss : bound->second);
 }
 
 void check_evaluation(const EvaluationData& data, const objectives::Objective& objective) {
@@ -114,34 +121,41 @@ std::optional<EvaluationResult> evaluate(const step::ForwardModel& forward,
     return values;
   };
 
-  data::Loader loader(data.dataset, data.processor, data.options);
   data::SkipCounts skipped;
   EvaluationResult result;
+  result.is_log_likelihood = objective.is_log_likelihood();
   int64_t longest = 0;  // sample
   Sums sums(terms.size());
   std::vector<double> counts(terms.size(), 0.0);
-  for (;;) {
-    if (run.stop()) return std::nullopt;
-    const auto step = loader.next();
-    if (!step) break;
-    skipped = step->skipped;
-    for (const data::Batch& batch : step->micro_steps) {
-      if (alone && !objectives::has_any_term(objective, batch)) continue;
-      for (const data::Segment& segment : batch.segments)
-        longest = std::max<int64_t>(longest, segment.length);
-      objectives::StepValues values;
-      const auto forward_once = [&] { values = values_of(batch); };
-      if (run.retries && run.control != nullptr) {
-        run.control->until_memory_suffices(forward_once, *run.retries);
-      } else {
-        forward_once();
-      }
-      sums.add(values);
+  const auto forward_on = [&](const data::Batch& batch) {
+    if (alone && !objectives::has_any_term(objective, batch)) return;
+    for (const data::Segment& segment : batch.segments)
+      longest = std::max<int64_t>(longest, segment.length);
+    objectives::StepValues values;
+    const auto forward_once = [&] { values = values_of(batch); };
+    if (run.retries && run.control != nullptr) {
+      run.control->until_memory_suffices(forward_once, *run.retries);
+    } else {
+      forward_once();
     }
-    for (size_t t = 0; t < terms.size(); ++t) counts[t] += objectives::count_of(terms[t], *step);
-    result.tokens += step->tokens;
-    result.supervised_tokens += step->supervised_tokens;
-    result.samples += step->samples;
+    sums.add(values);
+  };
+  for (int64_t pass = 0; pass < objective.evaluation_passes(); ++pass) {
+    data::LoaderOptions options = data.options;
+    options.draws.seed = seed_of_pass(options.draws.seed, pass);
+    data::Loader loader(data.dataset, data.processor, options);
+    for (;;) {
+      if (run.stop()) return std::nullopt;
+      const auto step = loader.next();
+      if (!step) break;
+      for (const data::Batch& batch : step->micro_steps) forward_on(batch);
+      for (size_t t = 0; t < terms.size(); ++t) counts[t] += objectives::count_of(terms[t], *step);
+      if (pass > 0) continue;  // the same samples
+      skipped = step->skipped;
+      result.tokens += step->tokens;
+      result.supervised_tokens += step->supervised_tokens;
+      result.samples += step->samples;
+    }
   }
   if (std::none_of(counts.begin(), counts.end(), [](double n) { return n > 0; }))
     throw nothing_supervised(data, skipped);
@@ -151,8 +165,8 @@ std::optional<EvaluationResult> evaluate(const step::ForwardModel& forward,
   for (size_t t = 0; t < terms.size(); ++t) {
     if (totals[terms.size() + t] == 0) continue;  // of a phase that is not evaluated
     const double mean = counts[t] > 0 ? totals[t] / counts[t] : 0;
-    result.loss += mean;
-    if (terms.size() > 1) result.terms[terms[t].name] = mean;
+    if (terms[t].minimised) result.loss += mean;
+    if (objectives::is_told(objective, t)) result.terms[terms[t].name] = mean;
   }
   result.skipped_samples = skipped.total();
   result.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();

@@ -14,14 +14,22 @@
 namespace lmms::train {
 
 struct EvaluationResult {
-  double loss = 0;  ///< mean over supervised tokens, nats; of several terms the sum of `terms`
-  /// Their means, where there are several; of those that the objective evaluates.
+  /// Mean over supervised tokens, nats; of several terms that are minimised their sum.
+  double loss = 0;
+  /// Means of the terms that are told beside it (objectives::is_told) and that the objective
+  /// evaluates.
   std::map<std::string, double> terms;
+  /// Of one pass over the set.
   int64_t tokens = 0, supervised_tokens = 0, samples = 0;
   double seconds = 0;
   int64_t skipped_samples = 0;
 
-  double perplexity() const;  ///< exp(loss)
+  /// Objective::is_log_likelihood
+  bool is_log_likelihood = true;
+
+  /// exp(loss), or exp of a term named "bound" where there is one: a bound on the mean negative
+  /// log-likelihood that the loss is not. Nothing where the loss is of another kind.
+  std::optional<double> perplexity() const;
 };
 
 /// How a pass stands among others' work.
@@ -40,7 +48,8 @@ struct EvaluationRun {
 /// is read whole and has nothing that the objective trains.
 void check_evaluation(const EvaluationData& data, const objectives::Objective& objective);
 
-/// One pass without gradients; records that were skipped or cut are logged. All ranks run the same
+/// As many passes without gradients as the objective asks for; records that were skipped or cut are
+/// logged. All ranks run the same
 /// number of micro-steps. Throws Error as check_evaluation does, and std::logic_error if the loader
 /// options have other ranks than `run.control`.
 std::optional<EvaluationResult> evaluate(const step::ForwardModel& forward,

@@ -6,20 +6,36 @@ namespace lmms::train {
 namespace {
 
 generate::Prompting prompting_of(const LoadedConfig& loaded, const RunProcessor& processing,
-                                 const models::Model& model) {
+                                 const models::Model& model,
+                                 const nlohmann::json& checkpoint_config) {
   const bool plain = loaded.config.dataset.plain_text();
   const std::optional<std::string>& system = loaded.config.trainer.eval_generate.system;
   auto processor = system ? make_processor(loaded, processing.tokenizer,
                                            processing.tokenizer_folder, model.config(), system)
                           : processing.processor;
-  return generate::Prompting(std::move(processor), processing.tokenizer, model.config(), nullptr,
+  return generate::Prompting(std::move(processor), *processing.tokenizer, checkpoint_config,
+                             nullptr,
                              plain ? generate::PromptForm::plain : generate::PromptForm::chat);
+}
+
+// As the checkpoints will fill in masks, with the settings of eval_generate.
+std::optional<generate::UnmaskingOptions> unmasking_of(const LoadedConfig& loaded,
+                                                       const nlohmann::json& checkpoint_config) {
+  const EvalGenerate& c = loaded.config.trainer.eval_generate;
+  auto options = generate::unmasking_of(checkpoint_config, "config.json");
+  if (!options) return options;
+  options->steps = c.diffusion_steps;
+  options->confidence_threshold = c.confidence_threshold;
+  generate::set_block_length(*options, c.block_length,
+                             loaded.where("trainer_args.eval_generate.block_length"));
+  return options;
 }
 
 }  // namespace
 
 generate::Questions make_questions(const LoadedConfig& loaded, const RunData& data,
-                                   const models::Model& model) {
+                                   const models::Model& model,
+                                   const nlohmann::json& checkpoint_config) {
   const TrainerArgs& args = loaded.config.trainer;
   const EvalGenerate& c = args.eval_generate;
   generate::QuestionOptions options;
@@ -35,10 +51,11 @@ generate::Questions make_questions(const LoadedConfig& loaded, const RunData& da
                                  .top_p = c.top_p,
                                  .seed = static_cast<uint64_t>(args.seed)};
   options.generation.max_new_tokens = c.max_new_tokens;
+  options.generation.unmasking = unmasking_of(loaded, checkpoint_config);
   options.batch = args.per_device_eval_batch_size;
   options.skip_bad = loaded.config.dataset.on_bad_sample == data::OnBadSample::skip;
   options.threads = data::loader_threads(static_cast<int>(args.dataloader_num_workers));
-  return {std::move(options), prompting_of(loaded, data.processing, model)};
+  return {std::move(options), prompting_of(loaded, data.processing, model, checkpoint_config)};
 }
 
 }  // namespace lmms::train

@@ -6,9 +6,10 @@
 
 namespace lmms::train {
 
-/// Throws Error for a prompt that cannot be asked, and for one of the first rows, unless bad
-/// samples are skipped.
+/// `checkpoint_config`: config.json of the checkpoints that are trained. Throws Error for a prompt
+/// that cannot be asked, and for one of the first rows, unless bad samples are skipped.
 generate::Questions make_questions(const LoadedConfig& loaded, const RunData& data,
-                                   const models::Model& model);
+                                   const models::Model& model,
+                                   const nlohmann::json& checkpoint_config);
 
 }  // namespace lmms::train

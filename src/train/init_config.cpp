@@ -193,6 +193,15 @@ void unquote(config::Node& node) {
   for (config::Entry& entry : node.entries) unquote(entry.value);
 }
 
+/// The libraries of --plugin, without which the rest is not understood.
+void set_plugins(ConfigDraft& draft, const Registries& registries) {
+  if (registries.plugins.empty()) return;
+  config::Node list;
+  list.kind = config::Node::Kind::list;
+  for (const std::string& path : registries.plugins) list.items.push_back(config::to_node(path));
+  draft.set("plugins", std::move(list), "libraries that bring names used here");
+}
+
 void set_model(ConfigDraft& draft, const FoundModel& model, bool from_scratch) {
   if (!from_scratch) {
     draft.set("model_config.load_from_pretrained_path", model.name, model.entry->architecture);
@@ -348,6 +357,13 @@ LoadedConfig load(const ConfigDraft& draft, const Place& place, const Registries
 InitResult init_config(const InitRequest& request, const Place& place,
                        const Registries& registries) {
   const FoundModel model = find_model(request, place, registries);
+  if (!model.entry->processor().needs_tokenizer) {
+    throw Error(model.name,
+                fmt::format("a {} learns from images by classes; init writes configs for models "
+                            "that read text",
+                            model.entry->model_type),
+                "begin with examples/scalable_interpolant_transformer/example_config.yaml");
+  }
   const FoundSources found = find_sources(request);
   const bool plain = found.form == data::RecordForm::plain_text;
   if (found.form == data::RecordForm::media_chats &&
@@ -358,6 +374,7 @@ InitResult init_config(const InitRequest& request, const Place& place,
         "take a model that sees: " + seeing_models(registries));
   }
   ConfigDraft draft;
+  set_plugins(draft, registries);
   set_data(draft, model, found);
   set_model(draft, model, request.from_scratch);
   draft.set("trainer_args.output_dir", output_folder(model, found));

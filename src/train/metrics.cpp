@@ -34,6 +34,7 @@ nlohmann::ordered_json to_json(const StepMetrics& row, const Machine& machine) {
   j["tokens"] = row.tokens;
   j["supervised_tokens"] = row.supervised_tokens;
   j["samples"] = row.samples;
+  if (row.images > 0) j["samples_per_second"] = number(static_cast<double>(row.images) / seconds);
   j["tokens_per_second"] = number(rate);
   j["tokens_per_second_per_device"] = number(rate / machine.ranks);
   j["mfu"] = number(row.flops / capacity);
@@ -52,7 +53,7 @@ nlohmann::ordered_json to_json(const EvaluationResult& result, int64_t step, dou
   j["epoch"] = number(epoch);
   j["eval_loss"] = number(result.loss);
   for (const auto& [name, mean] : result.terms) j["eval_" + name] = number(mean);
-  j["eval_perplexity"] = number(result.perplexity());
+  if (const auto perplexity = result.perplexity()) j["eval_perplexity"] = number(*perplexity);
   j["eval_supervised_tokens"] = result.supervised_tokens;
   j["eval_samples"] = result.samples;
   j["eval_skipped_samples"] = result.skipped_samples;

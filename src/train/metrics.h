@@ -30,6 +30,7 @@ struct StepMetrics {
   };
   std::vector<NetworkMetrics> networks;
   int64_t tokens = 0, supervised_tokens = 0, samples = 0;
+  int64_t images = 0;  ///< samples that are images (data::kImages): their rate is told too
   double step_seconds = 0, data_wait_seconds = 0;
   double flops = 0, lmms_engine_flops = 0;  ///< of this rank: StepWork
   int64_t peak_memory_bytes = 0;

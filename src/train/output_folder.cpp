@@ -109,7 +109,7 @@ std::vector<fs::path> earlier_files(const TrainerArgs& args, bool history) {
   for (std::string& entry : entries_with_models()) names.emplace_back(std::move(entry));
   if (history) {
     for (const char* name :
-         {"metrics.jsonl", "journal.jsonl", "train.log", "report.html", "profile"})
+         {"metrics.jsonl", "journal.jsonl", "train.log", "report.html", "profile", "samples"})
       names.emplace_back(name);
     names.push_back(event_folder(output, args.run_name).lexically_relative(output));
     names.emplace_back(checkpoint::kConfigFile);

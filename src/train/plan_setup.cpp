@@ -73,7 +73,8 @@ nn::RunContext run_context(const LoadedConfig& loaded) {
 }
 
 plan::PlannedRun planned_run(const LoadedConfig& loaded, const models::Model& model,
-                             std::shared_ptr<const objectives::Objective> objective) {
+                             std::shared_ptr<const objectives::Objective> objective,
+                             const ReferenceOpener& open_references) {
   constexpr const char* kWhere = "config.json";
   const TrainerArgs& args = loaded.config.trainer;
   plan::PlannedRun run;
@@ -85,6 +86,7 @@ plan::PlannedRun planned_run(const LoadedConfig& loaded, const models::Model& mo
   run.network_options = [loaded](int64_t micro_steps) {
     return network_options(loaded, micro_steps, at::kMeta);
   };
+  run.open_references = open_references;
   run.masters = args.master_weights;
   run.objective = std::move(objective);
   run.context = run_context(loaded);
@@ -102,12 +104,15 @@ plan::Plan make_plan(const LoadedConfig& asked, const Place& place, const std::s
   const LoadedConfig loaded = on_cpu ? asked : as_on_a_card(asked, card.name, notices);
   OpenedRun opened = open_run(loaded, place);
   const inspect::RunNeeds needs = run_needs(loaded, place);
-  plan::PlannedData data{opened.data.training, opened.data.processing.processor,
-                         loader_options(loaded.config, rows_a_step(loaded.config.trainer),
-                                        opened.data.processing.tokenizer.pad().value_or(0),
-                                        step::cost_model_of(*opened.source.model))};
+  plan::PlannedData data{
+      opened.data.training, opened.data.processing.processor,
+      loader_options(loaded.config, rows_a_step(loaded.config.trainer),
+                     opened.data.processing.pad_id(), step::cost_model_of(*opened.source.model))};
   if (!on_cpu) data.loader.pad_multiple = step::kGpuTokenGrain;
-  plan::PlannedRun run = planned_run(loaded, *opened.source.model, std::move(opened.objective));
+  objectives::set_loading(*opened.objective, static_cast<uint64_t>(loaded.config.trainer.seed),
+                          data.loader);
+  plan::PlannedRun run = planned_run(loaded, *opened.source.model, std::move(opened.objective),
+                                     opened.open_references);
   if (on_cpu) run.automatic = false;  // a run on the CPU makes nothing again by itself
   plan::Plan plan = plan::make_plan(run, data, card, steps);
   plan.notices = std::move(notices);

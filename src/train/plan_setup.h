@@ -3,13 +3,15 @@
 #include "plan/plan.h"
 #include "train/config.h"
 #include "train/place.h"
+#include "train/references.h"
 
 namespace lmms::train {
 
 /// What `lmms train` runs: for `gradient_checkpointing: auto` and the error of a full GPU. Of
 /// `model` the config is kept.
 plan::PlannedRun planned_run(const LoadedConfig& loaded, const models::Model& model,
-                             std::shared_ptr<const objectives::Objective> objective);
+                             std::shared_ptr<const objectives::Objective> objective,
+                             const ReferenceOpener& open_references);
 
 /// Kernels by the patches of the config; what is kept, where gradient_checkpointing is no `auto`.
 nn::RunContext run_context(const LoadedConfig& loaded);

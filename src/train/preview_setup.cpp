@@ -5,9 +5,12 @@
 #include "core/format.h"
 #include "core/log.h"
 #include "data/mixture.h"
+#include "models/denoiser.h"
 #include "step/cost_model.h"
 #include "train/data_setup.h"
 #include "train/model_setup.h"
+#include "train/opening.h"
+#include "train/registries.h"
 
 namespace lmms::train {
 namespace {
@@ -40,6 +43,22 @@ data::CostModel costs_if_balanced(const LoadedConfig& loaded, const fs::path& hu
   }
 }
 
+/// Of an objective that draws: samples are shown as it draws them, with what it says of them.
+void add_draws(const LoadedConfig& loaded, const fs::path& hub_cache,
+               inspect::preview::Input& input) {
+  const auto* entry = loaded.registries->objectives.find(loaded.config.trainer_type);
+  if (entry == nullptr || !entry->draws) return;
+  const ModelSource source = make_model(loaded, {.hub_cache = hub_cache});
+  const auto objective =
+      make_objective(loaded, *source.model, input.tokenizer ? &*input.tokenizer : nullptr);
+  objectives::set_loading(*objective, static_cast<uint64_t>(loaded.config.trainer.seed),
+                          input.loader);
+  const nlohmann::json keys = objective->checkpoint_config();
+  if (keys.contains("mask_token_id")) input.mask_token = keys.at("mask_token_id").get<int32_t>();
+  if (const models::Denoiser* denoiser = source.model->denoiser())
+    input.denoising = {denoiser->shape(), denoiser->transport().path};
+}
+
 std::vector<data::SourceConfig> sources_of(const LoadedConfig& loaded, bool evaluation) {
   const data::DataConfig& c = loaded.config.dataset;
   if (!evaluation) return data::sources_of(c).take();
@@ -65,21 +84,22 @@ inspect::preview::Input preview_input(const LoadedConfig& loaded, bool evaluatio
   measuring.config.dataset.on_bad_sample = data::OnBadSample::skip;
   RunProcessor made = open_processor(measuring, model_folder(loaded, hub_cache), hub_cache);
   std::vector<data::SourceConfig> sources = sources_of(loaded, evaluation);
-  data::LoaderOptions loader =
-      loader_options(loaded.config, /*global_rows=*/1, made.tokenizer.pad().value_or(0),
-                     costs_if_balanced(loaded, hub_cache));
+  data::LoaderOptions loader = loader_options(loaded.config, /*global_rows=*/1, made.pad_id(),
+                                              costs_if_balanced(loaded, hub_cache));
   if (evaluation) {
     loader.packing.reset();
     loader.policies = evaluation_policies(loaded.config.dataset);
   }
-  return {loaded.file,
-          loaded.config.dataset,
-          std::move(sources),
-          evaluation,
-          std::move(made.processor),
-          std::move(made.tokenizer),
-          made.tokenizer_folder.string(),
-          std::move(loader)};
+  inspect::preview::Input input{loaded.file,
+                                loaded.config.dataset,
+                                std::move(sources),
+                                evaluation,
+                                std::move(made.processor),
+                                std::move(made.tokenizer),
+                                made.tokenizer_folder.string(),
+                                std::move(loader)};
+  add_draws(loaded, hub_cache, input);
+  return input;
 }
 
 }  // namespace lmms::train

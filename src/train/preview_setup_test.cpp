@@ -329,7 +329,7 @@ TEST_F(PreviewedImages, stand_in_the_page_as_the_model_sees_them) {
   EXPECT_EQ(wide["grid"], (std::vector<int>{1, 4, 6}));
   EXPECT_EQ(wide["tokens"], 6);
   ASSERT_EQ(wide["runs"].size(), 1u);
-  const int32_t pad = *preview.vocabulary.id("<|image_pad|>");
+  const int32_t pad = *preview.vocabulary->id("<|image_pad|>");
   int64_t pads = 0;
   for (const auto& medium : two["media"]) {
     for (const auto& run : medium["runs"]) {

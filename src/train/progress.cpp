@@ -19,9 +19,12 @@ using Clock = std::chrono::steady_clock;
 constexpr auto kBarInterval = std::chrono::milliseconds(100);
 constexpr auto kPlainInterval = std::chrono::seconds(5);
 
-std::string rate(double tokens_per_second) {
-  return tokens_per_second >= 10000 ? fmt::format("{:.1f}k tok/s", tokens_per_second / 1000)
-                                    : fmt::format("{:.0f} tok/s", tokens_per_second);
+std::string rate_of(const ProgressLine& line) {
+  const bool images = line.images_per_second > 0;
+  const double rate = images ? line.images_per_second : line.tokens_per_second;
+  const char* unit = images ? "img/s" : "tok/s";
+  return rate >= 10000 ? fmt::format("{:.1f}k {}", rate / 1000, unit)
+                       : fmt::format("{:.0f} {}", rate, unit);
 }
 
 std::string steps(const ProgressLine& line) {
@@ -31,8 +34,7 @@ std::string steps(const ProgressLine& line) {
 
 // Most needed first.
 std::vector<std::string> fields(const ProgressLine& line) {
-  std::vector<std::string> out{steps(line), fmt::format("loss {:.4f}", line.loss),
-                               rate(line.tokens_per_second)};
+  std::vector<std::string> out{steps(line), fmt::format("loss {:.4f}", line.loss), rate_of(line)};
   if (line.seconds_left) out.push_back(text_of_seconds(*line.seconds_left) + " left");
   out.push_back(fmt::format("MFU {:.1f} %", line.mfu * 100));
   out.push_back(fmt::format("{:.1f} GiB", static_cast<double>(line.memory_bytes) / (1 << 30)));

@@ -14,6 +14,7 @@ struct ProgressLine {
   std::optional<int64_t> total_steps;
   double done = 0;  ///< share of the training, [0, 1]
   double loss = 0, grad_norm = 0, learning_rate = 0, tokens_per_second = 0, mfu = 0;
+  double images_per_second = 0;  ///< 0: samples are no images; shown in place of tokens
   int64_t memory_bytes = 0;
   std::optional<double> seconds_left;
   bool skipped = false;  ///< no update was made

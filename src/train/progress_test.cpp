@@ -53,6 +53,13 @@ TEST(ProgressBar, shows_everything_where_there_is_room) {
                 "MFU 43.2 % | 61.0 GiB");
 }
 
+TEST(ProgressBar, tells_images_in_place_of_tokens_where_samples_are_images) {
+  ProgressLine line = in_the_middle();
+  line.images_per_second = 641.2;
+  EXPECT_THAT(render_bar(line, 200), HasSubstr("| 641 img/s |"));
+  EXPECT_THAT(render_plain(line), Not(HasSubstr("tok/s")));
+}
+
 TEST(ProgressBar, leaves_the_least_needed_out_first) {
   const std::string narrow = render_bar(in_the_middle(), 60);
   EXPECT_THAT(narrow, HasSubstr("loss 2.7183"));

@@ -21,13 +21,6 @@ using std::chrono::steady_clock;
 // Between two records of the data.
 constexpr std::chrono::seconds kDataPause{20};
 
-// What names a picture in the journal.
-std::string key_of(const std::string& url) {
-  uint64_t hash = 14695981039346656037u;  // FNV-1a
-  for (const char c : url) hash = (hash ^ static_cast<uint8_t>(c)) * 1099511628211u;
-  return fmt::format("{:016x}", hash);
-}
-
 int64_t bytes_below(const fs::path& folder) {
   int64_t bytes = 0;
   std::error_code ignored;
@@ -98,43 +91,21 @@ void Recorder::evaluation(const Evaluation& evaluation, int64_t step, double epo
   } else {
     row = {{"step", step}, {"epoch", epoch}};
   }
-  const bool exact = evaluation.answers && evaluation.answers->exact.asked > 0;
-  if (exact) {
-    row["eval_exact"] = evaluation.answers->exact.share();
-    row["eval_answers"] = evaluation.answers->exact.asked;
+  bool measured = evaluation.result.has_value();
+  for (const Shown& shown : evaluation.shown) {
+    measured = measured || !shown.metrics.empty();
+    row.update(shown.metrics);
   }
   if (best != nullptr && best->best && std::isfinite(best->best->value)) {
     row["best_metric"] = best->best->value;
     row["best_step"] = best->best->step;
   }
-  if (evaluation.result || exact) write(row);
-  if (evaluation.answers) answers(*evaluation.answers);
+  if (measured) write(row);
+  for (const Shown& shown : evaluation.shown) {
+    for (const auto& [kind, record] : shown.records) journal_.write(kind, record);
+  }
   sinks_.flush();
   report_->refresh();
-}
-
-void Recorder::answers(const generate::Answers& answers) {
-  nlohmann::json list = nlohmann::json::array(), pictures = nlohmann::json::object();
-  for (const generate::Answer& a : answers.shown) {
-    nlohmann::json entry = {
-        {"prompt", a.prompt}, {"answer", a.text}, {"tokens", a.tokens}, {"finished", a.finished}};
-    if (a.row > 0) entry["row"] = a.row;
-    if (a.expected) {
-      entry["expected"] = *a.expected;
-      entry["right"] = a.right();
-    }
-    for (const std::string& url : a.pictures) {
-      const std::string key = key_of(url);
-      if (pictures_.insert(key).second) pictures[key] = url;
-      entry["pictures"].push_back(key);
-    }
-    list.push_back(std::move(entry));
-  }
-  if (!pictures.empty()) journal_.write("pictures", {{"pictures", std::move(pictures)}});
-  nlohmann::json record = {{"answers", std::move(list)}};
-  if (answers.exact.asked > 0)
-    record["exact"] = {{"right", answers.exact.right}, {"asked", answers.exact.asked}};
-  journal_.write("generation", std::move(record));
 }
 
 void Recorder::data(const DataStatistics& statistics, const lmms::data::SkipCounts& skipped,

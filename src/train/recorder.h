@@ -6,17 +6,16 @@
 #include <memory>
 #include <nlohmann/json_fwd.hpp>
 #include <optional>
-#include <set>
 #include <string>
 #include <vector>
 
 #include "data/policy.h"
-#include "generate/answers.h"
 #include "report/live_report.h"
 #include "train/best_model.h"
 #include "train/config.h"
 #include "train/data_statistics.h"
 #include "train/evaluation.h"
+#include "train/exhibit.h"
 #include "train/journal_file.h"
 #include "train/metric_sink.h"
 #include "train/metrics.h"
@@ -24,10 +23,10 @@
 
 namespace lmms::train {
 
-/// What an evaluation found: eval_loss, answers, or both.
+/// What an evaluation found: eval_loss, and what was shown (answers, samples).
 struct Evaluation {
   std::optional<EvaluationResult> result;
-  std::optional<generate::Answers> answers;
+  std::vector<Shown> shown;  ///< by the run's exhibits, in their order
 };
 
 /// How a run ended.
@@ -69,7 +68,6 @@ class Recorder {
 
  private:
   void write(const nlohmann::ordered_json& row);
-  void answers(const generate::Answers& answers);
 
   std::filesystem::path output_;
   JournalFile& journal_;
@@ -78,7 +76,6 @@ class Recorder {
   MetricSinks sinks_;
   std::optional<report::LiveReport> report_;
   std::chrono::steady_clock::time_point data_written_{};
-  std::set<std::string> pictures_;  // that the journal has since this start, by key
 };
 
 }  // namespace lmms::train

@@ -12,6 +12,7 @@
 #include "checkpoint/finished.h"
 #include "core/format.h"
 #include "core/log.h"
+#include "data/latents.h"
 #include "data/loader_state.h"
 #include "kernels/device.h"
 #include "step/step_work.h"
@@ -177,7 +178,7 @@ class Loop {
   }
 
   /// Whether an evaluation has something to do.
-  bool evaluates() const { return parts_.data.evaluation.dataset || parts_.questions; }
+  bool evaluates() const { return parts_.data.evaluation.dataset || !parts_.exhibits.empty(); }
 
   std::optional<data::StepBatch> next() {
     const auto from = Clock::now();
@@ -224,8 +225,9 @@ class Loop {
     pending.progress = batch.progress;
     pending.row = row_of(batch, rates);
     if (args_.print_batch_input_steps > 0 && batch.step % args_.print_batch_input_steps == 0) {
-      log::info(fmt::format("step {}, ", batch.step) +
-                first_sample_text(batch.micro_steps.front(), parts_.data.processing.tokenizer));
+      log::info(
+          fmt::format("step {}, ", batch.step) +
+          first_sample_text(batch.micro_steps.front(), parts_.data.processing.tokenizer_or_null()));
     }
 
     for (step::Network& network : parts_.trained.networks)
@@ -268,6 +270,8 @@ class Loop {
     row.tokens = batch.tokens;
     row.supervised_tokens = batch.supervised_tokens;
     row.samples = batch.samples;
+    const auto images = batch.counts.find(data::kImages);
+    if (images != batch.counts.end()) row.images = static_cast<int64_t>(images->second);
     row.data_wait_seconds = std::chrono::duration<double>(waited_).count();
     row.skipped_samples = batch.skipped.total();
     row.learning_rate = rates.front().front();
@@ -286,7 +290,7 @@ class Loop {
     if (values.terms.size() < 2) return;  // the loss is the only one
     std::vector<at::Tensor> terms;
     for (size_t t = 0; t < values.terms.size(); ++t) {
-      if (!values.terms[t].defined()) continue;
+      if (!values.terms[t].defined() || !objectives::is_told(parts_.objective, t)) continue;
       pending.term_numbers.push_back(t);
       terms.push_back(values.terms[t].to(at::kDouble));
     }
@@ -422,6 +426,7 @@ class Loop {
     line.skipped = row.skipped;
     line.logged = pending.logged;
     line.tokens_per_second = static_cast<double>(row.tokens) / row.step_seconds;
+    line.images_per_second = static_cast<double>(row.images) / row.step_seconds;
     line.mfu = row.flops / (parts_.machine.peak_flops_per_second * row.step_seconds);
     line.memory_bytes = row.peak_memory_bytes;
     const double gained = pending.progress - progress_at_start_;
@@ -451,14 +456,15 @@ class Loop {
   /// What an evaluation is to the run: one before the first step is looked at alone.
   enum class Role { first_look, counted };
 
-  /// eval_loss and answers; false if a signal came first.
+  /// eval_loss, and what the model shows; false if a signal came first.
   bool evaluate_now(Role role) {
     read_pending();
     interruption_.now(Activity::Kind::evaluation, state_.step);
-    const step::ForwardModel forward(*parts_.trained.main().model, parts_.device, context_.kernels);
     const auto stop = [this] { return stopped(); };
     Evaluation evaluation;
     if (parts_.data.evaluation.dataset) {
+      const step::ForwardModel forward(*parts_.trained.main().model, parts_.device,
+                                       context_.kernels);
       std::vector<objectives::NamedModel> models = parts_.trained.models();
       EvaluationRun run{.stop = stop,
                         .control = &parts_.control,
@@ -468,15 +474,10 @@ class Loop {
           [&] { return evaluate(forward, parts_.objective, parts_.data.evaluation, run); });
       if (!evaluation.result) return false;
     }
-    if (parts_.questions) {
-      // no question to other ranks inside: with several every rank answers to the end
-      const auto stop_alone = [this] { return parts_.control.count() == 1 && signalled(); };
-      keeping_steps([&] {
-        parts_.control.until_memory_suffices(
-            [&] { evaluation.answers = parts_.questions->answer(forward, stop_alone); },
-            evaluation_retries());
-      });
-      if (parts_.control.any(!evaluation.answers)) return false;
+    for (const std::unique_ptr<Exhibit>& exhibit : parts_.exhibits) {
+      std::optional<Shown> shown = show(*exhibit);
+      if (parts_.control.any(!shown)) return false;
+      evaluation.shown.push_back(*std::move(shown));
     }
     evaluated_at_ = state_.step;
     metric_ = first_ranks(value_of(evaluation, best_metric(args_.best).field));
@@ -485,6 +486,21 @@ class Loop {
     log_evaluation(evaluation);
     if (role != Role::first_look) log_best();
     return true;
+  }
+
+  std::optional<Shown> show(Exhibit& exhibit) {
+    const Moment moment{.network = parts_.trained.main(),
+                        .device = parts_.device,
+                        .kernels = context_.kernels,
+                        .step = state_.step,
+                        // no question to other ranks inside: of several every one goes to the end
+                        .stop = [this] { return parts_.control.count() == 1 && signalled(); }};
+    std::optional<Shown> shown;
+    keeping_steps([&] {
+      parts_.control.until_memory_suffices([&] { shown = exhibit.show(moment); },
+                                           evaluation_retries());
+    });
+    return shown;
   }
 
   /// The first rank's, on all: what follows of it is one decision.
@@ -533,23 +549,18 @@ class Loop {
 
   void log_evaluation(const Evaluation& evaluation) const {
     if (const auto& result = evaluation.result) {
-      log::info(
-          fmt::format("step {}: eval_loss {:.4f} over {} supervised tokens of {} samples ({})",
-                      state_.step, result->loss, result->supervised_tokens, result->samples,
-                      text_of_seconds(result->seconds)));
+      const std::string tokens =
+          result->supervised_tokens == 0
+              ? ""
+              : fmt::format("{} supervised tokens of ", result->supervised_tokens);
+      log::info(fmt::format("step {}: eval_loss {:.4f} over {}{} samples ({})", state_.step,
+                            result->loss, tokens, result->samples,
+                            text_of_seconds(result->seconds)));
     }
-    if (!evaluation.answers) return;
-    const generate::Answers& answers = *evaluation.answers;
-    if (answers.exact.asked > 0) {
-      log::info(fmt::format("step {}: {} of {} answers are exact ({:.1f} %)", state_.step,
-                            answers.exact.right, answers.exact.asked, 100 * answers.exact.share()));
+    for (const Shown& shown : evaluation.shown) {
+      for (const auto& [level, text] : shown.lines)
+        log::write(level, fmt::format("step {}: {}", state_.step, text));
     }
-    if (answers.skipped_rows > 0) {
-      log::warning(fmt::format("step {}: {} rows could not be asked (on_bad_sample: skip)",
-                               state_.step, answers.skipped_rows));
-    }
-    if (!answers.shown.empty())
-      log::info(fmt::format("step {}: {}", state_.step, text_of(answers.shown.front())));
   }
 
   void save_now() {

@@ -6,12 +6,12 @@
 
 #include "core/error.h"
 #include "data/loader.h"
-#include "generate/answers.h"
 #include "plan/memory_adviser.h"
 #include "step/control_plane.h"
 #include "step/step.h"
 #include "train/data_fingerprints.h"
 #include "train/data_setup.h"
+#include "train/exhibit.h"
 #include "train/journal_file.h"
 #include "train/metrics.h"
 #include "train/peak_memory.h"
@@ -27,7 +27,7 @@ struct RunParts {
   const objectives::Objective& objective;
   data::Loader& loader;
   const RunData& data;
-  const std::optional<generate::Questions>& questions;
+  const Exhibits& exhibits;  ///< what an evaluation shows
   Saver& saver;
   const FingerprintTaker& fingerprints;
   JournalFile& journal;

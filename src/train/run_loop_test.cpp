@@ -50,15 +50,15 @@ class TokensAndSizes final : public objectives::Objective {
 };
 
 template <class T>
-std::unique_ptr<objectives::Objective> make(const objectives::ObjectiveOptions& options) {
-  return std::make_unique<T>(options);
+std::unique_ptr<objectives::Objective> make(const objectives::ObjectiveSetup& setup) {
+  return std::make_unique<T>(setup.options);
 }
 
 const Registries& registries() {
   static const Registries made = [] {
     Registries all = built_in_registries();
-    all.objectives.add("sizes_trainer", "", make<TokensAndSizes<false>>);
-    all.objectives.add("scaling_trainer", "", make<TokensAndSizes<true>>);
+    all.objectives.add("sizes_trainer", "", {.make = make<TokensAndSizes<false>>});
+    all.objectives.add("scaling_trainer", "", {.make = make<TokensAndSizes<true>>});
     return all;
   }();
   return made;

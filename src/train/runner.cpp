@@ -199,13 +199,13 @@ Exit train(const LoadedConfig& loaded, const Place& place) {
   finish_moving_aside(args);
   const std::optional<Beginning> beginning = go_on_or_begin(loaded, state);
   if (beginning) tell_deleted(*beginning, journal);
-  data::LoaderOptions options =
-      loader_options(config, state.global_rows, data.processing.tokenizer.pad().value_or(0),
-                     step::cost_model_of(*source.model));
+  data::LoaderOptions options = loader_options(config, state.global_rows, data.processing.pad_id(),
+                                               step::cost_model_of(*source.model));
   options.ranks = ranks;
   if (device.is_cuda()) options.pad_multiple = step::kGpuTokenGrain;
   objectives::set_loading(*opened.objective, static_cast<uint64_t>(args.seed), options);
-  const plan::MemoryAdviser adviser(planned_run(loaded, *source.model, opened.objective), device);
+  const plan::MemoryAdviser adviser(
+      planned_run(loaded, *source.model, opened.objective, opened.open_references), device);
   auto choosing = std::async(std::launch::async, [&] {
     return adviser.choose({data.training, data.processing.processor, options});
   });
@@ -214,6 +214,7 @@ Exit train(const LoadedConfig& loaded, const Place& place) {
       step::make_network(std::move(source.model),
                          network_options(loaded, micro_steps_of(args, state.global_rows), device),
                          initial_weights(source.folder, beginning.has_value())));
+  trained.references = opened.open_references(device);
   const plan::Choice choice = choosing.get();
   if (!choice.notice.empty()) log::info(choice.notice);
 
@@ -222,7 +223,7 @@ Exit train(const LoadedConfig& loaded, const Place& place) {
   if (beginning && state.fingerprints)
     check_data(*state.fingerprints, fingerprints.get(), loaded, beginning->checkpoint.path);
   make_schedules(trained, loaded, loader.total_steps());
-  Saver saver(args, trained, side_files);
+  Saver saver(args, trained, side_files, opened.objective->checkpoint_config());
   if (beginning) saver.restore(*beginning);
 
   const kernels::Peak peak = kernels::peak_of(device, args.bf16 ? at::kBFloat16 : at::kFloat);
@@ -232,7 +233,7 @@ Exit train(const LoadedConfig& loaded, const Place& place) {
                        .objective = *opened.objective,
                        .loader = loader,
                        .data = data,
-                       .questions = opened.questions,
+                       .exhibits = opened.exhibits,
                        .saver = saver,
                        .fingerprints = fingerprints,
                        .journal = journal,

@@ -127,14 +127,15 @@ Result<Beginning> verified(const checkpoint::Checkpoint& from) {
 }  // namespace
 
 Saver::Saver(const TrainerArgs& args, step::TrainState& state,
-             std::shared_ptr<const checkpoint::SideFiles> side_files)
+             std::shared_ptr<const checkpoint::SideFiles> side_files, nlohmann::json config)
     : state_(state),
       files_(state, {.output = args.output_dir,
                      .saved_as = args.save_dtype ? scalar_type(*args.save_dtype)
                                  : args.bf16     ? at::kBFloat16
                                                  : at::kFloat,
                      .side_files = std::move(side_files),
-                     .begin_with_average = args.ema.ema_resume_from_ema}),
+                     .begin_with_average = args.ema.ema_resume_from_ema,
+                     .config = std::move(config)}),
       output_(args.output_dir),
       save_total_limit_(args.save_total_limit) {}
 

@@ -52,9 +52,10 @@ struct Saved {
 class Saver {
  public:
   /// The state must outlive the saver. The side files go into every checkpoint and beside the final
-  /// model.
+  /// model, `config` (Objective::checkpoint_config) into its config.json.
   Saver(const TrainerArgs& args, step::TrainState& state,
-        std::shared_ptr<const checkpoint::SideFiles> side_files);
+        std::shared_ptr<const checkpoint::SideFiles> side_files,
+        nlohmann::json config = nlohmann::json::object());
 
   /// The checkpoint that the config wants to go on from, if there is one: read whole, once, and
   /// compared with its manifest. A damaged one is passed over for the one before it. Removes what a

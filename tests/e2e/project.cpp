@@ -125,8 +125,8 @@ std::vector<nlohmann::json> steady_metrics(const fs::path& output) {
   std::vector<nlohmann::json> rows = metrics(output);
   for (nlohmann::json& row : rows) {
     for (const char* field :
-         {"tokens_per_second", "tokens_per_second_per_device", "mfu", "mfu_lmms_engine", "step_ms",
-          "data_wait_ms", "peak_memory_bytes", "eval_seconds"}) {
+         {"tokens_per_second", "samples_per_second", "tokens_per_second_per_device", "mfu",
+          "mfu_lmms_engine", "step_ms", "data_wait_ms", "peak_memory_bytes", "eval_seconds"}) {
       row.erase(field);
     }
   }

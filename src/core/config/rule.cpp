@@ -54,6 +54,27 @@ Rule Rule::keys(std::initializer_list<std::string_view> keys) const {
   return rule;
 }
 
+Rule Rule::extended_by(std::string_view kind) const {
+  Rule rule = *this;
+  rule.extension = kind;
+  return rule;
+}
+
+Rule Rule::with(const MoreNames* more) const {
+  Rule rule = *this;
+  if (more == nullptr || extension.empty()) return rule;
+  const auto found = more->find(extension);
+  if (found == more->end()) return rule;
+  for (const Name& name : found->second) {
+    if (!known_keys.empty()) rule.known_keys.push_back(name.name);
+    if (names.empty()) continue;
+    // What a plugin brings is built, also where the list has the name for later.
+    std::erase_if(rule.names, [&](const Name& known) { return known.name == name.name; });
+    rule.names.push_back(name);
+  }
+  return rule;
+}
+
 Rule Rule::or_null() const {
   Rule rule = *this;
   rule.nullable = true;

@@ -1,6 +1,7 @@
 #pragma once
 /// What a field accepts beyond its type.
 #include <limits>
+#include <map>
 #include <span>
 #include <string>
 #include <string_view>
@@ -9,6 +10,10 @@
 #include "core/config/names.h"
 
 namespace lmms::config {
+
+/// Names that a list of a schema lacks, by what they are names of ("processor_type"): those of
+/// plugins.
+using MoreNames = std::map<std::string, std::vector<Name>, std::less<>>;
 
 /// Built by chaining: `Rule().at_least(1).or_null()`.
 class Rule {
@@ -25,6 +30,8 @@ class Rule {
   Rule only(std::initializer_list<std::string_view> built) const;
   /// The keys that a map of free form may have.
   Rule keys(std::initializer_list<std::string_view> keys) const;
+  /// The names (or keys) that MoreNames has for this are accepted too.
+  Rule extended_by(std::string_view kind) const;
   /// null leaves the default.
   Rule or_null() const;
   /// The key must be given.
@@ -37,6 +44,9 @@ class Rule {
   Rule or_file() const;
   /// Keys of a map of free form may begin with this, and mean the same.
   Rule optional_prefix(std::string_view prefix) const;
+
+  /// The rule with what `more` adds to its names and keys; null: nothing.
+  Rule with(const MoreNames* more) const;
 
   struct Bounds {
     double least = -std::numeric_limits<double>::infinity();
@@ -52,6 +62,7 @@ class Rule {
   std::vector<Name> names;
   std::vector<std::string_view> built_only;
   std::vector<std::string_view> known_keys;
+  std::string_view extension;  ///< of MoreNames; empty: the lists are all
   bool nullable = false;
   bool is_required = false;
   bool takes_single = false;

@@ -240,6 +240,14 @@ std::string read_path(const Node& node, const ReadContext& context) {
   return node.text;
 }
 
+namespace {
+
+const MoreNames* more_names(const ReadContext& context) {
+  return context.record.options ? context.record.options->more_names : nullptr;
+}
+
+}  // namespace
+
 void read_struct(const Node& node, Fields& fields, const ReadContext& context) {
   if (node.kind != Node::Kind::map && !is_null(node)) return context.expected(node, "a map");
   std::map<std::string_view, std::string> given;  // field -> the key that gave it
@@ -260,12 +268,14 @@ void read_struct(const Node& node, Fields& fields, const ReadContext& context) {
     const std::string key = join(context.key, field->name);
     context.record.given_at.insert_or_assign(key, entry.at);
     record_leaves(entry.value, key, context.record);
-    const ReadContext inner{key, field->rule, context.faults, context.record};
+    const Rule rule = field->rule.with(more_names(context));
+    const ReadContext inner{key, rule, context.faults, context.record};
     read_field(entry.value, *field, inner);
   }
   for (const Field& field : fields.all()) {
     if (!field.rule.is_required || given.count(field.name) != 0) continue;
-    const std::string type = field.binding ? field.binding->type(field.rule) : loose_type(field);
+    const Rule rule = field.rule.with(more_names(context));
+    const std::string type = field.binding ? field.binding->type(rule) : loose_type(field);
     context.faults.add(node.at, join(context.key, field.name),
                        fmt::format("missing; expected {}", type));
   }
@@ -350,7 +360,8 @@ void add_differences(const Node& node, const Node& preset, const std::string& ke
   }
 }
 
-void add_texts(const Fields& fields, const std::string& section, std::vector<FieldText>& out) {
+void add_texts(const Fields& fields, const std::string& section, const MoreNames* more,
+               std::vector<FieldText>& out) {
   for (const Field& field : fields.all()) {
     FieldText text;
     text.key = join(section, field.name);
@@ -367,12 +378,13 @@ void add_texts(const Fields& fields, const std::string& section, std::vector<Fie
     }
     const Fields children = field.binding->children();
     text.is_section = !children.all().empty();
-    text.type = field.binding->type(field.rule);
-    text.values = field.binding->names(field.rule);
+    const Rule rule = field.rule.with(more);
+    text.type = field.binding->type(rule);
+    text.values = field.binding->names(rule);
     if (!text.is_section && !text.is_required) text.preset = yaml_of(field.binding->write());
     const std::string inner = text.key + (field.binding->is_list() ? "[]" : "");
     out.push_back(std::move(text));
-    add_texts(children, inner, out);
+    add_texts(children, inner, more, out);
   }
 }
 
@@ -388,9 +400,10 @@ std::vector<std::string> differences(const Node& tree, const Node& defaults) {
   return out;
 }
 
-std::vector<FieldText> field_texts(const Fields& fields, const std::string& section) {
+std::vector<FieldText> field_texts(const Fields& fields, const std::string& section,
+                                   const MoreNames* more) {
   std::vector<FieldText> all;
-  add_texts(fields, "", all);
+  add_texts(fields, "", more, all);
   std::erase_if(all, [&](const FieldText& text) {
     return !section.empty() && text.key != section && !text.key.starts_with(section + ".");
   });

@@ -19,6 +19,7 @@ struct ReadOptions {
   /// Keys of other programs that are not built here, wherever they stand; a name that ends with `*`
   /// is all that begin so.
   std::span<const Name> later;
+  const MoreNames* more_names = nullptr;  ///< of rules that are extended_by something
 };
 
 /// What reading learnt besides the values.
@@ -65,7 +66,9 @@ struct FieldText {
   std::vector<std::string> aliases;
 };
 /// Every field in order, sections before their fields.
-std::vector<FieldText> field_texts(const Fields& fields, const std::string& section = "");
+/// `more`: of rules that are extended_by something.
+std::vector<FieldText> field_texts(const Fields& fields, const std::string& section = "",
+                                   const MoreNames* more = nullptr);
 
 /// "not built yet" and its kin; empty for what is read and obeyed.
 std::string meaning_text(Meaning meaning);

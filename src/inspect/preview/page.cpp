@@ -43,11 +43,13 @@ Json weights_json(const Tokens& tokens) {
   return runs;
 }
 
-/// Targets that are not the id that follows.
-Json targets_json(const Tokens& tokens) {
+/// Targets that are not the id that follows; of a masked sample all.
+Json targets_json(const Sample& sample) {
+  const Tokens& tokens = sample.tokens;
   Json targets = Json::object();
   for (size_t t = 0; t < tokens.ids.size(); ++t) {
-    const bool next = t + 1 < tokens.ids.size() && tokens.labels[t] == tokens.ids[t + 1];
+    const bool next =
+        !sample.masked && t + 1 < tokens.ids.size() && tokens.labels[t] == tokens.ids[t + 1];
     if (tokens.weights[t] > 0 && !next) targets[std::to_string(t)] = tokens.labels[t];
   }
   return targets;
@@ -92,11 +94,11 @@ Json medium_json(const Medium& medium) {
 /// What ids stand for: their text, or their bytes where these are no text by themselves.
 class Vocabulary {
  public:
-  explicit Vocabulary(const text::Tokenizer& tokenizer) : tokenizer_(tokenizer) {}
+  explicit Vocabulary(const std::optional<text::Tokenizer>& tokenizer) : tokenizer_(tokenizer) {}
 
   void add(int32_t id) {
     if (!known_.insert(id).second) return;
-    const auto bytes = tokenizer_.bytes(id);
+    const auto bytes = tokenizer_->bytes(id);
     const auto key = std::to_string(id);
     if (text::unicode::valid_prefix(bytes) == bytes.size()) {
       texts[key] = bytes;
@@ -108,23 +110,25 @@ class Vocabulary {
   Json texts = Json::object(), hexes = Json::object();
 
  private:
-  const text::Tokenizer& tokenizer_;
+  const std::optional<text::Tokenizer>& tokenizer_;
   std::set<int32_t> known_;
 };
 
 /// Texts of tokens that differ from what their ids say alone: parts of a character.
-Json texts_json(const Tokens& tokens, const text::Tokenizer& tokenizer) {
-  const auto texts = token_texts(tokens.ids, tokenizer);
+Json texts_json(const Tokens& tokens, const std::optional<text::Tokenizer>& tokenizer) {
   Json different = Json::object();
+  if (!tokenizer) return different;
+  const auto texts = token_texts(tokens.ids, *tokenizer);
   for (size_t t = 0; t < texts.size(); ++t) {
-    if (texts[t] != tokenizer.bytes(tokens.ids[t])) different[std::to_string(t)] = texts[t];
+    if (texts[t] != tokenizer->bytes(tokens.ids[t])) different[std::to_string(t)] = texts[t];
   }
   return different;
 }
 
-Json sample_json(const Sample& sample, const text::Tokenizer& tokenizer, Vocabulary& vocabulary) {
+Json sample_json(const Sample& sample, const std::optional<text::Tokenizer>& tokenizer,
+                 Vocabulary& vocabulary) {
   for (const int32_t id : sample.tokens.ids) vocabulary.add(id);
-  const Json targets = targets_json(sample.tokens);
+  const Json targets = targets_json(sample);
   for (const auto& target : targets) vocabulary.add(target.get<int32_t>());
   Json turns = Json::array();
   for (const auto& turn : sample.turns)
@@ -141,6 +145,10 @@ Json sample_json(const Sample& sample, const text::Tokenizer& tokenizer, Vocabul
           {"row", sample.row ? Json(*sample.row) : Json(nullptr)},
           {"trained", sample.trained_tokens},
           {"turns", turns},
+          {"masked", sample.masked},
+          {"times", sample.times},
+          {"patches", sample.patches},
+          {"image_class", sample.image_class ? Json(*sample.image_class) : Json(nullptr)},
           {"ids", sample.tokens.ids},
           {"weights", weights_json(sample.tokens)},
           {"targets", targets},
@@ -170,13 +178,14 @@ Json page_json(const Preview& preview) {
     samples.push_back(sample_json(sample, preview.vocabulary, vocabulary));
   for (const auto& row : preview.rows)
     rows.push_back({{"samples", row.samples}, {"tokens", row.tokens}, {"patches", row.patches}});
-  for (const auto& token : preview.vocabulary.added_tokens()) special.push_back(token.id);
+  if (preview.vocabulary)
+    for (const auto& token : preview.vocabulary->added_tokens()) special.push_back(token.id);
   return {{"config", preview.config},
           {"evaluation", preview.evaluation},
           {"named", preview.named},
           {"processor", preview.processor_type},
           {"tokenizer", preview.tokenizer},
-          {"vocabulary_size", preview.vocabulary.vocab_size()},
+          {"vocabulary_size", preview.vocabulary ? preview.vocabulary->vocab_size() : 0},
           {"packing", preview.packing ? Json(*preview.packing) : Json(nullptr)},
           {"row_length", preview.row_length},
           {"row_patches", preview.row_patches},
@@ -187,6 +196,7 @@ Json page_json(const Preview& preview) {
           {"rows", rows},
           {"samples", samples},
           {"special", special},
+          {"mask", preview.mask_token ? Json(*preview.mask_token) : Json(nullptr)},
           {"vocabulary", vocabulary.texts},
           {"bytes", vocabulary.hexes}};
 }

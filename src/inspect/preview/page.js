@@ -63,7 +63,7 @@ const weightsOf = sample => {
   for (const [begin, end, weight] of sample.weights) sample.at.fill(weight, begin, end);
   return sample.at;
 };
-const textAt = (sample, t) => sample.texts[t] ?? data.vocabulary[sample.ids[t]] ?? '';
+const textAt = (sample, t) => sample.texts[t] || data.vocabulary[sample.ids[t]] || (sample.ids[t] === data.mask ? '[MASK]' : '');
 const positionAt = (sample, t) => sample.positions ? sample.positions[t] : t;
 /** One number, or "time / height / width" where they differ. */
 const placeAt = (sample, t) => {
@@ -71,6 +71,10 @@ const placeAt = (sample, t) => {
   if (!sample.axes || (sample.axes[0][t] === p && sample.axes[1][t] === p)) return count(p);
   return `${p} / ${sample.axes[0][t]} / ${sample.axes[1][t]}`;
 };
+/** Of masked samples the masked token, else the one behind a position with a target. */
+const isTrained = (sample, t) => sample.masked ? sample.ids[t] === data.mask : t > 0 && weightsOf(sample)[t - 1] > 0;
+const timesOf = sample => sample.times?.length
+  ? ` · t ${sample.times.slice(0, 8).map(t => t.toFixed(2)).join(', ')}${sample.times.length > 8 ? `, … of ${sample.times.length} blocks` : ''}` : '';
 const targetAt = (sample, t) => sample.targets[t] ?? sample.ids[t + 1];
 
 // ---- images and videos
@@ -189,7 +193,7 @@ function blocksOf(sample) {
 }
 
 function drawTokens(box, sample) {
-  const weights = weightsOf(sample), folds = foldsOf(sample);
+  const folds = foldsOf(sample);
   const parts = document.createDocumentFragment();
   for (let t = Number(box.dataset.begin); t < Number(box.dataset.end); ++t) {
     const position = positionAt(sample, t);
@@ -207,7 +211,7 @@ function drawTokens(box, sample) {
     }
     const token = document.createElement('span');
     const part = /^[\u200c\u200d]*$/.test(text);
-    token.className = 't' + (t > 0 && weights[t - 1] > 0 ? ' trained' : '') + (special.has(id) ? ' special' : '') +
+    token.className = 't' + (isTrained(sample, t) ? ' trained' : '') + (special.has(id) ? ' special' : '') +
       (part ? ' part' : '');
     token.dataset.t = t;
     token.dataset.id = id;
@@ -310,13 +314,14 @@ function sampleCard(index, colour) {
   const sample = data.samples[index], n = sample.ids.length;
   const blocks = blocksOf(sample).map(([begin, end]) => make('div', { class: 'tokens', 'data-sample': index, 'data-begin': begin,
     'data-end': end, style: `min-height: ${guessHeight(sample, begin, end)}px` }));
-  const beyond = n && sample.targets[n - 1] !== undefined
+  const beyond = n && !sample.masked && sample.targets[n - 1] !== undefined
     ? make('div', { class: 'turns' }, 'The last position is trained to predict what was cut off: ',
         make('b', {}, nameOf(sample.targets[n - 1]))) : null;
   const card = make('article', { class: 'card sample', id: `sample-${index + 1}`, style: colour ? `--of-sample: ${colour}` : null },
     make('header', {}, make('h3', {}, `${index + 1} · `, breakable(visible(sample.origin))),
-      n ? make('span', {}, `${plural(n, 'token')}, ${count(sample.trained)} trained (${percent(sample.trained, n)})`) : null,
-      sample.row !== null ? make('span', {}, `positions ${placeAt(sample, 0)} to ${placeAt(sample, n - 1)}`) : null),
+      n ? make('span', {}, `${plural(n, 'token')}, ${count(sample.trained)} ${sample.masked ? 'masked' : 'trained'} (${percent(sample.trained, n)})${timesOf(sample)}`) : null,
+      sample.patches ? make('span', {}, `${count(sample.patches)} patches${sample.image_class !== null ? `, class ${sample.image_class}` : ''}${sample.times.length ? ` · noised to t = ${sample.times[0].toFixed(2)} (0: noise, 1: data)` : ''}`) : null,
+      sample.row !== null && n ? make('span', {}, `positions ${placeAt(sample, 0)} to ${placeAt(sample, n - 1)}`) : null),
     turnsLine(sample), verdictLine(sample), mediaStrip(index), blocks, beyond);
   blocks.forEach(block => near.observe(block));
   return card;
@@ -337,7 +342,7 @@ function rowSection(row, r) {
     : plural(row.tokens, 'token') + patches;
   const fill = data.packing ? make('div', { class: 'fill', role: 'img', 'aria-label': title },
     row.samples.map((index, k) => {
-      const n = data.samples[index].ids.length;
+      const n = data.samples[index].ids.length || data.samples[index].patches;
       return make('a', { href: `#sample-${index + 1}`, title: `sample ${index + 1}: ${plural(n, 'token')}`,
         style: `width: ${100 * n / length}%; --of-sample: ${colourOf(k)}` });
     })) : null;
@@ -372,9 +377,10 @@ function tile(name, value, note) {
 
 function head() {
   const inRows = data.samples.filter(sample => sample.row !== null);
-  const tokens = sum(inRows, sample => sample.ids.length), trained = sum(inRows, sample => sample.trained);
+  const tokens = sum(inRows, sample => sample.ids.length || sample.patches), trained = sum(inRows, sample => sample.trained);
   const out = data.samples.length - inRows.length;
-  const note = [`Processor ${data.processor}, tokenizer `, breakable(visible(data.tokenizer)), ` (${count(data.vocabulary_size)} tokens).`];
+  const note = data.tokenizer ? [`Processor ${data.processor}, tokenizer `, breakable(visible(data.tokenizer)), ` (${count(data.vocabulary_size)} tokens).`]
+    : [`Processor ${data.processor}, no tokenizer.`];
   if (data.packing) {
     note.push(` Rows hold the samples shown, in the order shown. Training ${data.shuffle ? 'shuffles' : 'goes through all records'}` +
       `${data.open_rows > 1 ? ` and fills ${data.open_rows} rows at once` : ''}: its rows are fuller and mixed otherwise.`);

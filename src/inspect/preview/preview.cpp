@@ -1,15 +1,18 @@
 #include "inspect/preview/preview.h"
 
 #include <algorithm>
+#include <cmath>
 #include <memory>
 
 #include "core/format.h"
 #include "data/collate.h"
 #include "data/head.h"
+#include "data/latents.h"
 #include "data/media_format.h"
 #include "data/packer.h"
 #include "data/sample_reader.h"
 #include "media/thumbnail.h"
+#include "objectives/interpolant.h"
 
 namespace lmms::inspect::preview {
 namespace {
@@ -78,7 +81,12 @@ void read_named(const std::vector<data::SourceConfig>& sources, const Options& o
   for (const auto& read : reads) ++preview.sources[static_cast<size_t>(read.source)].shown;
 }
 
-Tokens slice(const data::Batch& batch, const data::Segment& segment) {
+/// Of tokens [start, start + length).
+struct Extent {
+  int32_t start = 0, length = 0;
+};
+
+Tokens slice(const data::Batch& batch, const Extent& segment) {
   const auto cut = [&](const auto& values, int64_t offset = 0) {
     const auto begin = values.begin() + offset + segment.start;
     return std::vector(begin, begin + segment.length);
@@ -166,13 +174,15 @@ std::string policy_of(const data::DataConfig& c, const data::Outcome& outcome) {
 }
 
 /// Turns by the token that opens one, as the model sees them: one that a text contains counts too.
-std::vector<Turn> turns_of(const Tokens& tokens, const text::Tokenizer& tokenizer, int32_t start) {
+std::vector<Turn> turns_of(const Sample& sample, const text::Tokenizer& tokenizer, int32_t start) {
+  const Tokens& tokens = sample.tokens;
   std::vector<Turn> turns;
   for (int64_t t = 0; t < tokens.size(); ++t) {
     const auto i = static_cast<size_t>(t);
     if (turns.empty() || tokens.ids[i] == start) turns.push_back({"", t, t, 0});
     turns.back().end = t + 1;
-    turns.back().trained += t > 0 && tokens.weights[i - 1] > 0;
+    turns.back().trained +=
+        sample.masked ? tokens.weights[i] > 0 : t > 0 && tokens.weights[i - 1] > 0;
   }
   for (auto& turn : turns) {
     if (tokens.ids[static_cast<size_t>(turn.begin)] != start) continue;
@@ -189,6 +199,75 @@ std::vector<Turn> turns_of(const Tokens& tokens, const text::Tokenizer& tokenize
   return turns;
 }
 
+/// Planes in [-1, 1] as a picture: the first three as colours, or one as grey. Latents are brought
+/// from about [-3, 3].
+media::Image image_of(const std::vector<float>& planes, int64_t channels, int64_t height,
+                      int64_t width, bool latent) {
+  media::Image image(static_cast<int>(width), static_cast<int>(height));
+  const size_t pixels = static_cast<size_t>(height * width);
+  uint8_t* out = image.pixels().data();
+  for (size_t i = 0; i < pixels; ++i) {
+    for (size_t c = 0; c < 3; ++c) {
+      const float value = planes[(channels < 3 ? 0 : c) * pixels + i];
+      const float level = latent ? value / 3.0f : value;
+      *out++ = static_cast<uint8_t>(std::clamp(level * 127.5f + 127.5f, 0.0f, 255.0f));
+    }
+  }
+  return image;
+}
+
+/// The sample as the model sees it, x_t = alpha x1 + sigma x0, beside the data x1. Pixels that an
+/// autoencoder encodes in the step are noised there: of them the image alone.
+std::vector<Picture> pictures_of(const data::Sample& made, const Input::Denoising& denoising) {
+  const models::LatentShape& shape = denoising.shape;
+  std::vector<Picture> out;
+  if (const auto& pixels = made.media.of(data::kPixels).values; !pixels.empty()) {
+    const auto side = static_cast<int64_t>(std::lround(std::sqrt(double(pixels.size()) / 3)));
+    out.push_back(picture_of(
+        {.picture = image_of(pixels, 3, side, side, false), .label = "as the autoencoder takes it"},
+        false));
+    return out;
+  }
+  const auto& clean = made.media.of(data::kLatents).values;
+  if (clean.empty()) return out;
+  const auto add = [&](const std::vector<float>& tokens, std::string label) {
+    const auto planes =
+        data::to_planes(tokens, shape.channels, shape.height, shape.width, shape.patch);
+    const bool latent = shape.channels != 3 && shape.channels != 1;
+    out.push_back(
+        picture_of({.picture = image_of(planes, shape.channels, shape.height, shape.width, latent),
+                    .label = std::move(label)},
+                   false));
+  };
+  add(clean, "t = 1, the data");
+  const auto time = made.extras.find(data::kTime), noise = made.extras.find(data::kNoise);
+  if (time == made.extras.end() || noise == made.extras.end() ||
+      noise->second.size() != clean.size())
+    return out;
+  const auto at = objectives::path_at(denoising.path, double(time->second.front()));
+  std::vector<float> noisy(clean.size());
+  for (size_t i = 0; i < clean.size(); ++i)
+    noisy[i] = static_cast<float>(at.alpha * clean[i] + at.sigma * noise->second[i]);
+  add(noisy, fmt::format("t = {:.2f}, what the model sees", time->second.front()));
+  return out;
+}
+
+/// What is shown of a sample of a denoiser.
+void add_image(Sample& sample, const data::Sample& made, const data::Record& record,
+               const data::Processor& processor, const Input& input, bool pictures) {
+  sample.patches = made.length();
+  if (const auto found = made.extras.find(data::kClass); found != made.extras.end())
+    sample.image_class = static_cast<int64_t>(found->second.front());
+  if (const auto times = made.extras.find(data::kTime); times != made.extras.end())
+    sample.times = times->second;
+  sample.media = media_of(processor.view_media(record, data::Pixels::none), {});
+  if (sample.media.empty()) sample.media.emplace_back().name = "latent of the cache";
+  Medium& medium = sample.media.front();
+  medium.grid = {1, input.denoising->shape.rows(), input.denoising->shape.columns()};
+  medium.tokens = sample.patches;
+  if (pictures) medium.pictures = pictures_of(made, *input.denoising);
+}
+
 using SamplePtr = std::shared_ptr<const data::Sample>;
 
 /// What training makes of a record, and the sample: also of one that is not trained, if it has one.
@@ -198,9 +277,10 @@ struct PreparedSample {
   SamplePtr made;
 };
 
-PreparedSample prepare(const ReadRecord& read, int64_t ordinal, const data::DataConfig& c,
-                       const data::SampleFactory& factory, const data::Processor& processor,
-                       data::Pixels pixels) {
+PreparedSample prepare(const ReadRecord& read, int64_t ordinal, const Input& input,
+                       const data::SampleFactory& factory, data::Pixels pixels) {
+  const data::DataConfig& c = input.data;
+  const data::Processor& processor = *input.processor;
   PreparedSample prepared;
   const data::Outcome outcome = factory.measure(read.record, ordinal);
   Sample& sample = prepared.sample;
@@ -224,6 +304,10 @@ PreparedSample prepare(const ReadRecord& read, int64_t ordinal, const data::Data
   if (prepared.made && !prepared.made->media.of(kVision).grids.empty())
     sample.media = media_of(processor.view_media(*read.record, pixels),
                             prepared.made->media.of(kVision).tokens);
+  if (prepared.made && input.denoising) {
+    add_image(sample, *prepared.made, *read.record, processor, input,
+              pixels == data::Pixels::decoded);
+  }
   return prepared;
 }
 
@@ -249,13 +333,41 @@ std::vector<data::Bin> pack(const std::vector<PreparedSample>& prepared,
   return rows;
 }
 
+/// Where each sample of a batch lies.
+std::vector<Extent> extents_of(const data::Batch& batch) {
+  std::vector<Extent> out(static_cast<size_t>(batch.samples), {.start = -1});
+  for (const data::Segment& segment : batch.segments) {
+    if (segment.sample < 0) continue;  // the pad
+    Extent& extent = out[static_cast<size_t>(segment.sample)];
+    if (extent.start < 0) extent.start = segment.start;
+    extent.length += segment.length;
+  }
+  return out;
+}
+
+/// What an objective drew for it, and how it laid it out.
+void add_drawn(Sample& sample, const data::Sample& made) {
+  sample.masked = true;
+  if (const auto times = made.extras.find("time"); times != made.extras.end())
+    sample.times = times->second;
+  if (made.segments.size() < 2) return;
+  int64_t begin = 0;
+  for (const data::SampleSegment& segment : made.segments) {
+    const int64_t end = begin + segment.length;
+    sample.blocks.push_back({begin, end, segment.mode == AttentionMode::noise});
+    begin = end;
+  }
+}
+
 void finish(Sample& sample, Tokens tokens, const Input& input) {
+  if (!input.tokenizer) return;  // tokens without ids
   sample.tokens = std::move(tokens);
   sample.trained_tokens = std::count_if(sample.tokens.weights.begin(), sample.tokens.weights.end(),
                                         [](float weight) { return weight > 0; });
   // The template of a checkpoint may open turns by no token of its own.
-  if (const auto turn = input.processor->turn_tokens(); turn && turn->start >= 0)
-    sample.turns = turns_of(sample.tokens, input.tokenizer, turn->start);
+  if (const auto turn = input.processor->turn_tokens();
+      turn && turn->start >= 0 && sample.blocks.empty())
+    sample.turns = turns_of(sample, *input.tokenizer, turn->start);
 }
 
 }  // namespace
@@ -270,6 +382,7 @@ Preview make_preview(const Input& input, const Options& options) {
   preview.processor_type = c.processor.processor_type;
   preview.tokenizer = input.tokenizer_folder;
   preview.evaluation = input.evaluation;
+  preview.mask_token = input.mask_token;
   preview.named = !options.named_rows.empty();
   preview.shuffle = c.shuffle && !input.evaluation;
   std::vector<ReadRecord> reads;
@@ -279,12 +392,11 @@ Preview make_preview(const Input& input, const Options& options) {
     read_heads(input.sources, options, preview, reads);
   }
 
-  const data::SampleFactory policies(input.processor, loader.policies, loader.costs);
+  const data::SampleFactory policies(input.processor, loader.policies, loader.costs, loader.draws);
   const auto pixels = options.pictures ? data::Pixels::decoded : data::Pixels::none;
   std::vector<PreparedSample> prepared;
   for (size_t i = 0; i < reads.size(); ++i) {
-    prepared.push_back(
-        prepare(reads[i], static_cast<int64_t>(i), c, policies, *input.processor, pixels));
+    prepared.push_back(prepare(reads[i], static_cast<int64_t>(i), input, policies, pixels));
   }
   for (const auto& bin : pack(prepared, packing)) {
     Row row;
@@ -296,11 +408,12 @@ Preview make_preview(const Input& input, const Options& options) {
     row.tokens = bin.length;
     row.patches = bin.media.of(kVision).patches;
     const data::Batch batch = data::collate({&samples, 1}, loader.pad_multiple, loader.pad_id);
-    for (const auto& segment : batch.segments) {
-      if (segment.sample < 0) continue;  // the pad
-      auto& one = prepared[static_cast<size_t>(row.samples[static_cast<size_t>(segment.sample)])];
+    const std::vector<Extent> extents = extents_of(batch);
+    for (size_t i = 0; i < extents.size(); ++i) {
+      auto& one = prepared[static_cast<size_t>(row.samples[i])];
       one.sample.row = static_cast<int64_t>(preview.rows.size());
-      finish(one.sample, slice(batch, segment), input);
+      if (input.mask_token) add_drawn(one.sample, *one.made);
+      finish(one.sample, slice(batch, extents[i]), input);
     }
     preview.rows.push_back(std::move(row));
   }
@@ -308,7 +421,7 @@ Preview make_preview(const Input& input, const Options& options) {
     if (!one.sample.row && one.made) {
       const data::RowSamples alone = {one.made};
       const data::Batch batch = data::collate({&alone, 1}, 1, loader.pad_id);
-      finish(one.sample, slice(batch, batch.segments.front()), input);
+      finish(one.sample, slice(batch, extents_of(batch).front()), input);
     }
     preview.samples.push_back(std::move(one.sample));
   }

@@ -14,6 +14,7 @@
 #include "data/loader.h"
 #include "data/policy.h"
 #include "data/processor.h"
+#include "models/denoiser.h"
 #include "text/tokenizer.h"
 
 namespace lmms::inspect::preview {
@@ -27,9 +28,19 @@ struct Input {
   /// Finds broken pixels while it measures, whatever the policy: a rotten file is a row that is
   /// told of, and the others are shown.
   std::shared_ptr<const data::Processor> processor;
-  text::Tokenizer tokenizer;
+  std::optional<text::Tokenizer> tokenizer;  ///< none where the records are no texts
   std::string tokenizer_folder;
-  data::LoaderOptions loader;  ///< policies, packing, costs and pads
+  data::LoaderOptions loader;  ///< policies, packing, costs, pads and what the objective draws
+  /// Of masked diffusion: what stands for a masked token. A drawn sample is shown as one of the
+  /// many that training draws of the same record.
+  std::optional<int32_t> mask_token = std::nullopt;
+  /// Of a denoiser: what its samples are, and the way between noise and data. Samples are then
+  /// shown as images, as they are and noised as training draws one of many.
+  struct Denoising {
+    models::LatentShape shape;
+    models::InterpolantPath path = models::InterpolantPath::linear;
+  };
+  std::optional<Denoising> denoising = std::nullopt;
 };
 
 struct Options {
@@ -89,6 +100,12 @@ enum class Fate {
   stops,    ///< a policy ends the run here
 };
 
+/// Tokens [begin, end) that see each other in one way, where a sample has several.
+struct Block {
+  int64_t begin = 0, end = 0;
+  bool noised = false;  ///< block diffusion: beside it stands the clean one
+};
+
 struct Sample {
   int32_t source = 0;  ///< in Preview::sources
   std::string origin;  ///< "chats.jsonl:18233"
@@ -99,6 +116,13 @@ struct Sample {
   /// Of records that are not trained, the tokens they have all the same; none if it is broken.
   Tokens tokens;
   int64_t trained_tokens = 0;  ///< targets
+  /// Drawn for masked diffusion: the masked tokens are the targets, each of its own position (or of
+  /// the one before it).
+  bool masked = false;
+  std::vector<float> times;  ///< t that were drawn, one for each noised block
+  int64_t patches = 0;       ///< of an image or latent: its tokens, which have no ids
+  std::optional<int64_t> image_class;
+  std::vector<Block> blocks;   ///< none where it is one
   std::vector<Turn> turns;     ///< none for plain text
   std::vector<Medium> media;   ///< in the order of their tokens
   std::optional<int64_t> row;  ///< in Preview::rows; absent: not trained
@@ -122,10 +146,10 @@ struct Source {
 };
 
 struct Preview {
-  explicit Preview(text::Tokenizer tokenizer) : vocabulary(std::move(tokenizer)) {}
+  explicit Preview(std::optional<text::Tokenizer> tokenizer) : vocabulary(std::move(tokenizer)) {}
 
-  text::Tokenizer vocabulary;
-  std::string config;  ///< its file
+  std::optional<text::Tokenizer> vocabulary;  ///< none where the records are no texts
+  std::string config;                         ///< its file
   std::string processor_type;
   std::string tokenizer;  ///< its folder
   bool evaluation = false;
@@ -139,6 +163,12 @@ struct Preview {
   int64_t row_patches = 0;             ///< with packing_patches
   int64_t open_rows = 1;               ///< with packing: rows that training holds open
   bool shuffle = false;                ///< training takes the records in another order
+  std::optional<int32_t> mask_token;   ///< Input::mask_token
+
+  bool is_trained(const Sample& sample, size_t token) const {
+    if (sample.masked) return sample.tokens.ids[token] == mask_token;
+    return token > 0 && sample.tokens.weights[token - 1] > 0;
+  }
 };
 
 /// Reads the head of each source, or the named rows, makes samples of them under the policies and

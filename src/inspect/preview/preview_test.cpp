@@ -264,7 +264,7 @@ TEST_F(Previewed, page_holds_every_token_as_it_is_trained) {
       text += shown["texts"].contains(at) ? shown["texts"][at].get<std::string>()
                                           : data["vocabulary"].at(id).get<std::string>();
     }
-    EXPECT_EQ(text, preview.vocabulary.decode(tokens.ids));
+    EXPECT_EQ(text, preview.vocabulary->decode(tokens.ids));
   }
   ASSERT_EQ(data["rows"].size(), preview.rows.size());
   EXPECT_EQ(data["rows"][0]["tokens"], preview.rows[0].tokens);

@@ -18,7 +18,7 @@ constexpr int64_t kHead = 400, kTail = 160;
 /// Fewer pads of an image in a row than this are shown one by one.
 constexpr int64_t kFold = 4;
 constexpr size_t kMostMedia = 12;
-constexpr size_t kMostTurns = 6;
+constexpr size_t kMostTurns = 6, kMostTimes = 8;
 
 enum class Style { plain, trained, special, trained_special, title, soft, good, warn, bad };
 
@@ -104,7 +104,8 @@ class Renderer {
         width_(std::clamp(screen.width, kNarrowest, kWidest)),
         screen_width_(std::max(screen.width, kNarrowest)),
         options_(options) {
-    for (const auto& token : preview.vocabulary.added_tokens()) special_.push_back(token.id);
+    if (preview.vocabulary)
+      for (const auto& token : preview.vocabulary->added_tokens()) special_.push_back(token.id);
     std::sort(special_.begin(), special_.end());
   }
 
@@ -141,9 +142,11 @@ class Renderer {
                               : "",
                           *preview_.packing)
                     : "a sample is a row"));
-    wrapped(Style::plain,
-            fmt::format("processor {}, tokenizer {} ({} tokens)", preview_.processor_type,
-                        shown_path(preview_.tokenizer), grouped(preview_.vocabulary.vocab_size())));
+    wrapped(Style::plain, preview_.vocabulary
+                              ? fmt::format("processor {}, tokenizer {} ({} tokens)",
+                                            preview_.processor_type, shown_path(preview_.tokenizer),
+                                            grouped(preview_.vocabulary->vocab_size()))
+                              : fmt::format("processor {}, no tokenizer", preview_.processor_type));
     for (size_t s = 0; s < preview_.sources.size(); ++s) source(s);
     if (preview_.sources_left_out > 0) {
       wrapped(Style::warn, fmt::format("and {} more sources that are not shown; -n 1 shows all",
@@ -154,10 +157,14 @@ class Renderer {
               "target: the id that a position is trained to predict, · if none; on the left the "
               "position of the first");
     }
-    if (paint_.colour() || !options_.ids) {
+    if (preview_.vocabulary && (paint_.colour() || !options_.ids)) {
       Flow flow(width_);
       paint_.add(flow, Style::trained, paint_.colour() ? "green" : "in brackets");
-      paint_.add(flow, Style::plain, ": the model is trained to predict it");
+      paint_.add(flow, Style::plain,
+                 preview_.mask_token
+                     ? ": masked; the model is trained to tell what it was. Training "
+                       "draws other masks each time"
+                     : ": the model is trained to predict it");
       out_ += flow.take();
     }
     out_ += '\n';
@@ -212,15 +219,17 @@ class Renderer {
 
   void facts(const Sample& sample) {
     const int64_t n = sample.tokens.size();
+    if (sample.patches > 0) image_facts(sample);
     if (n == 0) return;
     std::string text =
-        fmt::format("{}, {} trained ({})", counted(n, "token"), grouped(sample.trained_tokens),
-                    percent(sample.trained_tokens, n));
+        fmt::format("{}, {} {} ({})", counted(n, "token"), grouped(sample.trained_tokens),
+                    sample.masked ? "masked" : "trained", percent(sample.trained_tokens, n));
     if (sample.row) {
       text +=
           fmt::format(" · row {} · positions {} to {}", *sample.row + 1, position(sample.tokens, 0),
                       position(sample.tokens, sample.tokens.ids.size() - 1));
     }
+    text += times_text(sample);
     for (size_t t = 0; t < sample.turns.size(); ++t) {
       if (t == kMostTurns && sample.turns.size() > kMostTurns + 1) {
         text += fmt::format(", {} more turns", sample.turns.size() - t);
@@ -233,6 +242,33 @@ class Renderer {
       if (turn.trained > 0) text += fmt::format(" ({} trained)", grouped(turn.trained));
     }
     wrapped(Style::plain, text);
+  }
+
+  /// "4,096 patches, class 7 · row 1 · t 0.41"
+  void image_facts(const Sample& sample) {
+    std::string text =
+        fmt::format("{} patch{}", grouped(sample.patches), sample.patches == 1 ? "" : "es");
+    if (sample.image_class) text += fmt::format(", class {}", *sample.image_class);
+    if (sample.row) text += fmt::format(" · row {}", *sample.row + 1);
+    if (!sample.times.empty())
+      text += fmt::format(" · noised to t = {:.2f} (0: noise, 1: data)", sample.times.front());
+    wrapped(Style::plain, text);
+  }
+
+  /// What masked diffusion drew: the share t of masked tokens, and the weight 1 / t of each.
+  static std::string times_text(const Sample& sample) {
+    if (sample.times.empty()) return "";
+    std::string text = " · t";
+    for (size_t i = 0; i < sample.times.size(); ++i) {
+      if (i == kMostTimes) {
+        text +=
+            fmt::format(", ... of {} blocks", grouped(static_cast<int64_t>(sample.times.size())));
+        break;
+      }
+      text += fmt::format("{}{:.2f}", i == 0 ? " " : ", ", sample.times[i]);
+    }
+    if (sample.times.size() == 1) text += fmt::format(", weight {:.3g}", 1 / sample.times.front());
+    return text;
   }
 
   /// "image 3: cat.jpg, 500x333 -> grid 1x24x36 -> 216 tokens"
@@ -291,9 +327,9 @@ class Renderer {
     return std::binary_search(special_.begin(), special_.end(), id);
   }
 
-  Style style_of(const Tokens& tokens, size_t t) const {
-    const bool trained = t > 0 && tokens.weights[t - 1] > 0;
-    if (paint_.colour() && is_special(tokens.ids[t]))
+  Style style_of(const Sample& sample, size_t t) const {
+    const bool trained = preview_.is_trained(sample, t);
+    if (paint_.colour() && is_special(sample.tokens.ids[t]))
       return trained ? Style::trained_special : Style::special;
     return trained ? Style::trained : Style::plain;
   }
@@ -343,7 +379,7 @@ class Renderer {
   /// The text, neighbours of one style together.
   void text(const Sample& sample) {
     const Tokens& tokens = sample.tokens;
-    const auto texts = token_texts(tokens.ids, preview_.vocabulary);
+    const auto texts = texts_of(tokens);
     const auto units = units_of(sample);
     const auto extent = extent_of(units);
     const auto show = [&](std::span<const Unit> span) {
@@ -354,9 +390,13 @@ class Renderer {
         paint_.add(flow, style, visible(std::exchange(run, {}), Newline::kept));
       };
       for (const Unit& unit : span) {
-        if (const Style next = style_of(tokens, unit.begin); next != style) {
+        if (const Style next = style_of(sample, unit.begin); next != style) {
           end_run();
           style = next;
+        }
+        if (const Block* block = begins_at(sample, unit.begin)) {
+          end_run();
+          paint_.add(flow, Style::soft, block->noised ? "│noised│" : "│clean│");
         }
         run += text_of(unit, texts);
       }
@@ -368,14 +408,29 @@ class Renderer {
       say_left_out(extent);
       show(extent.tail);
     }
-    beyond_the_cut(tokens);
+    if (!sample.masked) beyond_the_cut(tokens);
+  }
+
+  /// The texts of its tokens; of a mask without one of the tokenizer's, "[MASK]".
+  std::vector<std::string> texts_of(const Tokens& tokens) const {
+    std::vector<std::string> texts = token_texts(tokens.ids, *preview_.vocabulary);
+    if (!preview_.mask_token || preview_.vocabulary->token(*preview_.mask_token)) return texts;
+    for (size_t t = 0; t < texts.size(); ++t)
+      if (tokens.ids[t] == preview_.mask_token) texts[t] = "[MASK]";
+    return texts;
+  }
+
+  static const Block* begins_at(const Sample& sample, size_t token) {
+    for (const Block& block : sample.blocks)
+      if (block.begin == static_cast<int64_t>(token)) return &block;
+    return nullptr;
   }
 
   /// The last position of a sample that was cut has a target that is no token of it.
   void beyond_the_cut(const Tokens& tokens) {
     if (tokens.size() == 0 || tokens.weights.back() <= 0) return;
     const std::string next = visible(
-        token_texts({&tokens.labels.back(), 1}, preview_.vocabulary).front(), Newline::marked);
+        token_texts({&tokens.labels.back(), 1}, *preview_.vocabulary).front(), Newline::marked);
     Flow flow(width_);
     paint_.add(flow, Style::soft, "the last position is trained to predict what was cut off: ");
     paint_.add(flow, Style::trained, next);
@@ -384,15 +439,15 @@ class Renderer {
 
   /// Columns of text, id and target, as many as fit, with the position of the first beside them.
   void table(const Sample& sample) {
-    const auto texts = token_texts(sample.tokens.ids, preview_.vocabulary);
+    const auto texts = texts_of(sample.tokens);
     const auto units = units_of(sample);
     const auto extent = extent_of(units);
-    block(sample.tokens, texts, extent.head);
+    block(sample, texts, extent.head);
     if (extent.left_out > 0) {
       say_left_out(extent);
-      block(sample.tokens, texts, extent.tail);
+      block(sample, texts, extent.tail);
     }
-    beyond_the_cut(sample.tokens);
+    if (!sample.masked) beyond_the_cut(sample.tokens);
   }
 
   struct Cell {
@@ -407,7 +462,7 @@ class Renderer {
     const size_t t = unit.begin;
     cell.text = visible(texts[t], Newline::marked);
     if (width_of(cell.text) == 0)  // part of a character, or one that shows nothing by itself
-      cell.text = "<" + hex(preview_.vocabulary.bytes(tokens.ids[t])) + ">";
+      cell.text = "<" + hex(preview_.vocabulary->bytes(tokens.ids[t])) + ">";
     for (size_t at = 0; (at = cell.text.find(' ', at)) != std::string::npos;)
       cell.text.replace(at, 1, "␣");
     if (unit.tokens() > 1) cell.text += " x " + grouped(unit.tokens());
@@ -423,8 +478,9 @@ class Renderer {
     return cell;
   }
 
-  void block(const Tokens& tokens, const std::vector<std::string>& texts,
+  void block(const Sample& sample, const std::vector<std::string>& texts,
              std::span<const Unit> units) {
+    const Tokens& tokens = sample.tokens;
     constexpr int kLabels = 9;
     for (size_t u = 0; u < units.size();) {
       const std::string first = tokens.heights.empty()
@@ -445,7 +501,7 @@ class Renderer {
         };
         // Without colours the row of targets says it.
         text +=
-            (paint_.colour() ? paint_(style_of(tokens, t), next.text) : next.text) + pad(next.text);
+            (paint_.colour() ? paint_(style_of(sample, t), next.text) : next.text) + pad(next.text);
         ids += next.id + pad(next.id);
         const bool trained = tokens.weights[t] > 0;
         targets += (paint_.colour() ? paint_(trained ? Style::good : Style::soft, next.target)
@@ -464,13 +520,15 @@ class Renderer {
     for (const auto& sample : preview_.samples) {
       if (!sample.row) continue;
       ++samples;
-      tokens += sample.tokens.size();
+      tokens += sample.tokens.size() + sample.patches;
       trained += sample.trained_tokens;
     }
     const auto left_out = static_cast<int64_t>(preview_.samples.size()) - samples;
     std::string sum =
-        fmt::format("{} trained, {}, {} of them targets ({})", counted(samples, "sample"),
-                    counted(tokens, "token"), grouped(trained), percent(trained, tokens));
+        preview_.vocabulary
+            ? fmt::format("{} trained, {}, {} of them targets ({})", counted(samples, "sample"),
+                          counted(tokens, "token"), grouped(trained), percent(trained, tokens))
+            : fmt::format("{} trained, {} patches", counted(samples, "sample"), grouped(tokens));
     if (left_out > 0) sum += fmt::format("; {} not trained", counted(left_out, "record"));
     if (!preview_.packing) {
       wrapped(Style::title, sum);

@@ -102,8 +102,8 @@ at::Tensor weight_gradient(const at::Tensor& dy, const at::Tensor& x, const at::
   at::Tensor into = slot;
   if (slot.scalar_type() == x.scalar_type()) {
     into.addmm_(dy.t(), x);
-  } else if (computes_as_cpu(x.device())) {
-    into.add_(at::mm(dy.t(), x));
+  } else if (computes_as_cpu(x.device()) || slot.scalar_type() != at::kFloat) {
+    into.add_(at::mm(dy.t(), x));  // a GPU's products widen their results alone
   } else if (x.is_meta()) {
     record_product({dy.size(1), x.size(1), x.size(0)});
   } else {  // the product is summed in fp32 anyway

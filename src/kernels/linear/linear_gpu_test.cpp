@@ -1,3 +1,4 @@
+#include <ATen/TensorOperators.h>
 #include <ATen/ops/linear.h>
 #include <gtest/gtest.h>
 
@@ -28,6 +29,16 @@ TEST_P(LinearOnGpu, matches_its_definition) {
 TEST_P(LinearOnGpu, gradients_of_weights_go_into_their_slots) {
   const auto& [c, dtype] = GetParam();
   testing::expect_gradients_in_slots(c, dtype, at::kCUDA);
+}
+
+// A product that a model computes in fp32, of weights that are kept in bf16.
+TEST_F(LinearOnGpu, adds_to_a_slot_narrower_than_its_input) {
+  const at::Tensor dy = random("dy", {5, 24}).to(at::kCUDA), x = random("x", {5, 16}).to(at::kCUDA),
+                   before = random("slot", {24, 16}, at::kBFloat16).to(at::kCUDA),
+                   slot = before.clone();
+  EXPECT_FALSE(weight_gradient(dy, x, slot).defined());
+  const at::Tensor wanted = before.to(at::kDouble) + dy.to(at::kDouble).t().mm(x.to(at::kDouble));
+  EXPECT_LE(testing::relative_error(slot.cpu(), wanted.cpu()), 1.0 / 256);
 }
 
 INSTANTIATE_TEST_SUITE_P(Cases, LinearOnGpu,

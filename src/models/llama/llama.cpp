@@ -57,7 +57,8 @@ nn::Hidden Llama::hidden(const nn::Batch& batch, const nn::RunContext& context) 
 }
 
 double Llama::train_flops(const Workload& work) const {
-  return decoder_.train_flops(work.lengths) + head_.train_flops(work.supervised, decoder_.trains());
+  return decoder_.train_flops(work.lengths, false, work.extra_pairs) +
+         head_.train_flops(work.supervised, decoder_.trains());
 }
 
 double Llama::lmms_engine_flops(const Workload& work) const {

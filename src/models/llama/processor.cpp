@@ -43,7 +43,7 @@ void notice_difference(const text::Tokenizer& tokenizer) {
 
 std::shared_ptr<const data::Processor> make(const ProcessorSetup& setup) {
   return std::make_shared<data::ChatProcessor>(
-      chat_template(setup, turn_layout(setup.tokenizer.chat_template().value_or("")),
+      chat_template(setup, turn_layout(setup.tokenizer->chat_template().value_or("")),
                     /*media=*/false));
 }
 

@@ -147,7 +147,7 @@ double LlavaOnevision::train_flops(const Workload& work) const {
     chain.product(*projector_out_.weight, patches);
     vision_trains = tower_.trains() || projector_trains();
   }
-  return chain.flops + decoder_.train_flops(work.lengths, vision_trains) +
+  return chain.flops + decoder_.train_flops(work.lengths, vision_trains, work.extra_pairs) +
          head_.train_flops(work.supervised, vision_trains || decoder_.trains());
 }
 

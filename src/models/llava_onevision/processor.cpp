@@ -72,19 +72,19 @@ LlavaMediaOptions media_options(const ProcessorSetup& setup) {
   options.sampling = sampling_of(setup.video);
   options.decode.apply_exif = !setup.compat.exif;
   options.tiles_in_company = setup.compat.tiles;
-  const auto image = setup.tokenizer.id(kImageToken);
+  const auto image = setup.tokenizer->id(kImageToken);
   if (!image) {
     throw Error(setup.folder.string(), fmt::format("the tokenizer has no {}", kImageToken),
                 "use the tokenizer of a LLaVA-OneVision checkpoint");
   }
   options.image_token_id = *image;
-  options.video_token_id = setup.tokenizer.id(kVideoToken).value_or(-1);
+  options.video_token_id = setup.tokenizer->id(kVideoToken).value_or(-1);
   return options;
 }
 
 std::shared_ptr<const data::Processor> make(const ProcessorSetup& setup) {
   text::ChatTemplate chat = chat_template(
-      setup, turn_layout(setup.tokenizer.chat_template().value_or("")), /*media=*/true);
+      setup, turn_layout(setup.tokenizer->chat_template().value_or("")), /*media=*/true);
   return std::make_shared<data::VisionChatProcessor>(
       std::move(chat), std::make_shared<LlavaMedia>(media_options(setup)), setup.measure_pixels);
 }

@@ -40,7 +40,7 @@ std::vector<nn::LayerConfig> read_layers(const ConfigReader& config, int64_t cou
 
 }  // namespace
 
-nn::DecoderConfig read_config(const ConfigReader& config, Generation generation) {
+nn::DecoderConfig read_config(const ConfigReader& config, Generation generation, Sight sight) {
   nn::DecoderConfig c;
   c.vocab_size = config.integer("vocab_size", 151936);
   c.hidden_size = config.integer("hidden_size", 4096);
@@ -67,7 +67,7 @@ nn::DecoderConfig read_config(const ConfigReader& config, Generation generation)
     c.qkv_bias = c.output_bias = config.boolean("attention_bias", false);
     c.qk_norm = true;
   }
-  check_decoder_keys(config);
+  check_decoder_keys(config, sight);
   c.rms_norm_eps = config.number("rms_norm_eps", 1e-6);
   c.initializer_range = config.number("initializer_range", 0.02);
   c.pad_token_id = config.integer("pad_token_id", -1, -1, c.vocab_size - 1);
@@ -77,10 +77,20 @@ nn::DecoderConfig read_config(const ConfigReader& config, Generation generation)
   return c;
 }
 
-Qwen::Qwen(const nlohmann::json& config, const std::string& where, Generation generation)
-    : Model(config, generation == Generation::qwen2 ? "Qwen2ForCausalLM" : "Qwen3ForCausalLM"),
-      decoder_(params_, read_config(ConfigReader(config_, where, &keys_read_), generation),
-               "model.") {
+namespace {
+
+nn::DecoderConfig decoder_of(const ConfigReader& config, const Variant& variant) {
+  nn::DecoderConfig c = read_config(config, variant.generation, variant.sight);
+  c.qk_norm = c.qk_norm && variant.qk_norm;
+  return c;
+}
+
+}  // namespace
+
+Qwen::Qwen(const nlohmann::json& config, const std::string& where, const Variant& variant)
+    : Model(config, variant.architecture),
+      decoder_(params_, decoder_of(ConfigReader(config_, where, &keys_read_), variant), "model.") {
+  if (variant.shifted) config_["diffusion_shift"] = true;
   const ConfigReader reader(config_, where, &keys_read_);
   head_ = nn::add_head(params_, decoder_, reader.boolean("tie_word_embeddings", false));
   // transformers puts its model's prefix before a name, or takes it away, where that makes one
@@ -94,7 +104,8 @@ nn::Hidden Qwen::hidden(const nn::Batch& batch, const nn::RunContext& context) c
 }
 
 double Qwen::train_flops(const Workload& work) const {
-  return decoder_.train_flops(work.lengths) + head_.train_flops(work.supervised, decoder_.trains());
+  return decoder_.train_flops(work.lengths, false, work.extra_pairs) +
+         head_.train_flops(work.supervised, decoder_.trains());
 }
 
 double Qwen::lmms_engine_flops(const Workload& work) const {
@@ -106,10 +117,15 @@ double Qwen::lmms_engine_flops(const Workload& work) const {
 namespace lmms::models {
 
 namespace qwen2 {
+namespace {
+constexpr qwen::Variant kQwen2{.generation = qwen::Generation::qwen2,
+                               .architecture = "Qwen2ForCausalLM"};
+}
+
 ModelEntry entry() {
   return {"qwen2", "Qwen2ForCausalLM", "Qwen2 and Qwen2.5 dense language models",
           [](const nlohmann::json& config, const std::string& where) -> std::unique_ptr<Model> {
-            return std::make_unique<qwen::Qwen>(config, where, qwen::Generation::qwen2);
+            return std::make_unique<qwen::Qwen>(config, where, kQwen2);
           },
           chat_processor};
 }
@@ -119,10 +135,64 @@ namespace qwen3 {
 ModelEntry entry() {
   return {"qwen3", "Qwen3ForCausalLM", "Qwen3 dense language models",
           [](const nlohmann::json& config, const std::string& where) -> std::unique_ptr<Model> {
-            return std::make_unique<qwen::Qwen>(config, where, qwen::Generation::qwen3);
+            return std::make_unique<qwen::Qwen>(config, where, qwen::Variant{});
           },
           chat_processor};
 }
 }  // namespace qwen3
+
+// Those of the Python project, and Dream (Ye et al. 2025), whose decoder is Qwen2's.
+
+namespace {
+
+using qwen::Generation;
+constexpr qwen::Variant kQwen3Diffusion{.architecture = "Qwen3DLLMForMaskedLM",
+                                        .sight = Sight::bidirectional};
+constexpr qwen::Variant kDreamDiffusion{
+    .architecture = "DreamDLLMForMaskedLM", .sight = Sight::bidirectional, .qk_norm = false};
+constexpr qwen::Variant kLladaDiffusion{
+    .architecture = "LLaDADLLMForMaskedLM", .sight = Sight::bidirectional, .qk_norm = false};
+constexpr qwen::Variant kDream{.generation = Generation::qwen2,
+                               .architecture = "DreamModel",
+                               .sight = Sight::bidirectional,
+                               .shifted = true};
+
+template <const qwen::Variant& variant>
+std::unique_ptr<Model> make(const nlohmann::json& config, const std::string& where) {
+  return std::make_unique<qwen::Qwen>(config, where, variant);
+}
+
+}  // namespace
+
+namespace qwen3_dllm {
+ModelEntry entry() {
+  return {"qwen3_dllm", kQwen3Diffusion.architecture,
+          "Qwen3's decoder as a masked-diffusion language model", make<kQwen3Diffusion>,
+          chat_processor};
+}
+}  // namespace qwen3_dllm
+
+namespace dream_dllm {
+ModelEntry entry() {
+  return {"dream_dllm", kDreamDiffusion.architecture,
+          "the Python project's Dream: Qwen3's decoder without norms of queries and keys",
+          make<kDreamDiffusion>, chat_processor};
+}
+}  // namespace dream_dllm
+
+namespace llada_dllm {
+ModelEntry entry() {
+  return {"llada_dllm", kLladaDiffusion.architecture,
+          "the Python project's LLaDA: Qwen3's decoder without norms of queries and keys",
+          make<kLladaDiffusion>, chat_processor};
+}
+}  // namespace llada_dllm
+
+namespace Dream {
+ModelEntry entry() {
+  return {"Dream", kDream.architecture, "Dream 7B masked-diffusion language models", make<kDream>,
+          chat_processor};
+}
+}  // namespace Dream
 
 }  // namespace lmms::models

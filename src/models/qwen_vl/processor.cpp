@@ -121,14 +121,14 @@ QwenMediaOptions media_options(const ProcessorSetup& setup, const char* model_ty
   options.clip.loader = media::FrameLimits{setup.video.min_pixels, setup.video.max_pixels};
   options.sampling = sampling_of(setup.video);
   options.decode.apply_exif = !setup.compat.exif;
-  const auto pad = setup.tokenizer.id(kImagePad);
+  const auto pad = setup.tokenizer->id(kImagePad);
   if (!pad) {
     throw Error(setup.folder.string(), fmt::format("the tokenizer has no {}", kImagePad),
                 "use the tokenizer of a Qwen2.5-VL checkpoint, or processor_type: qwen2");
   }
   options.positions = config.positions;
   options.positions.image_token_id = *pad;
-  options.positions.video_token_id = setup.tokenizer.id(kVideoPad).value_or(-1);
+  options.positions.video_token_id = setup.tokenizer->id(kVideoPad).value_or(-1);
   return options;
 }
 

@@ -68,7 +68,7 @@ nn::Hidden QwenVl::hidden(const nn::Batch& batch, const nn::RunContext& context)
 double QwenVl::train_flops(const Workload& work) const {
   const bool tower_trains = !work.grids(kVision).empty() && tower_.trains();
   return (work.grids(kVision).empty() ? 0.0 : tower_.train_flops(work.grids(kVision))) +
-         decoder_.train_flops(work.lengths, tower_trains) +
+         decoder_.train_flops(work.lengths, tower_trains, work.extra_pairs) +
          head_.train_flops(work.supervised, tower_trains || decoder_.trains());
 }
 
