@@ -87,6 +87,8 @@ void add_eval(CLI::App& app, const train::Registries& registries, Outcome&) {
     std::string text = fmt::format("eval_loss   {:.6f}\n", result.loss);
     if (const auto perplexity = result.perplexity())
       text += fmt::format("perplexity  {:.4f}\n", *perplexity);
+    for (const auto& [name, mean] : result.terms)
+      text += fmt::format("{:<11} {:.6f}\n", name, mean);
     text +=
         fmt::format("over {}, {} skipped", text_of_extent(result), grouped(result.skipped_samples));
     std::printf("%s\n", text.c_str());

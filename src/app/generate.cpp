@@ -61,8 +61,7 @@ std::vector<Prompt> read_prompts(const GenerateFlags& flags,
   for (const std::string& image : flags.images) check_image("--image " + image, image, model);
   std::vector<Prompt> out;
   const auto origin = std::make_shared<const std::string>("--prompt");
-  for (std::string text : flags.prompts) {
-    if (text == "-") text.assign(std::istreambuf_iterator<char>(std::cin), {});
+  for (const std::string& text : flags.prompts) {
     if (flags.plain || (model.prompting.fills_in(text) && flags.images.empty())) {
       out.push_back({text, "", model.prompting.prompt(text)});
       continue;
@@ -198,6 +197,8 @@ void add_generate(CLI::App& app, train::Registries& registries, Outcome&) {
                   seen ? "give --prompt TEXT beside --image and --video"
                        : "give --prompt TEXT or --messages FILE");
     }
+    for (std::string& text : flags->prompts)
+      if (text == "-") text.assign(std::istreambuf_iterator<char>(std::cin), {});
     const auto form = flags->plain ? generate::PromptForm::plain : generate::PromptForm::chat;
     const bool texts = flags->files.empty() && !seen;
     const generate::InferenceModel model = flags->answers.open(

@@ -105,6 +105,10 @@ std::optional<Fault> SampleFactory::lay_out(Measured& measured, const Record& re
 
 Sample SampleFactory::fitted(Sample sample) const {
   const int64_t limit = policies_.max_length;
+  if (!lays_out()) {
+    truncate(sample, limit);
+    return sample;
+  }
   for (int64_t kept = sample.length();;) {
     Sample out = sample;
     truncate(out, kept);

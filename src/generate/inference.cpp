@@ -75,12 +75,14 @@ InferenceModel open_model(const models::ModelRegistry& models, const std::string
   step::Network network = step::load_network(models, folder, options.dtype, device);
   if (network.model->language_model() == nullptr)
     throw Error(folder.string(), "the model has no language head: it does not write text");
-  const auto unmasking = unmasking_of(hf.config(), (folder / "config.json").string());
+  // the model's: a family adds what its own config.json leaves unsaid
+  const nlohmann::json& config = network.model->config();
+  const auto unmasking = unmasking_of(config, (folder / "config.json").string());
   PromptingOptions form = options.prompting;
   if (unmasking && fill_in(options.texts, mask_text(tokenizer, unmasking->mask_id)))
     form.form = PromptForm::plain;
   Prompting prompting(processor_of(models, *network.model, tokenizer, folder, form), tokenizer,
-                      hf.config(), hf.generation_config(), form.form);
+                      config, hf.generation_config(), form.form);
   return {folder,
           device,
           std::move(network),

@@ -94,7 +94,15 @@ data::Sample Prompting::prompt(const Conversation& conversation) const {
   if (messages.size() == 1 && messages[0].role == "user" && conversation.media().empty() &&
       fills_in(conversation.question()))
     return plain_prompt(conversation.question());
-  return processor_->prompt(conversation).take();
+  data::Sample sample = processor_->prompt(conversation).take();
+  const std::vector<int32_t>& ids = sample.text.input_ids;
+  if (mask_id_ && std::find(ids.begin(), ids.end(), *mask_id_) != ids.end()) {
+    throw Error(conversation.origin.text(),
+                fmt::format("a chat with {} in it: masks are filled in in a text of its own alone",
+                            mask_text_),
+                "leave it out, or give that text by --prompt without system and other turns");
+  }
+  return sample;
 }
 
 Result<std::string> Prompting::expected_answer(const data::Conversation& conversation) const {

@@ -64,7 +64,7 @@ void schedule(Draft& draft, const MaskedText& text, const UnmaskingOptions& opti
         options.mask_id);
   };
   const int64_t all = masks_in(ids, options.mask_id);
-  const int64_t steps = options.steps > 0 ? options.steps : all;
+  const int64_t steps = options.steps > 0 ? std::min(options.steps, all) : all;
   int64_t masks = 0, before = 0;
   for (Block& block : draft.blocks) {
     const int64_t here = of(block);
@@ -97,7 +97,7 @@ std::pair<Draft, MaskedText> draft_of(size_t number, const data::Sample& prompt,
   // blocks of a model count from the first token, others from the first that is told
   int64_t from = trained > 0 ? draft.begin / trained * trained : draft.begin;
   while (from < length) {
-    const int64_t to = block > 0 ? std::min(from + block, length) : length;
+    const int64_t to = block > 0 && block < length - from ? from + block : length;
     const auto ids =
         std::span(text.ids).subspan(static_cast<size_t>(from), static_cast<size_t>(to - from));
     if (masks_in(ids, options.mask_id) > 0) draft.blocks.push_back({from, to, {}});

@@ -14,6 +14,7 @@
 
 #include "core/error.h"
 #include "core/format.h"
+#include "core/log.h"
 #include "kernels/scatter_rows/scatter_rows.h"
 #include "objectives/masked_diffusion_drawing.h"
 #include "text/tokenizer.h"
@@ -196,6 +197,13 @@ std::unique_ptr<Objective> masked_diffusion(const ObjectiveSetup& setup) {
                 "not built for a model whose logits tell the token behind their position "
                 "(config.json: diffusion_shift)",
                 "leave it out");
+  }
+  const auto blocks = setup.model.config().find(kBlockLengthKey);
+  if (blocks != setup.model.config().end() && *blocks != c.block_length) {
+    log::notice(
+        fmt::format("{}: {}; the model was trained on blocks of {} tokens (config.json: {})",
+                    setup.where("masked_diffusion.block_length"), c.block_length, blocks->dump(),
+                    kBlockLengthKey));
   }
   return std::make_unique<MaskedDiffusion>(setup, std::move(drawn));
 }

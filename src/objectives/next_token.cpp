@@ -1,5 +1,6 @@
 #include "core/error.h"
 #include "kernels/scatter_rows/scatter_rows.h"
+#include "objectives/masked_diffusion.h"
 #include "objectives/objective.h"
 
 namespace lmms::objectives {
@@ -16,6 +17,11 @@ class NextToken : public Objective {
   bool is_log_likelihood() const override { return true; }
   const std::vector<Phase>& phases() const override { return phases_; }
   const std::vector<Term>& terms() const override { return terms_; }
+
+  // of a model that was trained to fill in masks, and is not from here on
+  nlohmann::json checkpoint_config() const override {
+    return {{kMaskTokenKey, nullptr}, {kBlockLengthKey, nullptr}, {kShiftKey, nullptr}};
+  }
 
   void check(const models::Model& model, const std::string& where) const override {
     if (model.language_model() == nullptr) {

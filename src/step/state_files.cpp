@@ -208,7 +208,7 @@ checkpoint::FileSums StateFiles::write_model(const fs::path& folder, const Netwo
   fs::create_directories(folder);
   checkpoint::ModelFiles files;
   nlohmann::json config = network.model->config();
-  if (&network == &state_.main()) config.update(options_.config);
+  if (&network == &state_.main()) config.merge_patch(options_.config);
   files.config = checkpoint::with_dtype(config, models::dtype_of(options_.saved_as));
   files.side_files = options_.side_files;
   files.tensors = models::sources(params, network.memory, weights, options_.saved_as);

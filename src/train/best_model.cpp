@@ -44,6 +44,11 @@ std::optional<Evaluated> evaluated_from(const nlohmann::json& json) {
 
 }  // namespace
 
+// All others are parts of what is minimised, or grow with it.
+bool is_share_of_right(std::string_view field) {
+  return field == kExact || field.ends_with("accuracy");
+}
+
 bool seeks_best(const TrainerArgs& args) {
   return args.best.load_best_model_at_end || args.best.early_stopping_patience ||
          args.best.metric_for_best_model || args.save_strategy == SaveStrategy::best;
@@ -52,8 +57,7 @@ bool seeks_best(const TrainerArgs& args) {
 BestMetric best_metric(const BestModelConfig& config) {
   std::string name = config.metric_for_best_model.value_or("loss");
   if (!name.starts_with(kPrefix)) name.insert(0, kPrefix);
-  // all the others are parts of what is minimised, or grow with it
-  const bool greater = config.greater_is_better.value_or(name == kExact);
+  const bool greater = config.greater_is_better.value_or(is_share_of_right(name));
   return {std::move(name), greater};
 }
 

@@ -6,6 +6,7 @@
 #include <nlohmann/json_fwd.hpp>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "train/config.h"
@@ -23,11 +24,15 @@ struct BestMetric {
   bool operator==(const BestMetric&) const = default;
 };
 
+/// Whether training makes a field of an evaluation greater: eval_exact, eval_accuracy, and an
+/// accuracy of a plugin's objective.
+bool is_share_of_right(std::string_view field);
 /// Whether a run looks for its best evaluation: load_best_model_at_end, early_stopping_patience,
 /// metric_for_best_model or save_strategy: best ask for it.
 bool seeks_best(const TrainerArgs& args);
 /// metric_for_best_model, with or without its "eval_"; absent: the loss. Unlike in transformers,
-/// where any name that ends otherwise than "loss" is greater when better, only eval_exact is.
+/// where any name that ends otherwise than "loss" is greater when better, only those of
+/// is_share_of_right are.
 BestMetric best_metric(const BestModelConfig& config);
 /// The fields of an evaluation that this config can go by, the loss first.
 std::vector<std::string> evaluation_metrics(const TrainConfig& config,

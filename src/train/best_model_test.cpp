@@ -114,6 +114,8 @@ TEST(BestMetric, is_a_number_of_the_evaluation) {
   EXPECT_EQ(value_of(evaluation, "eval_exact"), 0.25);
   EXPECT_EQ(value_of(evaluation, "eval_accuracy"), std::nullopt);
   EXPECT_EQ(best_metric({.metric_for_best_model = "exact"}), (BestMetric{"eval_exact", true}));
+  EXPECT_EQ(best_metric({.metric_for_best_model = "accuracy"}),
+            (BestMetric{"eval_accuracy", true}));
   EXPECT_EQ(best_metric({.metric_for_best_model = "eval_perplexity"}),
             (BestMetric{"eval_perplexity", false}));
   EXPECT_EQ(best_metric({.greater_is_better = true}), (BestMetric{"eval_loss", true}));

@@ -198,7 +198,7 @@ void best_fields(Fields& f, BestModelConfig& c) {
     "what makes an evaluation the best: loss, perplexity, exact, a loss term; also what "
     "reduce_lr_on_plateau and greedy follow; absent: loss");
   f("greater_is_better", c.greater_is_better,
-    "which way is better; absent: greater of exact, smaller of all others");
+    "which way is better; absent: greater of exact and accuracy, smaller of all others");
   f("early_stopping_patience", c.early_stopping_patience,
     "the run ends after so many evaluations in a row without improvement; absent: never",
     Rule().at_least(1));

@@ -456,7 +456,7 @@ std::vector<std::string> advice(const TrainConfig& config, const Registries& reg
         "load_best_model_at_end: true takes the best one");
   }
   const BestMetric metric = best_metric(config.trainer.best);
-  if (seeks_best(config.trainer) && metric.greater && metric.field != "eval_exact") {
+  if (seeks_best(config.trainer) && metric.greater && !is_share_of_right(metric.field)) {
     out.push_back(fmt::format(
         "trainer_args.greater_is_better: true takes the greatest {} for the best, which "
         "training makes small",

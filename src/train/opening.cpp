@@ -34,7 +34,7 @@ Exhibits make_exhibits(const LoadedConfig& loaded, const Place& place, const Run
   Exhibits out;
   if (args.eval_generate.asks()) {
     nlohmann::json config = model.config();
-    config.update(objective.checkpoint_config());
+    config.merge_patch(objective.checkpoint_config());
     out.push_back(answers_exhibit(make_questions(loaded, data, model, config)));
   }
   if (args.eval_sample.asks()) out.push_back(samples_exhibit(loaded, place, model));

@@ -148,6 +148,11 @@ void take_over(const Registries& added, const std::string& origin, Registries& i
     check_name(origin, "model_type", entry.name, entry.value.model_type);
   for (const auto& entry : added.processors.entries())
     check_name(origin, "processor_type", entry.name, entry.value.processor_type);
+  for (const auto& entry : added.models.entries()) {
+    if (entry.value.make != nullptr && entry.value.processor != nullptr) continue;
+    throw Error(origin, "the model '" + entry.name + "' has no make, or no processor",
+                "name both in its ModelEntry; models::chat_processor serves chats of text");
+  }
   move_into(added.models, origin, into.models);
   move_into(added.processors, origin, into.processors);
   move_into(added.datasets, origin, into.datasets);
