@@ -420,7 +420,7 @@
       if (url !== "") big.src = url;
       labelled.replaceChildren(...(url === "" ? [] : [labels, big]));
       big.alt = `Samples at ${atStep(grid)}: ${gridText(grid)}`;
-      big.classList.toggle("pixels", grid.side !== null && grid.side <= 32);
+      big.classList.toggle("pixels", grid.whole === "" && grid.side !== null && grid.side <= 32);  // the file is large already
       // one class a row: its name stands beside it
       const rows = grid.labels.length > 1 && grid.labels.length <= 32 && grid.columns === grid.per_class ? grid.labels : [];
       labels.replaceChildren(...rows.map((label) => e("span", {}, label)));
