@@ -268,6 +268,7 @@ std::optional<at::Tensor> Walk::adaptive(at::Tensor x) const {
   double t = way_.begin;
   k[0] = field_.velocity(x, at(t));
   double h = first_step(x, k[0]);
+  if (!std::isfinite(h)) return x + k[0] * (way_.end - way_.begin);  // nor is k: no step helps
   while (t < way_.end) {
     if (stopped((t - way_.begin) / (way_.end - way_.begin))) return std::nullopt;
     const bool reaches = t + h >= way_.end - 1e-12;

@@ -218,6 +218,15 @@ TEST(Denoising, asks_the_network_as_often_as_it_says) {
   EXPECT_EQ(calls({.sampler = Sampler::sde, .steps = 7, .last_step = LastStep::none}), 7);
 }
 
+// A network that has diverged: a sampler must not search for a step that suits it.
+TEST(Denoising, of_what_is_not_finite_ends) {
+  const Gaussian model({});
+  int asked = 0;
+  const auto out = denoise({model, at::kCPU, {}}, noise_of(1) / 0.0, told({1}),
+                           {.sampler = Sampler::dopri5}, {.stop = [&] { return ++asked == 100; }});
+  EXPECT_TRUE(out);
+}
+
 TEST(Denoising, stops_where_it_is_asked_to) {
   const Gaussian model({});
   const step::ForwardModel forward(model, at::kCPU, {});
